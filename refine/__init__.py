@@ -1,0 +1,80 @@
+"""refine makes other people's poses better: decode, correct, rescore, de-duplicate, evaluate."""
+
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refine.decode import decode
+    from refine.evaluate import evaluate
+    from refine.exceptions import RefineError
+    from refine.formats import convert, read, sniff, write
+    from refine.geometry import Crop, Grid
+    from refine.pipeline import Config, run
+    from refine.poses import ImageRef, Poses
+    from refine.refiner import Refiner
+    from refine.skeleton import Skeleton, skeleton
+    from refine.suppress import suppress
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Config",
+    "Crop",
+    "Grid",
+    "ImageRef",
+    "Poses",
+    "RefineError",
+    "Refiner",
+    "Skeleton",
+    "convert",
+    "decode",
+    "evaluate",
+    "read",
+    "run",
+    "skeleton",
+    "sniff",
+    "suppress",
+    "write",
+]
+
+_HOME = {
+    "Config": "pipeline",
+    "Crop": "geometry",
+    "Grid": "geometry",
+    "ImageRef": "poses",
+    "Poses": "poses",
+    "RefineError": "exceptions",
+    "Refiner": "refiner",
+    "Skeleton": "skeleton",
+    "convert": "formats",
+    "read": "formats",
+    "run": "pipeline",
+    "sniff": "formats",
+    "write": "formats",
+}
+_VERBS = ("decode", "evaluate", "skeleton", "suppress")
+
+
+class Verb(ModuleType):
+    """A module that is also called like the function of its own name.
+
+    `refine.decode(raw)` decodes and `refine.decode.decode_heatmaps` is the array level; without
+    this the import of the module would hide the function.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562): importing `refine` imports no torch, no numba."""
+    if name in _VERBS:
+        return import_module(f"refine.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"refine.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'refine' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

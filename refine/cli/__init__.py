@@ -1,0 +1,64 @@
+"""The command line: one file a verb, imported when the verb is called."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from refine import __version__
+
+# Kept here, not in the verbs, so that `refine --help` imports none of them.
+VERBS = {
+    "run": "Complete, correct, rescore and de-duplicate poses: the main job.",
+    "decode": "Turn the raw outputs of a network into poses.",
+    "nms": "Remove duplicate poses by OKS.",
+    "eval": "Score poses against ground truth (COCO AP and AR).",
+    "convert": "Convert poses between file formats and skeletons.",
+    "presets": "List the published systems that `decode` knows.",
+    "skeletons": "List the skeletons, or print one.",
+    "train": "Train a refiner from COCO keypoint annotations.",
+    "demo": "Show the main job on a sample that the project makes itself.",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"refine.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="refine")
+def cli() -> None:
+    """Make other people's poses better.
+
+    Exit codes: 0 ok, 1 failure, 2 usage, 3 bad input, 4 partial, 130 interrupt.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our standard output went away (head); Python would complain at exit.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        from refine.cli.common import report
+
+        sys.exit(report(error, as_json="--json" in sys.argv))

@@ -1,0 +1,104 @@
+"""Bytes in and out: standard streams, gzip by suffix, atomic writes, JSON without NaN."""
+
+import gzip
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from refine.exceptions import FormatError
+
+STDIO = "-"
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a whole file, gunzipped if it is named ``*.gz``; ``"-"`` is standard input.
+
+    Raises:
+        FormatError: the file cannot be read, or holds nothing.
+    """
+    try:
+        if str(path) == STDIO:
+            data = sys.stdin.buffer.read()
+        else:
+            data = Path(path).read_bytes()
+            if str(path).endswith(".gz"):
+                data = gzip.decompress(data)
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
+    if not data.strip():
+        raise FormatError("expected data, got an empty file (0 bytes)", where=str(path))
+    return data
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file as a whole or not at all; ``"-"`` is standard output.
+
+    Raises:
+        FormatError: the target cannot be written.
+    """
+    if str(path) == STDIO:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    if target.suffix == ".gz":
+        data = gzip.compress(data, mtime=0)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            # mkstemp makes private files; give the result the rights that open() would give.
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FormatError(
+            f"expected a writable target, got: {error.strerror}",
+            where=str(path),
+            hint="another -o",
+        ) from None
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """Parse JSON; NaN and Infinity, which Python's json writes, are let through.
+
+    Raises:
+        FormatError: not JSON, with line and column.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        end = error.pos >= len(data.rstrip()) - 1
+        raise FormatError(
+            f"expected JSON, got {error.msg.lower()}" + (" at the end of the file" if end else ""),
+            where=f"{where}, line {error.lineno} column {error.colno}",
+            hint="writing the file again, it looks cut off" if end else None,
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"expected JSON in UTF-8, got {error}", where=where) from None
+
+
+def dump_json(value: Any) -> bytes:
+    """Serialise to JSON; NaN becomes null, NumPy scalars and arrays become numbers and lists."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"expected plain data, got {type(value).__name__}")

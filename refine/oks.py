@@ -1,0 +1,183 @@
+"""Keypoint similarity and object keypoint similarity (OKS), as pycocotools defines them."""
+
+from typing import Literal
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import ArrayError
+from refine.geometry import keypoint_box
+
+Floats = npt.NDArray[np.float64]
+
+AreaRule = Literal["keypoints", "box", "given"]
+"""What stands for the size of a predicted pose: its tight keypoint box, its box, its area."""
+
+EPS = float(np.spacing(1))
+"""Added to the area: `np.spacing(1)` in pycocotools.cocoeval.COCOeval.computeOks."""
+
+BOX_FRACTION = 0.53
+"""Segment area over box area where no segment exists: CrowdPose, xtcocotools.cocoeval."""
+
+
+def keypoint_similarity(a_xy: Floats, b_xy: Floats, area: Floats, sigmas: Floats) -> Floats:
+    """Return exp(-d^2 / (2 * area * (2 * sigma)^2)) joint by joint.
+
+    Args:
+        a_xy: (N, K, 2) px.
+        b_xy: (N, K, 2) px.
+        area: (N,) px^2.
+        sigmas: (K,).
+
+    Returns:
+        (N, K) in [0, 1], NaN where either joint is missing.
+
+    >>> one = np.zeros((1, 1, 2))
+    >>> keypoint_similarity(one, one + 3, np.array([100.0]), np.array([0.1])).round(4).tolist()
+    [[0.1054]]
+    """
+    d2 = ((np.asarray(a_xy) - b_xy) ** 2).sum(-1)
+    variance = (2 * np.asarray(sigmas)) ** 2
+    return np.asarray(np.exp(-d2 / variance / (np.asarray(area)[:, None] + EPS) / 2))
+
+
+def ks_distance(ks: float, area: Floats, sigmas: Floats) -> Floats:
+    """Return the distance (N, K) in px at which the keypoint similarity is `ks`.
+
+    >>> ks_distance(0.5, np.array([10000.0]), np.array([0.107])).round(2).tolist()
+    [[25.2]]
+    """
+    scale = np.sqrt(-2 * np.asarray(area)[:, None] * np.log(ks))
+    return np.asarray(scale * 2 * np.asarray(sigmas))
+
+
+def pose_area(
+    xy: Floats, rule: AreaRule, box: Floats | None = None, area: Floats | None = None
+) -> Floats:
+    """Return the area (N,) in px^2 that stands for the size of predicted poses.
+
+    Args:
+        xy: (N, K, 2) px, NaN where missing.
+        rule: "keypoints": tight box of the present joints (pycocotools.loadRes without `bbox`);
+            "box": width times height of `box`; "given": `area`.
+        box: (N, 4) xyxy, for "box".
+        area: (N,), for "given".
+
+    Raises:
+        ArrayError: the rule's source is None, or NaN for some pose.
+    """
+    if rule == "given":
+        found = area
+    else:
+        corners = keypoint_box(xy) if rule == "keypoints" else box
+        found = None if corners is None else np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+    if found is None or (rule != "keypoints" and np.isnan(found).any()):
+        raise ArrayError(
+            f"expected every pose to have what area rule {rule!r} needs, got none",
+            hint="area rule 'keypoints'",
+        )
+    return np.asarray(np.nan_to_num(found, nan=0.0))
+
+
+def pairwise_oks(
+    a_xy: Floats,
+    b_xy: Floats,
+    area: Floats,
+    sigmas: Floats,
+    visible: npt.NDArray[np.bool_] | None = None,
+    missing: Literal["skip", "zero"] = "skip",
+) -> Floats:
+    """Object keypoint similarity between every pose in a and every pose in b.
+
+    Args:
+        a_xy: (N, K, 2) px, NaN where missing.
+        b_xy: (M, K, 2) px, NaN where missing.
+        area: (N,) px^2 of the poses in a, or (N, M) a pair.
+        sigmas: (K,).
+        visible: (N, K) joints of a that count, by default those present.
+        missing: what a joint that only b lacks does: "skip" leaves it out (two predictions),
+            "zero" counts as similarity 0 (prediction against ground truth).
+
+    Returns:
+        (N, M) float64 in [0, 1]; 0 where no joint counts.
+
+    Raises:
+        ArrayError: shapes that do not agree.
+
+    >>> a = np.zeros((1, 3, 2))
+    >>> pairwise_oks(a, a, np.array([4.0]), np.full(3, 0.1)).tolist()
+    [[1.0]]
+    """
+    a = np.ascontiguousarray(a_xy, np.float64)
+    b = np.ascontiguousarray(b_xy, np.float64)
+    s = np.ascontiguousarray(sigmas, np.float64)
+    if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:] or s.shape != a.shape[1:2]:
+        raise ArrayError(
+            f"expected (N, K, 2), (M, K, 2) and sigmas (K,), got {a.shape}, {b.shape}, {s.shape}"
+        )
+    size = np.asarray(area, np.float64)
+    size = np.broadcast_to(size[:, None] if size.ndim == 1 else size, (len(a), len(b)))
+    counts = np.isfinite(a).all(-1) if visible is None else np.asarray(visible, np.bool_)
+    return np.asarray(
+        _pairwise(a, b, np.ascontiguousarray(size), (2 * s) ** 2, counts, missing == "zero")
+    )
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _pairwise(a, b, area, variance, counts, zero):  # type: ignore[no-untyped-def]
+    n, k, _ = a.shape
+    out = np.zeros((n, len(b)))
+    for i in range(n):
+        for j in range(len(b)):
+            total, used = 0.0, 0
+            for q in range(k):
+                if not counts[i, q]:
+                    continue
+                dx = b[j, q, 0] - a[i, q, 0]
+                dy = b[j, q, 1] - a[i, q, 1]
+                d2 = dx * dx + dy * dy
+                if np.isnan(d2):
+                    used += zero
+                    continue
+                total += np.exp(-d2 / variance[q] / (area[i, j] + EPS) / 2)
+                used += 1
+            if used:
+                out[i, j] = total / used
+    return out
+
+
+def coco_oks(
+    gt_xy: Floats,
+    gt_visible: npt.NDArray[np.bool_],
+    gt_area: Floats,
+    gt_box_xywh: Floats,
+    dt_xy: Floats,
+    sigmas: Floats,
+) -> Floats:
+    """OKS of detections against ground truth exactly as pycocotools computes it.
+
+    A ground truth without labelled joints takes, for every joint, the distance to its box
+    doubled about its centre (x - w ... x + 2w).
+
+    Args:
+        gt_xy: (N, K, 2) px.
+        gt_visible: (N, K), v > 0.
+        gt_area: (N,) px^2.
+        gt_box_xywh: (N, 4) px.
+        dt_xy: (M, K, 2) px; write missing joints as (0, 0), as result files do, or as NaN for
+            similarity 0.
+        sigmas: (K,).
+
+    Returns:
+        (N, M) float64.
+    """
+    out = pairwise_oks(gt_xy, dt_xy, gt_area, sigmas, gt_visible, missing="zero")
+    for i in np.flatnonzero(~np.asarray(gt_visible).any(1)):
+        low = gt_box_xywh[i, :2] - gt_box_xywh[i, 2:]
+        high = gt_box_xywh[i, :2] + gt_box_xywh[i, 2:] * 2
+        away = np.maximum(0, low - dt_xy) + np.maximum(0, dt_xy - high)
+        variance = (2 * np.asarray(sigmas)) ** 2
+        ks = np.exp(-(away**2).sum(-1) / variance / (gt_area[i] + EPS) / 2)
+        out[i] = np.nan_to_num(ks, nan=0.0).mean(1)
+    return out

@@ -1,0 +1,243 @@
+"""`Poses`: the one data type that every other room speaks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import ArrayError
+from refine.skeleton import Skeleton
+
+ScoreKind = Literal[
+    "unknown", "none", "flag", "peak", "probability", "logit", "simcc", "expected_ks"
+]
+"""What a keypoint score is: a visibility flag (0/1/2), a heatmap peak, ... or "none" at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """The image that poses belong to; None where the source does not say.
+
+    Attributes:
+        id: as in the source, int or str.
+        file_name: as in the source.
+        width: px.
+        height: px.
+        frame: number of the frame in its video.
+        extra: unknown fields of the source's image record, carried through.
+    """
+
+    id: int | str
+    file_name: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frame: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was done to poses: its name, parameters, and the weights it used."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poses:
+    """N poses over any number of images: one frame, a batch and a corpus are the same type.
+
+    Attributes:
+        skeleton: the K joints.
+        xy: (N, K, 2) float64 image px, pixel centres on integers, NaN where a joint is missing.
+        score: (N, K) float64 keypoint confidence as the source gave it, never clipped; NaN where
+            the source gives none.
+        instance_score: (N,) float64, NaN where the source gives none.
+        image: (N,) index into `images`.
+        images: the images, also those without poses.
+        score_kind: what `score` is.
+        box: (N, 4) xyxy or None; rows of NaN where a pose has none.
+        area: (N,) px^2 or None.
+        track: (N,) int64 or None; -1 where a pose has none.
+        history: what was done to these poses so far.
+        extra: one mapping a pose: unknown fields of the source, carried through.
+        meta: unknown fields of the file as a whole, carried through.
+    """
+
+    skeleton: Skeleton
+    xy: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
+    instance_score: npt.NDArray[np.float64]
+    image: npt.NDArray[np.intp]
+    images: tuple[ImageRef, ...]
+    score_kind: ScoreKind = "unknown"
+    box: npt.NDArray[np.float64] | None = None
+    area: npt.NDArray[np.float64] | None = None
+    track: npt.NDArray[np.int64] | None = None
+    history: tuple[Step, ...] = ()
+    extra: tuple[Mapping[str, Any], ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.xy.ndim != 3 or self.xy.shape[1:] != (len(self.skeleton), 2):
+            raise ArrayError(
+                f"expected xy (N, {len(self.skeleton)}, 2) for {self.skeleton.name!r}, "
+                f"got {self.xy.shape}"
+            )
+        n, k, _ = self.xy.shape
+        if not self.extra:
+            object.__setattr__(self, "extra", ({},) * n)
+        for name, shape in (
+            ("score", (n, k)),
+            ("instance_score", (n,)),
+            ("image", (n,)),
+            ("box", (n, 4)),
+            ("area", (n,)),
+            ("track", (n,)),
+        ):
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise ArrayError(f"expected {name} {shape}, got {array.shape}")
+        if len(self.extra) != n:
+            raise ArrayError(f"expected {n} entries in extra, got {len(self.extra)}")
+        if n and not (self.image.min() >= 0 and self.image.max() < len(self.images)):
+            raise ArrayError(f"expected image indices 0..{len(self.images) - 1}")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        skeleton: Skeleton,
+        xy: npt.ArrayLike,
+        score: npt.ArrayLike | None = None,
+        *,
+        instance_score: npt.ArrayLike | None = None,
+        image: npt.ArrayLike | None = None,
+        images: Sequence[ImageRef] | None = None,
+        score_kind: ScoreKind = "unknown",
+        box: npt.ArrayLike | None = None,
+        area: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Build poses from plain arrays; all on one image unless `image` says otherwise.
+
+        Args:
+            skeleton: the K joints.
+            xy: (N, K, 2) image px, NaN where missing; (K, 2) is one pose.
+            score: (N, K), or None.
+            instance_score: (N,), or None.
+            image: (N,) index into `images`.
+            images: by default one `ImageRef` for every index, its id the index.
+            score_kind: what `score` is.
+            box: (N, 4) xyxy, or None.
+            area: (N,) px^2, or None.
+
+        Raises:
+            ArrayError: shapes that do not agree.
+
+        >>> from refine.skeleton import skeleton
+        >>> poses = Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2)))
+        >>> len(poses), poses[:1].xy.shape
+        (2, (1, 17, 2))
+        """
+        points = np.array(xy, np.float64)
+        points = points[None] if points.ndim == 2 else points
+        n, k = points.shape[:2]
+        where = np.zeros(n, np.intp) if image is None else np.array(image, np.intp)
+        if images is None:
+            images = [ImageRef(i) for i in range(int(where.max(initial=0)) + 1)]
+        return cls(
+            skeleton,
+            points,
+            np.full((n, k), np.nan) if score is None else np.array(score, np.float64),
+            np.full(n, np.nan) if instance_score is None else np.array(instance_score, np.float64),
+            where,
+            tuple(images),
+            score_kind="none" if score is None else score_kind,
+            box=None if box is None else np.array(box, np.float64),
+            area=None if area is None else np.array(area, np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    @property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which joints have a position, (N, K)."""
+        return np.asarray(np.isfinite(self.xy).all(-1))
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some attributes changed."""
+        return replace(self, **changes)
+
+    def done(self, name: str, weights: str | None = None, **parameters: Any) -> Self:
+        """Return a copy whose history tells of one more step."""
+        return replace(self, history=(*self.history, Step(name, parameters, weights)))
+
+    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> Self:
+        """Select poses by slice, indices or mask; the images all stay."""
+        index = np.arange(len(self))[rows]
+        if index.ndim != 1:
+            raise ArrayError("expected a slice, a list of indices or a mask; try poses[i:i+1]")
+        arrays: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[index]
+            for name in ("xy", "score", "instance_score", "image", "box", "area", "track")
+        }
+        return replace(self, extra=tuple(self.extra[i] for i in index), **arrays)
+
+    def by_image(self) -> Iterator[tuple[ImageRef, npt.NDArray[np.intp]]]:
+        """Yield every image with the indices of its poses in input order, empty ones too."""
+        order = np.argsort(self.image, kind="stable")
+        bounds = np.searchsorted(self.image[order], np.arange(len(self.images) + 1))
+        for i, ref in enumerate(self.images):
+            yield ref, order[bounds[i] : bounds[i + 1]]
+
+    @classmethod
+    def concat(cls, parts: Sequence["Poses"]) -> "Poses":
+        """Join poses of one skeleton; images that are equal become one.
+
+        Raises:
+            ArrayError: nothing to join, or skeletons, score kinds or histories that differ.
+        """
+        if not parts:
+            raise ArrayError("expected at least one Poses to join, got none")
+        first = parts[0]
+        for other in parts[1:]:
+            if other.skeleton != first.skeleton:
+                raise ArrayError(
+                    f"expected one skeleton, got {first.skeleton.name!r} "
+                    f"and {other.skeleton.name!r}"
+                )
+            if other.score_kind != first.score_kind or other.history != first.history:
+                raise ArrayError("expected poses of one score kind and history")
+        images: dict[ImageRef, int] = {}
+        places = [
+            np.array([images.setdefault(ref, len(images)) for ref in p.images], np.intp)
+            for p in parts
+        ]
+
+        def join(name: str, missing: float) -> npt.NDArray[Any] | None:
+            arrays = [getattr(p, name) for p in parts]
+            if all(a is None for a in arrays):
+                return None
+            shape = next(a.shape[1:] for a in arrays if a is not None)
+            return np.concatenate(
+                [
+                    np.full((len(p), *shape), missing) if a is None else a
+                    for p, a in zip(parts, arrays, strict=True)
+                ]
+            )
+
+        return replace(
+            first,
+            xy=np.concatenate([p.xy for p in parts]),
+            score=np.concatenate([p.score for p in parts]),
+            instance_score=np.concatenate([p.instance_score for p in parts]),
+            image=np.concatenate([at[p.image] for at, p in zip(places, parts, strict=True)]),
+            images=tuple(images),
+            box=join("box", np.nan),
+            area=join("area", np.nan),
+            track=join("track", -1),
+            extra=tuple(e for p in parts for e in p.extra),
+        )
