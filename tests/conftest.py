@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["benchmarks"]
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

@@ -1,0 +1,107 @@
+"""``refine run``: the main job from file to file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refine.cli.common import (
+    json_option,
+    output_option,
+    progress_option,
+    say,
+    summary,
+    wants_progress,
+)
+from refine.cli.inputs import input_options, read_poses
+from refine.exceptions import FormatError, RefineError
+from refine.files import read_bytes
+
+STEPS = ("complete", "correct", "rescore", "suppress")
+
+
+@click.command("run")
+@click.argument("pred")
+@output_option()
+@input_options
+@click.option("--steps", metavar="LIST", help=f"Comma-separated, out of {','.join(STEPS)}.")
+@click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
+@click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
+@click.option("--margin", type=float, help="Expected similarity that moving a joint must gain.")
+@click.option("--nms-threshold", type=float, help="OKS above which a duplicate goes.  [0.9]")
+@click.option("--nms-area", type=click.Choice(["keypoints", "box", "given"]))
+@click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
+@click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
+@click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
+@click.option("--precision", default=3, show_default=True, help="Decimals of new coordinates.")
+@click.option("--seed", type=int, help="Accepted for scripts; the main job draws nothing.")
+@progress_option
+@json_option
+def command(
+    pred: str,
+    output: str,
+    steps: str | None,
+    no_refine: bool,
+    config: str | None,
+    to: str | None,
+    precision: int,
+    seed: int | None,
+    progress: bool | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
+
+    PRED is a file or a folder of any format that `refine convert` reads; - is standard input.
+    Nothing is dropped but the duplicates that suppression finds.
+    """
+    del seed
+    inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
+    chosen = {key: value for key, value in options.items() if value is not None}
+    if no_refine and steps:
+        raise click.UsageError("--no-refine and --steps exclude one another")
+    if no_refine or steps:
+        chosen["steps"] = ("suppress",) if no_refine else tuple(steps.split(",")) if steps else ()
+
+    from refine.formats import write
+    from refine.pipeline import Config, run
+
+    settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
+    poses = read_poses(pred, **inputs)
+    if wants_progress(progress):
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("poses", total=len(poses))
+            result = run(poses, settings, lambda done: bar.update(task, completed=done))
+    else:
+        result = run(poses, settings)
+    write(result, output, to, precision=precision)
+    done = {step.name: dict(step.parameters) for step in result.history[len(poses.history) :]}
+    facts = {
+        "poses_in": len(poses),
+        "poses_out": len(result),
+        "images": len(poses.images),
+        "joints_filled": done.get("complete", {}).get("joints", 0),
+        "joints_moved": done.get("correct", {}).get("joints", 0),
+        "weights": next((s.weights for s in result.history if s.weights), None),
+        "steps": list(done),
+    }
+    say(
+        f"{facts['poses_in']} poses on {facts['images']} images: "
+        f"{facts['joints_filled']} joints filled, {facts['joints_moved']} moved, "
+        f"{len(poses) - len(result)} duplicates removed"
+    )
+    if as_json:
+        summary(facts, data_on_stdout=output == "-")
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    if Path(path).suffix != ".toml":
+        raise FormatError("expected a .toml file", where=path)
+    try:
+        return tomllib.loads(read_bytes(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RefineError(f"expected TOML, got: {error}", where=path) from None

@@ -1,0 +1,297 @@
+"""Raw outputs of networks as files: heatmaps with the geometry of their crops."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import FormatError, GeometryError
+from refine.files import parse_json, read_bytes
+from refine.geometry import Alignment, Crop, xywh_to_xyxy
+from refine.poses import ImageRef
+
+KEYS = {
+    "heatmaps": ("heatmaps", "heatmap", "hms", "maps"),
+    "flipped": ("heatmaps_flipped_input", "heatmaps_flipped", "flipped"),
+    "affine": ("affine_image_to_input", "affine_picture_to_input", "affine"),
+    "center": ("center", "centers"),
+    "scale": ("scale", "scales"),
+    "box_xyxy": ("box_xyxy", "boxes_xyxy", "bbox_xyxy"),
+    "box_xywh": ("box_xywh", "boxes_xywh", "bbox_xywh", "bbox"),
+    "box_score": ("box_score", "box_scores", "bbox_score", "bbox_scores", "score"),
+    "image_id": ("image_id", "image_ids"),
+    "image_size": ("image_size", "picture_size"),
+    "input_size": ("input_size", "input_size_wh"),
+    "stride": ("stride",),
+}
+"""What is read, and the names under which files hold it; the first that is there counts."""
+
+GEOMETRY = "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawHeatmaps:
+    """Heatmaps of N poses and what is known about their crops.
+
+    Attributes:
+        heatmaps: (N, K, H, W), as the network gave them.
+        flipped: the same of the mirrored input, as the network gave them, or None.
+        affine: (N, 2, 3) image px -> input px, or None.
+        center: (N, 2) image px, or None.
+        scale: (N, 2) or (N,) in units of 200 px (HRNet), or None.
+        box: (N, 4) xyxy image px, or None.
+        box_score: (N,), NaN where there is none.
+        input_size: width and height of the network input in px, or None.
+        stride: input px a cell, or None.
+        image: (N,) index into `images`.
+        images: the images.
+        extra: one mapping a pose: other arrays of the file with one row a pose.
+        where: the file.
+    """
+
+    heatmaps: npt.NDArray[Any]
+    flipped: npt.NDArray[Any] | None
+    affine: npt.NDArray[np.float64] | None
+    center: npt.NDArray[np.float64] | None
+    scale: npt.NDArray[np.float64] | None
+    box: npt.NDArray[np.float64] | None
+    box_score: npt.NDArray[np.float64]
+    input_size: tuple[int, int] | None
+    stride: float | None
+    image: npt.NDArray[np.intp]
+    images: tuple[ImageRef, ...]
+    extra: tuple[Mapping[str, Any], ...]
+    where: str
+
+    def __len__(self) -> int:
+        return len(self.heatmaps)
+
+    def size_of_input(self, stride: float) -> tuple[int, int]:
+        """Return width and height of the network input; from a stride if the file does not say."""
+        if self.input_size is not None:
+            return self.input_size
+        s = self.stride or stride
+        return round(self.heatmaps.shape[3] * s), round(self.heatmaps.shape[2] * s)
+
+    def crop(self, size: tuple[int, int], alignment: Alignment, padding: float | None) -> Crop:
+        """Build the maps image -> input from whatever geometry the file holds.
+
+        Args:
+            size: width and height of the network input.
+            alignment: of crops built from centres or boxes, see `Crop.from_center_scale`.
+            padding: growth of boxes, see `Crop.from_box`.
+
+        Raises:
+            GeometryError: no geometry, or one that cannot be used.
+        """
+        try:
+            if self.affine is not None:
+                return Crop.from_matrix(self.affine, size)
+            if self.center is not None and self.scale is not None:
+                return Crop.from_center_scale(self.center, self.scale, size, alignment=alignment)
+            if self.box is not None and padding is not None:
+                return Crop.from_box(self.box, size, padding=padding, alignment=alignment)
+        except GeometryError as error:
+            where = f"{self.where}, {error.where}" if error.where else self.where
+            raise GeometryError(error.message, where=where, hint=error.hint) from None
+        if self.box is not None:
+            raise GeometryError(
+                "expected a padding for crops from boxes: this preset has none",
+                where=self.where,
+                hint="--padding 1.25",
+            )
+        raise GeometryError(
+            f"expected the geometry of the crops, got heatmaps alone: {GEOMETRY}",
+            where=self.where,
+            hint="adding one of them to the file, or a JSON file with --meta",
+        )
+
+
+def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
+    """Read heatmaps and crop geometry from an .npz or .safetensors file.
+
+    Args:
+        path: the arrays, under any of the names in `KEYS`. Without `image_id` the digits at the
+            end of the file name are the image id, or else the name itself.
+        meta: JSON object with what the file lacks; by default the file of the same name with
+            the suffix .json, if there is one. Arrays in `path` come first.
+
+    Raises:
+        FormatError: not such a file, no heatmaps, or arrays that do not fit together.
+    """
+    where = str(path)
+    fields = dict(_arrays(Path(path)))
+    side = Path(path).with_suffix(".json") if meta is None else Path(meta)
+    if meta is not None or side.is_file():
+        table = parse_json(read_bytes(side), str(side))
+        if not isinstance(table, dict):
+            raise FormatError(
+                f"expected a JSON object, got {type(table).__name__}", where=str(side)
+            )
+        for name in (alias for aliases in KEYS.values() for alias in aliases):
+            if name in table:
+                fields.setdefault(name, table[name])
+    return raw_heatmaps(fields, where=where)
+
+
+def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHeatmaps:
+    """Check arrays named as in `KEYS` and put them together.
+
+    Raises:
+        FormatError: no heatmaps, or arrays that do not fit together.
+
+    >>> raw = raw_heatmaps({"heatmaps": np.ones((1, 17, 64, 48)), "box_xywh": [[0, 0, 9, 9]]})
+    >>> raw.box.tolist(), raw.size_of_input(4)
+    ([[0.0, 0.0, 9.0, 9.0]], (192, 256))
+    """
+    found = {
+        key: next(((n, fields[n]) for n in names if n in fields), None)
+        for key, names in KEYS.items()
+    }
+
+    def numbers(key: str, *shapes: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
+        entry = found[key]
+        if entry is None:
+            return None
+        try:
+            array = np.asarray(entry[1], np.float64)
+        except (TypeError, ValueError):
+            raise FormatError(f"expected numbers in `{entry[0]}`", where=where) from None
+        if array.shape not in shapes:
+            expected = " or ".join(map(str, shapes))
+            raise FormatError(
+                f"expected `{entry[0]}` of shape {expected}, got {array.shape}", where=where
+            )
+        return array
+
+    if found["heatmaps"] is None:
+        names = ", ".join(fields) or "nothing"
+        raise FormatError(
+            f"expected an array `heatmaps` (N, K, H, W), got {names}",
+            where=where,
+            hint=f"one of the names {', '.join(KEYS['heatmaps'])}",
+        )
+    heatmaps = np.asarray(found["heatmaps"][1])
+    flipped = None if found["flipped"] is None else np.asarray(found["flipped"][1])
+    if heatmaps.ndim != 4 or heatmaps.dtype.kind not in "fiu" or 0 in heatmaps.shape[1:]:
+        raise FormatError(
+            "expected `heatmaps` (N, K, H, W) of real numbers, got "
+            f"{heatmaps.dtype} {heatmaps.shape}",
+            where=where,
+        )
+    if flipped is not None and flipped.shape != heatmaps.shape:
+        raise FormatError(
+            f"expected mirrored heatmaps of shape {heatmaps.shape}, got {flipped.shape}",
+            where=where,
+        )
+    n = len(heatmaps)
+    box = numbers("box_xyxy", (n, 4))
+    if box is None and (box_xywh := numbers("box_xywh", (n, 4))) is not None:
+        box = xywh_to_xyxy(box_xywh)
+    size = numbers("input_size", (2,))
+    stride = numbers("stride", ())
+    for name, value in (("input_size", size), ("stride", stride)):
+        if value is not None and not ((value > 0) & np.isfinite(value)).all():
+            raise FormatError(f"expected a positive `{name}`, got {value.tolist()}", where=where)
+    box_score = numbers("box_score", (n,), (n, 1))
+    image, images = _images(found["image_id"], found["image_size"], n, where)
+    known = {name for names in KEYS.values() for name in names}
+    return RawHeatmaps(
+        heatmaps,
+        flipped,
+        numbers("affine", (n, 2, 3)),
+        numbers("center", (n, 2)),
+        numbers("scale", (n, 2), (n,)),
+        box,
+        np.full(n, np.nan) if box_score is None else box_score.reshape(n),
+        None if size is None else (int(size[0]), int(size[1])),
+        None if stride is None else float(stride),
+        image,
+        images,
+        _extra({k: v for k, v in fields.items() if k not in known}, n),
+        where,
+    )
+
+
+def _images(
+    ids: tuple[str, Any] | None, size: tuple[str, Any] | None, n: int, where: str
+) -> tuple[npt.NDArray[np.intp], tuple[ImageRef, ...]]:
+    width, height = (None, None)
+    if size is not None and np.shape(size[1]) == (2,):
+        width, height = (int(v) for v in size[1])
+    if ids is None:
+        return np.zeros(n, np.intp), (ImageRef(_id_of(Path(where)), None, width, height),)
+    values = np.asarray(ids[1])
+    if values.shape not in ((), (n,)) or values.dtype.kind not in "iuU":
+        raise FormatError(
+            f"expected `{ids[0]}` ({n},) of whole numbers or strings, got "
+            f"{values.dtype} {values.shape}",
+            where=where,
+        )
+    place: dict[int | str, int] = {}
+    each = np.broadcast_to(values, n).tolist()
+    image = np.array([place.setdefault(i, len(place)) for i in each], np.intp)
+    return image, tuple(ImageRef(i, None, width, height) for i in place)
+
+
+def _id_of(path: Path) -> int | str:
+    """Return the image id that a file name carries: 000000000785, COCO_val2014_000000000785."""
+    stem = path.name.split(".")[0]
+    digits = re.fullmatch(r"(?:.*_)?(\d+)", stem)
+    return int(digits[1]) if digits else stem
+
+
+def _extra(fields: Mapping[str, Any], n: int) -> tuple[dict[str, Any], ...]:
+    rows = {k: v for k, v in fields.items() if np.ndim(v) in (1, 2) and np.shape(v)[0] == n}
+    return tuple({k: np.asarray(v[i]).tolist() for k, v in rows.items()} for i in range(n))
+
+
+def _arrays(path: Path) -> Mapping[str, Any]:
+    data = read_bytes(path)
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".npz"):
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise FormatError(
+                f"expected an .npz archive of plain arrays, got: {error}",
+                where=str(path),
+                hint="np.savez(path, heatmaps=..., affine=...)",
+            ) from None
+    if name.endswith(".safetensors"):
+        return _safetensors(data, str(path))
+    raise FormatError(
+        f"expected a file .npz or .safetensors, got {path.name!r}",
+        where=str(path),
+        hint="np.savez(path, heatmaps=..., affine=...)",
+    )
+
+
+def _safetensors(data: bytes, where: str) -> Mapping[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays: dict[str, Any] = dict(load(data))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(
+            f"expected safetensors of NumPy types, got: {error}",
+            where=where,
+            hint="float16 or float32 tensors",
+        ) from None
+    for key, text in header.get("__metadata__", {}).items():
+        # Metadata values are strings; numbers and lists are written as JSON.
+        try:
+            arrays.setdefault(key, json.loads(text))
+        except ValueError:
+            arrays.setdefault(key, text)
+    return arrays

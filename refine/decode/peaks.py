@@ -1,0 +1,57 @@
+"""The peak of a map in one streaming pass."""
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 128
+
+
+def as_bits(maps: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
+    """View maps (M, H, W) as integers (M, H * W) of the same width.
+
+    Positive floats sort like the integers that their bits spell, and compilers vectorise the
+    maximum of integers but not that of floats.
+    """
+    bits = np.dtype(np.int32 if maps.dtype == np.float32 else np.int64)
+    flat: npt.NDArray[np.integer] = maps.view(bits).reshape(len(maps), -1)
+    return flat
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", inline="never")
+def peak_of(flat, bits, unsigned, nan_above):  # type: ignore[no-untyped-def]
+    """Return the first cell of the maximum, or -1 without a positive finite one, and the maximum.
+
+    Args:
+        flat: (H * W,) one map.
+        bits: its `as_bits`.
+        unsigned: the same as unsigned integers.
+        nan_above: bits of -inf as an unsigned integer; only NaN with a sign bit lies above.
+    """
+    n = flat.size
+    best = bits[0]
+    block = 0
+    top = unsigned[0]
+    for start in range(0, n, BLOCK):
+        part = bits[start : start + BLOCK]
+        most = part[0]
+        for j in range(part.size):
+            most = max(most, part[j])
+        part = unsigned[start : start + BLOCK]
+        for j in range(part.size):
+            top = max(top, part[j])
+        if most > best:
+            best = most
+            block = start
+    if top > nan_above:
+        return -1, np.nan
+    if best > 0:
+        part = bits[block : block + BLOCK]
+        for j in range(part.size):
+            if part[j] == best:
+                value = np.float64(flat[block + j])
+                return (block + j if np.isfinite(value) else -1), value
+    value = flat[0]
+    for j in range(n):
+        value = max(value, flat[j])
+    return -1, np.float64(value)

@@ -1,0 +1,341 @@
+"""Imaginary pose estimators: every one errs, omits and scores in its own way.
+
+PoseFix's table describes one kind of estimator, top-down and complete. A refiner that is to serve
+estimators it never saw is trained on many: `draw_source` draws one at random, `imitate` shows
+annotated persons as that estimator would. The ranges are wide on purpose; they were chosen to
+contain the real sources measured in ``stats/`` and are ours where no other source is named.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from refine.errors.statistics import ErrorStatistics
+from refine.errors.synthesis import INVERSION, MISS, SWAP, corrupt
+from refine.oks import keypoint_similarity, ks_distance
+from refine.skeleton import Skeleton
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+TYPICAL_AREA = 12000.0
+"""px^2; about the median COCO person, at which `size_exponent` changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one imaginary estimator errs.
+
+    Attributes:
+        severity: factor on every error rate.
+        size_exponent: errors and omissions grow as (area / `TYPICAL_AREA`) ** -size_exponent.
+        noise: spread of good joints, as a share of the good radius.
+        limb_rate: chance that a whole limb goes wrong together, at severity 1.
+        complete: whether it gives every joint, as top-down and regression networks do.
+        omission: chance that a visible joint is left out, where not complete.
+        hidden_factor: how much more often an occluded joint is left out or missed.
+        part_factor: (K,) factor on `omission` per joint.
+        fragment: chance that a pose is only a piece of a person.
+        unlabelled: chance that a joint no annotator marked is given all the same.
+        clamp: whether wrong joints are kept inside the image.
+        informative: correlation of keypoint scores with quality, in [0, 1).
+        hidden_penalty: by how much occlusion lowers a latent score.
+        score_offset: and
+        score_slope: of the latent score's logistic.
+        scored: whether keypoint scores are given at all (flags are not scores).
+    """
+
+    severity: float
+    size_exponent: float
+    noise: float
+    limb_rate: float
+    complete: bool
+    omission: float
+    hidden_factor: float
+    part_factor: Floats
+    fragment: float
+    unlabelled: float
+    clamp: bool
+    informative: float
+    hidden_penalty: float
+    score_offset: float
+    score_slope: float
+    scored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """N annotated persons.
+
+    Attributes:
+        xy: (N, K, 2) px: as annotated, or estimated where not, or NaN.
+        visible: (N, K) 0 not annotated, 1 annotated but hidden, 2 visible.
+        area: (N,) px^2.
+        near: (M,) indices of overlapping persons, see `refine.errors.synthesis.neighbours`.
+        near_start: (N + 1,) where each person's begin.
+        image_size: (N, 2) px.
+    """
+
+    xy: Floats
+    visible: npt.NDArray[np.int8]
+    area: Floats
+    near: npt.NDArray[np.intp]
+    near_start: npt.NDArray[np.intp]
+    image_size: Floats
+
+
+def draw_source(skeleton: Skeleton, rng: np.random.Generator) -> Source:
+    """Draw an imaginary estimator.
+
+    >>> import refine
+    >>> draw_source(refine.skeleton("coco17"), np.random.default_rng(0)).part_factor.shape
+    (17,)
+    """
+    return Source(
+        severity=float(np.exp(rng.normal(0.1, 0.6))),
+        size_exponent=rng.uniform(0, 0.35),
+        noise=rng.uniform(0.05, 0.6),
+        limb_rate=rng.uniform(0, 0.03),
+        complete=bool(rng.random() < 0.4),
+        omission=float(np.clip(np.exp(rng.normal(np.log(0.15), 0.6)), 0.01, 0.8)),
+        hidden_factor=rng.uniform(1, 3),
+        part_factor=np.exp(rng.normal(0, 0.3, len(skeleton))),
+        fragment=rng.uniform(0, 0.12),
+        unlabelled=rng.uniform(0.05, 0.4),
+        clamp=bool(rng.random() < 0.8),
+        informative=rng.uniform(0.25, 0.9),
+        hidden_penalty=rng.uniform(0, 1.2),
+        score_offset=rng.uniform(-0.6, 1.8),
+        score_slope=rng.uniform(0.6, 1.6),
+        scored=bool(rng.random() < 0.65),
+    )
+
+
+def imitate(
+    people: People,
+    source: Source,
+    skeleton: Skeleton,
+    statistics: ErrorStatistics,
+    rng: np.random.Generator,
+) -> tuple[Floats, Bools, Floats]:
+    """Show annotated persons as an estimator would give them.
+
+    Args:
+        people: N persons.
+        source: the estimator.
+        skeleton: of the persons, with sigmas.
+        statistics: error rates that `source.severity` scales, e.g. PoseFix's.
+        rng: all randomness.
+
+    Returns:
+        xy (N, K, 2) px, present (N, K), and scores (N, K) in (0, 1), NaN where not scored.
+    """
+    xy, kind = _misplace(people, source, skeleton, statistics, rng)
+    present = _omit(people, source, skeleton, kind, rng) & np.isfinite(xy).all(-1)
+    score = _score(people, source, skeleton, xy, rng)
+    return xy, present, np.where(present, score, np.nan)
+
+
+def _misplace(
+    people: People,
+    source: Source,
+    skeleton: Skeleton,
+    statistics: ErrorStatistics,
+    rng: np.random.Generator,
+) -> tuple[Floats, npt.NDArray[np.int8]]:
+    n, k = people.visible.shape
+    labelled = people.visible > 0
+    sigmas = skeleton.require_sigmas()
+    unit = np.sqrt(people.area)[:, None] * 2 * sigmas
+    xy, kind = corrupt(
+        people.xy,
+        labelled,
+        people.area,
+        people.xy[people.near],
+        labelled[people.near],
+        people.near_start,
+        skeleton=skeleton,
+        statistics=statistics.scaled(source.severity),
+        rng=rng,
+        estimated=people.xy,
+    )
+    # Good joints of a good network lie closer than uniformly within the good radius.
+    good = labelled & (kind == 0)
+    near = people.xy + rng.normal(size=(n, k, 2)) * (unit * source.noise * 0.57)[..., None]
+    xy = np.where(good[..., None], near, xy)
+    # Misses reach further than PoseFix's d10; a fifth of them lands on another own joint.
+    miss = labelled & (kind == MISS)
+    far = miss & (rng.random((n, k)) < 0.4)
+    xy = np.where(far[..., None], people.xy + (xy - people.xy) * rng.uniform(1, 3.5, (n, k, 1)), xy)
+    astray = miss & (rng.random((n, k)) < 0.25)
+    other = rng.integers(0, k, (n, k))
+    there = people.xy[np.arange(n)[:, None], other]
+    there = there + rng.normal(size=(n, k, 2)) * (unit * 0.3)[..., None]
+    xy = np.where(astray[..., None] & np.isfinite(there), there, xy)
+    xy, kind = _misplace_limbs(people, source, skeleton, xy, kind, rng)
+    # Nobody knows where unannotated joints are; estimators put them all over.
+    spread = unit * np.exp(rng.normal(-0.5, 0.7, (n, 1)))
+    guess = people.xy + rng.normal(size=(n, k, 2)) * spread[..., None]
+    xy = np.where(labelled[..., None], xy, guess)
+    if source.clamp:
+        inside = np.clip(xy, 0, np.nan_to_num(people.image_size, nan=1e9)[:, None] - 1)
+        xy = np.where((kind != 0)[..., None], inside, xy)
+    return xy, kind
+
+
+def _misplace_limbs(
+    people: People,
+    source: Source,
+    skeleton: Skeleton,
+    xy: Floats,
+    kind: npt.NDArray[np.int8],
+    rng: np.random.Generator,
+) -> tuple[Floats, npt.NDArray[np.int8]]:
+    """Let whole limbs drift, turn left-right, or be taken from a neighbour."""
+    n, _ = kind.shape
+    mirror = skeleton.mirror
+    d50 = ks_distance(0.5, people.area, skeleton.require_sigmas())
+    rate = source.limb_rate * source.severity
+    rate = rate * (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
+    xy, kind = xy.copy(), kind.copy()
+    counts = np.diff(people.near_start)
+    # Unit vectors; one a limb, so that its joints drift together.
+    for limb in limbs(skeleton):
+        draw = rng.random(n)
+        hit = np.flatnonzero(draw < rate)
+        turn = rng.normal(size=(len(hit), 1, 2))
+        turn /= np.linalg.norm(turn, axis=-1, keepdims=True)
+        reach = d50[np.ix_(hit, limb)] * rng.uniform(1, 3.5, (len(hit), 1))
+        xy[np.ix_(hit, limb)] = people.xy[np.ix_(hit, limb)] + turn * reach[..., None]
+        kind[np.ix_(hit, limb)] = MISS
+        hit = np.flatnonzero((draw > 1 - rate) & (counts > 0))
+        pick = people.near[
+            people.near_start[hit] + (rng.random(len(hit)) * counts[hit]).astype(int)
+        ]
+        theirs = people.xy[np.ix_(pick, limb)]
+        xy[np.ix_(hit, limb)] = np.where(np.isfinite(theirs), theirs, xy[np.ix_(hit, limb)])
+        kind[np.ix_(hit, limb)] = SWAP
+    for group in sided_groups(skeleton):
+        hit = np.flatnonzero(rng.random(n) < rate)
+        partner = xy[np.ix_(hit, mirror[group])]
+        xy[np.ix_(hit, group)] = np.where(np.isfinite(partner), partner, xy[np.ix_(hit, group)])
+        kind[np.ix_(hit, group)] = INVERSION
+    return xy, kind
+
+
+def _omit(
+    people: People,
+    source: Source,
+    skeleton: Skeleton,
+    kind: npt.NDArray[np.int8],
+    rng: np.random.Generator,
+) -> Bools:
+    """Leave joints out as bottom-up methods do: in limbs, by occlusion, more on small persons."""
+    n, k = people.visible.shape
+    if source.complete:
+        return np.ones((n, k), np.bool_)
+    size = (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
+    rate = source.omission * size * np.exp(rng.normal(0, 0.4, n))
+    chance = rate[:, None] * source.part_factor
+    chance = chance * np.where(people.visible == 1, source.hidden_factor, 1.0)
+    chance = chance * np.where(kind == MISS, 1.5, 1.0)
+    # A Gaussian copula: one factor for the body, one a limb, one a mirror pair.
+    latent = 0.45 * rng.normal(size=(n, 1)) + 0.55 * rng.normal(size=(n, k))
+    variance = np.full(k, 0.45**2 + 0.55**2)
+    pairs = [np.array([i, j]) for i, j in enumerate(skeleton.mirror) if i < j]
+    for group in (*limbs(skeleton), *pairs):
+        latent[:, group] += 0.45 * rng.normal(size=(n, 1))
+        variance[group] += 0.45**2
+    present = ndtr(latent / np.sqrt(variance)) >= chance.clip(0, 0.95)
+    # A bone that is not found cuts off all that hangs on it.
+    for subtree in subtrees(skeleton):
+        present[np.ix_(rng.random(n) < 0.1 * rate, subtree)] = False
+    fragments = rng.random(n) < source.fragment
+    for limb in limbs(skeleton):
+        present[np.ix_(fragments & (rng.random(n) < 0.5), limb)] = False
+    given = people.visible > 0
+    present &= given | (rng.random((n, k)) < source.unlabelled)
+    empty = ~present.any(1)
+    present[empty] = given[empty]
+    return present
+
+
+def _score(
+    people: People, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
+) -> Floats:
+    n, k = people.visible.shape
+    if not source.scored:
+        return np.full((n, k), np.nan)
+    similarity = keypoint_similarity(people.xy, xy, people.area, skeleton.require_sigmas())
+    # Centred and scaled so that quality has about unit variance over labelled joints.
+    quality = (similarity - 0.75) * 2.3 - (people.visible == 1) * source.hidden_penalty
+    quality = np.where(people.visible > 0, quality, -1.5)
+    noise = 0.9 * rng.normal(size=(n, k)) + 0.45 * rng.normal(size=(n, 1))
+    latent = source.informative * quality + np.sqrt(1 - source.informative**2) * noise
+    return np.asarray(1 / (1 + np.exp(-(source.score_offset + source.score_slope * latent))))
+
+
+@cache
+def limbs(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+    """Group the joints into limbs: those of one side and region, and the unpaired of a region.
+
+    >>> import refine
+    >>> [limb.tolist() for limb in limbs(refine.skeleton("coco17"))][:2]
+    [[0, 1, 2, 3, 4], [5, 7, 9]]
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i, (joint, region) in enumerate(zip(skeleton.joints, skeleton.regions, strict=True)):
+        side = joint.split("_")[0] if joint.startswith(("left_", "right_")) else ""
+        groups.setdefault((region, "" if region == "head" else side), []).append(i)
+    return tuple(np.array(g, np.intp) for g in groups.values())
+
+
+@cache
+def sided_groups(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+    """Group the joints that are taken for their mirror partners together: a region, or all."""
+    sided = np.flatnonzero(skeleton.mirror != np.arange(len(skeleton)))
+    regions = np.array(skeleton.regions)
+    groups = [sided[regions[sided] == r] for r in dict.fromkeys(skeleton.regions)]
+    return tuple(g for g in (*groups, sided) if len(g))
+
+
+@cache
+def subtrees(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+    """For every joint but the root, list what hangs on it in a breadth-first tree of the bones.
+
+    The root is the joint with the least total distance to all others.
+    """
+    k = len(skeleton)
+    bones: list[list[int]] = [[] for _ in range(k)]
+    for a, b in skeleton.edges:
+        bones[a].append(b)
+        bones[b].append(a)
+
+    def walk(root: int) -> list[int]:
+        parent, queue = [-1] * k, deque([root])
+        parent[root] = root
+        while queue:
+            a = queue.popleft()
+            for b in bones[a]:
+                if parent[b] < 0:
+                    parent[b] = a
+                    queue.append(b)
+        return parent
+
+    def depth(joint: int, parent: list[int]) -> int:
+        return 0 if parent[joint] in (joint, -1) else 1 + depth(parent[joint], parent)
+
+    parents = [walk(root) for root in range(k)]
+    totals = [sum(depth(i, p) if p[i] >= 0 else k for i in range(k)) for p in parents]
+    parent = parents[int(np.argmin(totals))]
+    members: list[list[int]] = [[] for _ in range(k)]
+    for i in range(k):
+        j = i
+        while j >= 0 and parent[j] != j:
+            members[j].append(i)
+            j = parent[j]
+    return tuple(np.array(m, np.intp) for m in members if m)

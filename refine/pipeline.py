@@ -1,0 +1,125 @@
+"""The main job: a short list of steps over poses."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from refine.exceptions import RefineError
+from refine.oks import AreaRule
+from refine.poses import Poses
+
+StepName = Literal["complete", "correct", "rescore", "suppress"]
+STEPS: tuple[StepName, ...] = get_args(StepName)
+LEARNED: frozenset[StepName] = frozenset({"complete", "correct", "rescore"})
+"""Steps that need the refiner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `run` does.
+
+    Attributes:
+        steps: out of `STEPS`; they run in that order.
+        weights: name of shipped weights, or a .safetensors file.
+        margin: expected keypoint similarity that a move must gain.
+        nms_threshold: OKS above which the worse of two poses is removed.
+        nms_area: what stands for a pose's size there.
+        again: refine poses that were refined before.
+    """
+
+    steps: tuple[StepName, ...] = STEPS
+    weights: str = "coco17"
+    margin: float | None = None
+    nms_threshold: float = 0.9
+    nms_area: AreaRule = "keypoints"
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [s for s in self.steps if s not in STEPS]
+        if unknown or len(set(self.steps)) != len(self.steps):
+            raise RefineError(f"expected steps out of {', '.join(STEPS)}, got {list(self.steps)}")
+        if not 0 < self.nms_threshold <= 1:
+            raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
+        if self.margin is not None and not 0 <= self.margin <= 1:
+            raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any]) -> "Config":
+        """Build a config from a parsed TOML table whose keys are the attributes.
+
+        Raises:
+            RefineError: an unknown key, or a value of the wrong type.
+        """
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(table) - known):
+            raise RefineError(
+                f"expected only the keys {', '.join(sorted(known))}, got {', '.join(unknown)}"
+            )
+        try:
+            steps = table.get("steps", STEPS)
+            return cls(**{**table, "steps": tuple(steps)})
+        except TypeError as error:
+            raise RefineError(f"expected values of the right types, got: {error}") from None
+
+
+def run(
+    poses: Poses, config: Config | None = None, progress: Callable[[int], None] | None = None
+) -> Poses:
+    """Do the main job: complete, correct, rescore and de-duplicate poses.
+
+    Poses are removed only by "suppress"; their order is kept.
+
+    Args:
+        poses: of any skeleton that the weights serve; scores are ranked over all, so pass whole
+            files.
+        config: the default does everything.
+        progress: called with the number of poses done.
+
+    Raises:
+        RefineError: poses that were refined before, without `config.again`.
+        WeightsError: the weights do not serve this skeleton.
+
+    >>> import refine
+    >>> poses = refine.Poses.from_arrays(refine.skeleton("coco17"), np.zeros((1, 17, 2)))
+    >>> [step.name for step in refine.run(poses, Config(steps=("suppress",))).history]
+    ['suppress']
+    """
+    config = config or Config()
+    learned = [s for s in STEPS if s in config.steps and s in LEARNED]
+    if learned:
+        poses = _refine(poses, config, learned, progress)
+    if "suppress" in config.steps:
+        from refine.suppress import suppress
+
+        poses = suppress(poses, threshold=config.nms_threshold, area=config.nms_area)
+    return poses
+
+
+def _refine(
+    poses: Poses,
+    config: Config,
+    steps: list[StepName],
+    progress: Callable[[int], None] | None,
+) -> Poses:
+    before = [s.name for s in poses.history if s.name in LEARNED]
+    if before and not config.again:
+        raise RefineError(
+            f"expected poses not refined yet, got some that went through {', '.join(before)}: "
+            "a second pass makes poses worse, their errors are no longer those that the refiner "
+            "was trained on",
+            hint="the original predictions, or --again",
+        )
+    from refine.refiner import Refiner
+    from refine.refiner.steps import MARGIN, complete, correct
+    from refine.rescore import rescore
+
+    refiner = Refiner.load(config.weights)
+    belief = refiner.believe(poses, progress)
+    if "complete" in steps:
+        poses = complete(poses, belief, refiner.weights)
+    if "correct" in steps:
+        margin = MARGIN if config.margin is None else config.margin
+        poses = correct(poses, belief, refiner.weights, margin)
+    if "rescore" in steps:
+        poses = rescore(poses, belief.oks, refiner.weights)
+    return poses

@@ -1,0 +1,243 @@
+"""What the refiner sees: a pose in its body frame, scores, neighbours, the image border.
+
+Everything is NumPy, shared by training and inference.
+"""
+
+from dataclasses import dataclass
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from refine.geometry import keypoint_box
+from refine.poses import Poses
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+NEIGHBOURS = 3
+"""Other poses of the image that a pose sees; the nearest first."""
+REACH = 12.0
+"""Coordinates are clipped to this many body sizes; real poses stay within 6."""
+NEIGHBOUR_REACH = 8.0
+"""A neighbour's joint further away than this is not shown."""
+BORDER_REACH = 15.0
+"""The image border further away than this is not told from an unknown one."""
+RANK_POSES = 8
+"""Ranking scores within a file says nothing in files with fewer poses than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """N poses with their surroundings, in image px.
+
+    Attributes:
+        xy: (N, K, 2); anything where not present.
+        present: (N, K).
+        score: (N, K, 2) confidence in [0, 1] and rank in [0, 1] within the source, -1 unknown.
+        near: (N, M) indices of the neighbouring poses, -1 where there is none.
+        image_size: (N, 2) width and height, NaN where unknown.
+    """
+
+    xy: Floats
+    present: Bools
+    score: Floats
+    near: npt.NDArray[np.intp]
+    image_size: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """Typical distance of every two joints of a person, to tell a body's size from any few.
+
+    Attributes:
+        log_distance: (K, K) median of log(distance / sqrt(area)).
+        weight: (K, K) one over its variance; 0 on the diagonal.
+    """
+
+    log_distance: Floats
+    weight: Floats
+
+    @classmethod
+    def measure(cls, xy: Floats, visible: Bools, area: Floats) -> "PairTable":
+        """Measure the table on annotated persons: xy (N, K, 2), visible (N, K), area (N,)."""
+        k = xy.shape[1]
+        middle, weight = np.zeros((k, k)), np.zeros((k, k))
+        for i, j in zip(*np.tril_indices(k, -1), strict=True):
+            both = visible[:, i] & visible[:, j] & (area > 0)
+            # Two joints that no person shows together say nothing about size.
+            if both.sum() < 2:
+                continue
+            distance = np.linalg.norm(xy[both, i] - xy[both, j], axis=1)
+            # Half-occluded pairs that lie on one another would drag the logarithm down.
+            logs = np.log(np.maximum(distance / np.sqrt(area[both]), 1e-2))
+            middle[i, j] = middle[j, i] = np.median(logs)
+            weight[i, j] = weight[j, i] = 1 / max(float(logs.var()), 1e-3)
+        return cls(middle, weight)
+
+
+def body_frame(xy: Floats, present: Bools, table: PairTable) -> tuple[Floats, Floats]:
+    """Place a frame on every body: the mean of its joints and a robust size.
+
+    The size is the weighted median, over all pairs of present joints, of their distance over
+    the distance typical of that pair; so half a body, or one with a joint astray, gets about
+    the frame of the whole.
+
+    Returns:
+        centre (N, 2) px and size (N,) px, an estimate of sqrt(area); one joint alone has no size
+        and gets 50 px.
+    """
+    count = np.maximum(present.sum(1), 1)
+    centre = np.where(present[..., None], xy, 0.0).sum(1) / count[:, None]
+    size = _frame_size(
+        np.where(present[..., None], xy, 0.0), present, table.log_distance, table.weight
+    )
+    return centre, size
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _frame_size(xy, present, log_distance, weight):  # type: ignore[no-untyped-def]
+    n, k, _ = xy.shape
+    out = np.full(n, 50.0)
+    value, mass = np.empty(k * (k - 1) // 2), np.empty(k * (k - 1) // 2)
+    for a in range(n):
+        used, total = 0, 0.0
+        for i in range(k):
+            if not present[a, i]:
+                continue
+            for j in range(i):
+                if present[a, j] and weight[i, j] > 0:
+                    d = np.hypot(xy[a, i, 0] - xy[a, j, 0], xy[a, i, 1] - xy[a, j, 1])
+                    value[used] = np.log(max(d, 1e-3)) - log_distance[i, j]
+                    mass[used] = weight[i, j]
+                    total += mass[used]
+                    used += 1
+        if used:
+            reached = 0.0
+            for q in np.argsort(value[:used]):
+                reached += mass[q]
+                if reached >= total / 2:
+                    out[a] = max(np.exp(value[q]), 2.0)
+                    break
+    return out
+
+
+def nearest_poses(
+    xy: Floats, present: Bools, image: npt.NDArray[np.intp], count: int = NEIGHBOURS
+) -> npt.NDArray[np.intp]:
+    """Find for every pose the nearest others of its image.
+
+    Nearness is the distance of the keypoint boxes' centres over the size of the own box.
+
+    Returns:
+        (N, count) indices, nearest first, -1 where there are no more.
+    """
+    box = keypoint_box(np.where(present[..., None], xy, np.nan))
+    centre = (box[:, :2] + box[:, 2:]) / 2
+    order = np.argsort(image, kind="stable")
+    start = np.flatnonzero(np.r_[True, np.diff(image[order]) != 0, True])
+    if not len(xy):
+        return np.empty((0, count), np.intp)
+    return np.asarray(_nearest(centre, order, start, count))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _nearest(centre, order, start, count):  # type: ignore[no-untyped-def]
+    out = np.full((len(centre), count), -1, np.intp)
+    best = np.empty(count)
+    for s in range(len(start) - 1):
+        for i in order[start[s] : start[s + 1]]:
+            best[:] = np.inf
+            for j in order[start[s] : start[s + 1]]:
+                d = np.hypot(centre[i, 0] - centre[j, 0], centre[i, 1] - centre[j, 1])
+                if i == j or not d < best[count - 1]:
+                    continue
+                slot = count - 1
+                while slot > 0 and d < best[slot - 1]:
+                    best[slot] = best[slot - 1]
+                    out[i, slot] = out[i, slot - 1]
+                    slot -= 1
+                best[slot] = d
+                out[i, slot] = j
+    return out
+
+
+def scene_from_poses(poses: Poses) -> Scene:
+    """Read a scene off poses; the ranks of scores are taken over all of them."""
+    present = poses.present
+    sizes = np.array([(r.width or np.nan, r.height or np.nan) for r in poses.images], np.float64)
+    sizes = sizes.reshape(-1, 2)
+    return Scene(
+        xy=np.where(present[..., None], poses.xy, 0.0),
+        present=present,
+        score=normalise_scores(poses.score, present, informative=poses.score_kind != "flag"),
+        near=nearest_poses(poses.xy, present, poses.image),
+        image_size=sizes[poses.image],
+    )
+
+
+def normalise_scores(score: Floats, present: Bools, *, informative: bool = True) -> Floats:
+    """Bring keypoint scores of any kind into the two forms that the refiner understands.
+
+    Args:
+        score: (N, K) as the source gave them.
+        present: (N, K).
+        informative: False for flags, which tell presence only.
+
+    Returns:
+        (N, K, 2): the score itself where the source's scores lie in [0, 1] (peaks may exceed it
+        a little: up to 1.1), and its rank among all of the source; -1 where unknown.
+    """
+    out = np.full((*score.shape, 2), -1.0)
+    known = present & np.isfinite(score)
+    values = score[known]
+    if not informative or len(values) == 0 or np.ptp(values) == 0:
+        return out
+    if values.min() >= 0 and values.max() <= 1.1:
+        out[known, 0] = np.minimum(values, 1.0)
+    if len(score) >= RANK_POSES:
+        out[known, 1] = (rankdata(values) - 0.5) / len(values)
+    return out
+
+
+def features(scene: Scene, centre: Floats, size: Floats) -> npt.NDArray[np.float32]:
+    """Lay out a scene as the network's input, (N, `feature_count(K)`) float32.
+
+    Args:
+        scene: N poses.
+        centre: (N, 2) and
+        size: (N,) of `body_frame`.
+    """
+    n = len(scene.xy)
+    present, known = scene.present, scene.present[..., None] & (scene.score >= 0)
+    own = own_coordinates(scene, centre, size)
+    border = np.concatenate([-centre, scene.image_size - centre], 1) / size[:, None]
+    border = np.clip(np.nan_to_num(border, nan=BORDER_REACH), -BORDER_REACH, BORDER_REACH)
+    other = np.maximum(scene.near, 0)
+    there = scene.present[other] & (scene.near >= 0)[..., None] if n else np.zeros((0, 3, 1), bool)
+    near = (scene.xy[other] - centre[:, None, None]) / size[:, None, None, None]
+    there = there & (np.abs(near) <= NEIGHBOUR_REACH).all(-1)
+    near = np.where(there[..., None], near, 0.0)
+    columns = [
+        own,
+        present,
+        np.where(known, 2 * scene.score - 1, 0.0),
+        known,
+        border / 5,
+        present.mean(1, keepdims=True),
+        near / 2,
+        there,
+    ]
+    return np.concatenate([np.asarray(c, np.float32).reshape(n, -1) for c in columns], 1)
+
+
+def feature_count(joints: int) -> int:
+    """Return the number of columns of `features` for K joints."""
+    return joints * (7 + 3 * NEIGHBOURS) + 5
+
+
+def own_coordinates(scene: Scene, centre: Floats, size: Floats) -> Floats:
+    """Return a pose's own joints in its body frame, (N, K, 2); 0 where missing."""
+    own = (scene.xy - centre[:, None]) / size[:, None, None]
+    return np.asarray(np.clip(np.where(scene.present[..., None], own, 0.0), -REACH, REACH))

@@ -1,0 +1,70 @@
+"""The refiner's two steps over poses: fill what is missing, move what is believed wrong."""
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.poses import Poses
+from refine.refiner import Belief
+
+MARGIN = 0.1
+"""Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
+
+
+def complete(poses: Poses, belief: Belief, weights: str | None = None) -> Poses:
+    """Fill missing joints with where the refiner believes them.
+
+    Keypoint scores become expected keypoint similarities in [0, 1]; the source's own are kept
+    in ``extra["source_scores"]``. Poses without a single joint stay as they are.
+
+    Args:
+        poses: N poses.
+        belief: of the same poses.
+        weights: hash of the refiner's weights, for the history.
+    """
+    fill = ~poses.present & np.isfinite(belief.xy).all(-1) & ~poses.skeleton.is_derived
+    xy = np.where(fill[..., None], belief.xy, poses.xy)
+    done = _with_scores(poses, xy, np.where(fill, belief.move, belief.keep))
+    return done.done("complete", weights, joints=int(fill.sum()))
+
+
+def correct(
+    poses: Poses, belief: Belief, weights: str | None = None, margin: float = MARGIN
+) -> Poses:
+    """Move joints where that is expected to gain keypoint similarity, and leave all others alone.
+
+    Args:
+        poses: N poses, completed or not.
+        belief: of the poses as they came.
+        weights: hash of the refiner's weights, for the history.
+        margin: least gain in expected similarity, in [0, 1]; 1 moves nothing.
+    """
+    move = poses.present & (belief.keep > 0) & (belief.move > belief.keep + margin)
+    move &= ~poses.skeleton.is_derived
+    xy = np.where(move[..., None], belief.xy, poses.xy)
+    filled = poses.present & (belief.keep == 0)
+    done = _with_scores(poses, xy, np.where(move | filled, belief.move, belief.keep))
+    return done.done("correct", weights, joints=int(move.sum()), margin=margin)
+
+
+def _with_scores(
+    poses: Poses, xy: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]
+) -> Poses:
+    xy = recompute_derived(poses, xy)
+    # Joints that the weights do not know keep what they had.
+    score = np.where(np.isfinite(expected) & np.isfinite(xy).all(-1), expected, poses.score)
+    if poses.score_kind == "expected_ks":
+        return poses.replace(xy=xy, score=score)
+    own = [[None if np.isnan(s) else s for s in row] for row in poses.score.tolist()]
+    extra = tuple({**e, "source_scores": row} for e, row in zip(poses.extra, own, strict=True))
+    return poses.replace(xy=xy, score=score, score_kind="expected_ks", extra=extra)
+
+
+def recompute_derived(poses: Poses, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Put derived joints (neck, mid-hip) back on the mean of their sources where those changed."""
+    xy = xy.copy()
+    for joint, sources in poses.skeleton.derived.items():
+        of = [poses.skeleton.index(s) for s in sources]
+        known = np.isfinite(xy[:, of]).all((1, 2))
+        changed = known & (xy[:, of] != poses.xy[:, of]).any((1, 2))
+        xy[changed, poses.skeleton.index(joint)] = xy[changed][:, of].mean(1)
+    return xy
