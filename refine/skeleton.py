@@ -120,7 +120,8 @@ class Skeleton:
 
         Returns:
             indices (K,) into ``other.joints`` (-1 where it has no such joint) and the quality of
-            each. Derived joints of `other` feed nothing but a joint that is derived here too.
+            each. A joint that is derived here takes only from one that is derived there; without
+            one it is to be recomputed.
 
         >>> import refine
         >>> coco, openpose = refine.skeleton("coco17"), refine.skeleton("openpose18")
@@ -134,10 +135,14 @@ class Skeleton:
         quality: list[Quality] = []
         for joint in self.joints:
             i = theirs.get(joint, theirs.get(self.stands_for.get(joint, joint), -1))
-            if i >= 0 and (other.joints[i] in other.derived) != (joint in self.derived):
+            derived = i >= 0 and other.joints[i] in other.derived
+            if joint in self.derived and not derived:
                 i = -1
             near = i >= 0 and (
-                other.joints[i] != joint or joint in self.near or joint in other.near
+                other.joints[i] != joint
+                or derived != (joint in self.derived)
+                or joint in self.near
+                or joint in other.near
             )
             indices.append(i)
             quality.append("none" if i < 0 else "near" if near else "exact")

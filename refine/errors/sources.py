@@ -96,7 +96,7 @@ def draw_source(skeleton: Skeleton, rng: np.random.Generator) -> Source:
     (17,)
     """
     return Source(
-        severity=float(np.exp(rng.normal(0.1, 0.6))),
+        severity=float(np.exp(rng.normal(-0.2, 0.8))),
         size_exponent=rng.uniform(0, 0.35),
         noise=rng.uniform(0.05, 0.6),
         limb_rate=rng.uniform(0, 0.03),

@@ -73,7 +73,8 @@ class ErrorStatistics:
         """Return the probability of every kind (5, K, V, O), summing to 1 over the kinds.
 
         Raises:
-            FormatError: there is no rate for some joint's part, nor for its region.
+            FormatError: there is no rate for some joint's part, nor for its region, or the errors of
+                a joint sum to more than 1.
         """
         shape = (len(skeleton), len(self.visible) + 1, len(self.overlap) + 1)
         rates = np.zeros((len(KINDS), *shape))
@@ -88,6 +89,13 @@ class ErrorStatistics:
                     )
                 rates[KINDS.index(kind), j] = table.get(part, table.get(region))
         rates[GOOD] = 1 - rates.sum(0)
+        for j in np.flatnonzero((rates[GOOD] < -1e-9).any((1, 2))):
+            raise FormatError(
+                f"expected error rates that sum to at most 1, got {1 - rates[GOOD, j].min():.3g} "
+                f"for {skeleton.joints[j]!r}",
+                where=f"error statistics {self.name!r}",
+            )
+        rates[GOOD] = rates[GOOD].clip(0)
         rates[1:] *= self.severity
         return np.asarray(rates / rates.sum(0))
 
@@ -220,7 +228,6 @@ def _rates(table: Mapping[str, Any], kind: str, shape: tuple[int, int]) -> dict[
                 f"expected one rate, {shape[0]} rates, or {shape[0]} rows of {shape[1]} "
                 f"in {kind}.{part}, got {value}"
             )
-        # Four kinds of error share what is left by good.
         if not ((rate >= 0) & (rate <= 1)).all():
             raise FormatError(f"expected rates in [0, 1] in {kind}.{part}, got {value}")
         found[part] = np.broadcast_to(rate, shape)

@@ -50,7 +50,9 @@ def dark_udp(image, kernel, compat):
     d = 0.5 * np.array([low[1, 2] - low[1, 0], low[2, 1] - low[0, 1]])
     dxx, dyy = low[1, 2] - 2 * low[1, 1] + low[1, 0], low[2, 1] - 2 * low[1, 1] + low[0, 1]
     dxy = low[2, 2] - low[1, 2] - low[2, 1] + 2 * low[1, 1] - low[1, 0] - low[0, 1] + low[0, 0]
-    hessian = np.array([[dxx, dxy / 2], [dxy / 2, dyy]]) + np.finfo(np.float32).eps * np.eye(2)
+    hessian = np.array([[dxx, dxy / 2], [dxy / 2, dyy]])
+    if compat != "udp":
+        hessian += np.finfo(np.float32).eps * np.eye(2)
     return np.array([x, y]) - np.linalg.solve(hessian, d)
 
 
