@@ -63,7 +63,7 @@ class ErrorStatistics:
         >>> import refine
         >>> harsher = read_statistics("posefix").scaled(3)
         >>> harsher.rates_for(refine.skeleton("coco17"))[:, 0, 3, 0].round(3).tolist()
-        [0.673, 0.234, 0.023, 0.023, 0.047]
+        [0.672, 0.234, 0.023, 0.023, 0.047]
         """
         if not 0 <= factor < np.inf:
             raise ArrayError(f"expected a factor of at least 0, got {factor}")
@@ -73,8 +73,8 @@ class ErrorStatistics:
         """Return the probability of every kind (5, K, V, O), summing to 1 over the kinds.
 
         Raises:
-            FormatError: there is no rate for some joint's part, nor for its region, or the errors of
-                a joint sum to more than 1.
+            FormatError: there is no rate for some joint's part, nor for its region, or the errors
+                of a joint sum to more than 1.
         """
         shape = (len(skeleton), len(self.visible) + 1, len(self.overlap) + 1)
         rates = np.zeros((len(KINDS), *shape))
@@ -89,10 +89,11 @@ class ErrorStatistics:
                     )
                 rates[KINDS.index(kind), j] = table.get(part, table.get(region))
         rates[GOOD] = 1 - rates.sum(0)
-        for j in np.flatnonzero((rates[GOOD] < -1e-9).any((1, 2))):
+        worst = int(rates[GOOD].min((1, 2)).argmin())
+        if rates[GOOD, worst].min() < -1e-9:
             raise FormatError(
-                f"expected error rates that sum to at most 1, got {1 - rates[GOOD, j].min():.3g} "
-                f"for {skeleton.joints[j]!r}",
+                "expected error rates that sum to at most 1, "
+                f"got {1 - rates[GOOD, worst].min():.3g} for {skeleton.joints[worst]!r}",
                 where=f"error statistics {self.name!r}",
             )
         rates[GOOD] = rates[GOOD].clip(0)
@@ -122,7 +123,7 @@ class ErrorStatistics:
         >>> read_statistics("posefix").distances()[MISS].round(4).tolist()
         [1.1774, 2.146]
         """
-        return np.sqrt(-2 * np.log([self.similarity[kind] for kind in KINDS]))
+        return np.asarray(np.sqrt(-2 * np.log([self.similarity[kind] for kind in KINDS])))
 
 
 @cache

@@ -92,14 +92,13 @@ def corrupt(
     near = _points(near_xy, "near_xy", None, skeleton)
     near_shown = _mask(near_visible, "near_visible", near.shape[:2])
     start = np.asarray(near_start)
-    if (
-        start.shape != (n + 1,)
-        or start[0] != 0
-        or start[-1] != len(near)
-        or (start[1:] < start[:-1]).any()
-    ):
+    if start.dtype.kind not in "iu":
+        raise ArrayError(f"expected near_start of integers, got {start.dtype}")
+    rising = start.shape == (n + 1,) and start[0] == 0 and bool((np.diff(start) >= 0).all())
+    if not rising or start[-1] != len(near):
         raise ArrayError(
             f"expected near_start ({n + 1},) rising from 0 to {len(near)}, got shape {start.shape}"
+            + (f" from {start[0]} to {start[-1]}" if start.size else "")
         )
     size = np.asarray(area, np.float64)
     if size.shape != (n,):
