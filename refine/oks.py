@@ -71,7 +71,8 @@ def pose_area(
         found = area
     else:
         corners = keypoint_box(xy) if rule == "keypoints" else box
-        found = None if corners is None else np.prod(corners[:, 2:] - corners[:, :2], axis=1)
+        with np.errstate(over="ignore"):
+            found = None if corners is None else np.prod(corners[:, 2:] - corners[:, :2], axis=1)
     if found is None or (rule != "keypoints" and np.isnan(found).any()):
         raise ArrayError(
             f"expected every pose to have what area rule {rule!r} needs, got none",

@@ -6,9 +6,11 @@ annotated persons as that estimator would. The ranges are wide on purpose; they 
 contain the real sources measured in ``stats/`` and are ours where no other source is named.
 """
 
+import tomllib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -31,15 +33,18 @@ class Source:
     """How one imaginary estimator errs.
 
     Attributes:
-        severity: factor on every error rate.
+        severity: factor on the odds of every error against good.
         size_exponent: errors and omissions grow as (area / `TYPICAL_AREA`) ** -size_exponent.
         noise: spread of good joints, as a share of the good radius.
+        drift: spread of errors that a pose's joints share: stretch of the body, shift of limbs.
+        spoilt: chance that a pose is far worse than the others.
         limb_rate: chance that a whole limb goes wrong together, at severity 1.
         complete: whether it gives every joint, as top-down and regression networks do.
         omission: chance that a visible joint is left out, where not complete.
         hidden_factor: how much more often an occluded joint is left out or missed.
         part_factor: (K,) factor on `omission` per joint.
         fragment: chance that a pose is only a piece of a person.
+        duplicate: chance that a person is given twice.
         unlabelled: chance that a joint no annotator marked is given all the same.
         clamp: whether wrong joints are kept inside the image.
         informative: correlation of keypoint scores with quality, in [0, 1).
@@ -52,12 +57,15 @@ class Source:
     severity: float
     size_exponent: float
     noise: float
+    drift: float
+    spoilt: float
     limb_rate: float
     complete: bool
     omission: float
     hidden_factor: float
     part_factor: Floats
     fragment: float
+    duplicate: float
     unlabelled: float
     clamp: bool
     informative: float
@@ -95,16 +103,20 @@ def draw_source(skeleton: Skeleton, rng: np.random.Generator) -> Source:
     >>> draw_source(refine.skeleton("coco17"), np.random.default_rng(0)).part_factor.shape
     (17,)
     """
+    profile = omission_profile(skeleton) ** rng.uniform(0.3, 1.3)
     return Source(
         severity=float(np.exp(rng.normal(-0.2, 0.8))),
         size_exponent=rng.uniform(0, 0.35),
         noise=rng.uniform(0.05, 0.6),
+        drift=abs(rng.normal(0, 0.02)),
+        spoilt=rng.uniform(0, 0.08),
         limb_rate=rng.uniform(0, 0.03),
         complete=bool(rng.random() < 0.4),
         omission=float(np.clip(np.exp(rng.normal(np.log(0.15), 0.6)), 0.01, 0.8)),
         hidden_factor=rng.uniform(1, 3),
-        part_factor=np.exp(rng.normal(0, 0.3, len(skeleton))),
+        part_factor=profile * np.exp(rng.normal(0, 0.3, len(skeleton))),
         fragment=rng.uniform(0, 0.12),
+        duplicate=float(rng.uniform(0, 0.2) * (rng.random() < 0.6)),
         unlabelled=rng.uniform(0.05, 0.4),
         clamp=bool(rng.random() < 0.8),
         informative=rng.uniform(0.25, 0.9),
@@ -134,7 +146,12 @@ def imitate(
     Returns:
         xy (N, K, 2) px, present (N, K), and scores (N, K) in (0, 1), NaN where not scored.
     """
+    spoilt = rng.random(len(people.xy)) < source.spoilt
     xy, kind = _misplace(people, source, skeleton, statistics, rng)
+    if spoilt.any():
+        worse = replace(source, severity=max(4 * source.severity, 3.0), drift=0.08)
+        bad_xy, bad_kind = _misplace(people, worse, skeleton, statistics, rng)
+        xy[spoilt], kind[spoilt] = bad_xy[spoilt], bad_kind[spoilt]
     present = _omit(people, source, skeleton, kind, rng) & np.isfinite(xy).all(-1)
     score = _score(people, source, skeleton, xy, rng)
     return xy, present, np.where(present, score, np.nan)
@@ -177,6 +194,7 @@ def _misplace(
     there = there + rng.normal(size=(n, k, 2)) * (unit * 0.3)[..., None]
     xy = np.where(astray[..., None] & np.isfinite(there), there, xy)
     xy, kind = _misplace_limbs(people, source, skeleton, xy, kind, rng)
+    xy = _drift(people, source, skeleton, xy, rng)
     # Nobody knows where unannotated joints are; estimators put them all over.
     spread = unit * np.exp(rng.normal(-0.5, 0.7, (n, 1)))
     guess = people.xy + rng.normal(size=(n, k, 2)) * spread[..., None]
@@ -225,6 +243,22 @@ def _misplace_limbs(
         xy[np.ix_(hit, group)] = np.where(np.isfinite(partner), partner, xy[np.ix_(hit, group)])
         kind[np.ix_(hit, group)] = INVERSION
     return xy, kind
+
+
+def _drift(
+    people: People, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
+) -> Floats:
+    """Stretch and shift what a pose's joints share, as low resolution and bad boxes do."""
+    n = len(xy)
+    size = np.sqrt(people.area)[:, None, None]
+    spread = source.drift * (people.area / TYPICAL_AREA).clip(1e-2, 1e2) ** -source.size_exponent
+    spread = spread[:, None, None]
+    centre = np.nanmean(xy, axis=1, keepdims=True)
+    xy = centre + (xy - centre) * np.exp(spread * rng.normal(size=(n, 1, 2)))
+    xy = xy + size * spread * 0.5 * rng.normal(size=(n, 1, 2))
+    for limb in limbs(skeleton):
+        xy[:, limb] += size * spread * 0.7 * rng.normal(size=(n, 1, 2))
+    return np.asarray(xy)
 
 
 def _omit(
@@ -277,6 +311,15 @@ def _score(
     noise = 0.9 * rng.normal(size=(n, k)) + 0.45 * rng.normal(size=(n, 1))
     latent = source.informative * quality + np.sqrt(1 - source.informative**2) * noise
     return np.asarray(1 / (1 + np.exp(-(source.score_offset + source.score_slope * latent))))
+
+
+@cache
+def omission_profile(skeleton: Skeleton) -> Floats:
+    """Return how often each joint is left out over the mean, (K,): the table ``omission.toml``."""
+    text = (resources.files("refine.errors") / "omission.toml").read_text("utf-8")
+    table = tomllib.loads(text)
+    pairs = zip(skeleton.parts, skeleton.regions, strict=True)
+    return np.array([table.get(part, table[region]) for part, region in pairs])
 
 
 @cache

@@ -158,11 +158,17 @@ def _show(
     near, near_start = neighbours(persons.box, persons.image)
     people = People(complete, visible, persons.area, near, near_start, size)
     xy, present, score = imitate(people, source, skeleton, statistics, rng)
-    owner = np.flatnonzero(present.any(1) & (rng.random(len(xy)) >= rng.uniform(0, 0.25)))
+    owner = np.arange(len(xy))
+    if len(twice := np.flatnonzero(rng.random(len(xy)) < source.duplicate)):
+        again = imitate(people, source, skeleton, statistics, rng)
+        xy, present, score = (
+            np.concatenate([a, b[twice]]) for a, b in zip((xy, present, score), again, strict=True)
+        )
+        owner = np.concatenate([owner, twice])
+    detected = np.flatnonzero(present.any(1) & (rng.random(len(xy)) >= rng.uniform(0, 0.25)))
+    owner, present, xy, score = (a[detected] for a in (owner, present, xy, score))
     if not source.complete:
         owner, present, xy, score = _split(owner, present, xy, score, skeleton, rng)
-    else:
-        present, xy, score = present[owner], xy[owner], score[owner]
     owner, present, xy, score = _haunt(owner, present, xy, score, size, rng)
     host = np.where(owner < 0, -1 - owner, owner)
     scene = Scene(
@@ -205,7 +211,7 @@ def _split(
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.intp], Bools, Floats, Floats]:
     """Break some persons into two poses of the same image, limb by limb."""
-    there = present[owner]
+    there = present.copy()
     broken = np.flatnonzero((rng.random(len(owner)) < 0.06) & (there.sum(1) >= 4))
     first = np.zeros((len(broken), len(skeleton)), np.bool_)
     for limb in limbs(skeleton):
@@ -214,8 +220,8 @@ def _split(
     first &= there[broken]
     both = first.any(1) & second.any(1)
     there[broken[both]] = first[both]
-    rows = np.concatenate([owner, owner[broken[both]]])
-    return rows, np.concatenate([there, second[both]]), xy[rows], score[rows]
+    rows = np.concatenate([np.arange(len(owner)), broken[both]])
+    return owner[rows], np.concatenate([there, second[both]]), xy[rows], score[rows]
 
 
 def _haunt(

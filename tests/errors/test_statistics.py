@@ -168,12 +168,12 @@ def test_rates_beyond_one_are_refused():
 
 def test_missing_parts_are_named():
     hand = Skeleton("h", ("thumb",), regions=("hand",))
-    with pytest.raises(FormatError, match="'mine': .* jitter for 'thumb' or its region 'hand'"):
+    with pytest.raises(FormatError, match=r"'mine': .* jitter for 'thumb' or its region 'hand'"):
         statistics_from_table(table()).rates_for(hand)
 
 
 def test_files(tmp_path: Path):
-    with pytest.raises(FormatError, match="one of .*posefix"):
+    with pytest.raises(FormatError, match=r"one of .*posefix"):
         read_statistics("nothing")
     with pytest.raises(FormatError, match="readable file"):
         read_statistics(tmp_path / "absent.toml")

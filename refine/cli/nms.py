@@ -1,0 +1,62 @@
+"""`refine nms`: duplicates out, by OKS."""
+
+from typing import Any
+
+import click
+
+from refine.cli.common import json_option, output_option, say, summary
+from refine.cli.inputs import input_options, read_poses
+
+_METHODS = ["nms", "soft-gaussian", "soft-linear"]
+
+
+@click.command("nms")
+@click.argument("pred")
+@output_option()
+@input_options
+@click.option("--method", type=click.Choice(_METHODS), default="nms", show_default=True)
+@click.option("--threshold", type=float, default=0.9, show_default=True, help="OKS.")
+@click.option(
+    "--area",
+    type=click.Choice(["keypoints", "box", "given"]),
+    default="keypoints",
+    show_default=True,
+    help="What stands for the size of a pose.",
+)
+@click.option("--score-threshold", type=float, help="Remove poses with a lower (decayed) score.")
+@click.option("--visible-threshold", type=float, help="Count only joints with a higher score.")
+@click.option("--max-poses", type=int, help="Keep no more than these an image.")
+@click.option("--compat", is_flag=True, help="Joint visibility as HRNet and AlphaPose have it.")
+@click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
+@json_option
+def command(
+    pred: str,
+    output: str,
+    from_: str | None,
+    skeleton: str | None,
+    images: str | None,
+    keep_zeros: bool,
+    to: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Remove duplicate poses from PRED and write the others, in their order, to OUT.
+
+    The soft methods write the decayed scores and remove nothing unless --score-threshold or
+    --max-poses asks for it.
+    """
+    from refine.formats import write
+    from refine.suppress import suppress
+
+    poses = read_poses(pred, from_=from_, skeleton=skeleton, images=images, keep_zeros=keep_zeros)
+    kept = suppress(poses, **options)
+    write(kept, output, to)
+    facts = {
+        "poses_in": len(poses),
+        "poses_out": len(kept),
+        "images": len(poses.images),
+        **kept.history[-1].parameters,
+    }
+    say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")
+    if as_json:
+        summary(facts, data_on_stdout=output == "-")
