@@ -198,7 +198,8 @@ def _detections(
     area: Area,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
-    xy = np.where(np.isfinite(as_skeleton(poses, target)), as_skeleton(poses, target), 0.0)
+    xy = as_skeleton(poses, target)
+    xy = np.where(np.isfinite(xy).all(-1, keepdims=True), xy, 0.0)
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
         area = "box" if first else "keypoints"
@@ -211,7 +212,7 @@ def _detections(
         size = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     else:
         size = pose_area(xy, area, poses.box, poses.area)
-    points = np.concatenate([xy, np.ones((*xy.shape[:2], 1))], 2).reshape(len(poses), -1)
+    points = np.concatenate([xy, np.ones_like(xy[..., :1])], 2).reshape(len(xy), 3 * len(target))
     score = finite_scores(poses)
     rows = [
         {

@@ -75,7 +75,15 @@ class Crop:
         """
         c = np.atleast_2d(np.asarray(center, np.float64))
         s = np.asarray(scale, np.float64)
-        s = np.broadcast_to(s.reshape(-1, 1) if s.ndim < 2 else s, c.shape) * unit
+        s = s.reshape(-1, 1) if s.ndim < 2 else s
+        angle = np.asarray(rotation, np.float64)
+        if c.shape[1:] != (2,) or s.shape not in {(1, 1), (len(c), 1), c.shape}:
+            raise GeometryError(
+                f"expected centres (N, 2) and scales (N, 2), (N,) or one, got {c.shape}, {s.shape}"
+            )
+        if angle.ndim and angle.shape != (len(c),):
+            raise GeometryError(f"expected one rotation or {len(c)}, got {angle.shape}")
+        s = np.broadcast_to(s, c.shape) * unit
         bad = np.flatnonzero(~(np.isfinite(c).all(1) & (s > 0).all(1) & np.isfinite(s).all(1)))
         if len(bad):
             raise GeometryError(
@@ -84,7 +92,7 @@ class Crop:
                 where=f"crop {bad[0]}",
             )
         span = np.array(size, np.float64) - (alignment == "corners")
-        turn = np.deg2rad(np.broadcast_to(np.asarray(rotation, np.float64), len(c)))
+        turn = np.deg2rad(np.broadcast_to(angle, len(c)))
         cos, sin = np.cos(turn), np.sin(turn)
         # Out of the turned crop: x' along its width axis, y' along its height axis.
         axes = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)

@@ -181,7 +181,7 @@ def _person(record: Mapping[str, Any], k: int, at: str) -> dict[str, Any]:
 
 def _from_poses(poses: Poses) -> GroundTruth:
     flags = poses.score if poses.score_kind == "flag" else 2.0 * poses.present
-    points = np.concatenate([np.nan_to_num(poses.xy), flags[:, :, None]], 2).reshape(len(poses), -1)
+    points = np.concatenate([np.nan_to_num(poses.xy), flags[:, :, None]], 2)
     order = sorted(
         range(len(poses.images)),
         key=lambda i: (isinstance(poses.images[i].id, str), poses.images[i].id),
@@ -189,7 +189,7 @@ def _from_poses(poses: Poses) -> GroundTruth:
     rank = np.argsort(order)
     persons = []
     for i, row in enumerate(points):
-        record = {"id": i + 1, **poses.extra[i], "keypoints": row.tolist()}
+        record = {"id": i + 1, **poses.extra[i], "keypoints": row.ravel().tolist()}
         if poses.box is not None and np.isfinite(poses.box[i]).all():
             x0, y0, x1, y1 = poses.box[i].tolist()
             record["bbox"] = [x0, y0, x1 - x0, y1 - y0]

@@ -204,6 +204,12 @@ def read_skeleton(path: Path) -> Skeleton:
         return skeleton_from_table(table, path.stem)
     except SkeletonError as error:
         raise SkeletonError(error.message, where=str(path), hint=error.hint) from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SkeletonError(
+            f"expected a skeleton table, got one of another shape ({error})",
+            where=str(path),
+            hint="the form of refine/skeletons/coco17.toml",
+        ) from None
 
 
 def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:

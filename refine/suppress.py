@@ -323,19 +323,22 @@ def _pile(
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _oks(a, b, a_counts, b_counts, a_area, b_area, weight, floor):  # type: ignore[no-untyped-def]
-    """OKS of two poses, or any value up to `floor` once it cannot exceed that."""
+def _oks(p, area, weight, better, worse, i, j, floor):  # type: ignore[no-untyped-def]
+    """OKS of poses i and j, or `floor` once it cannot exceed that."""
     used = 0
     for q in range(len(weight)):
-        used += a_counts[q] & b_counts[q]
-    if used == 0 or a_area == 0 or b_area == 0:
+        used += better[i, q] & worse[j, q]
+    if used == 0 or area[i] == 0 or area[j] == 0:
         return 0.0
-    scale = -0.5 / ((a_area + b_area) / 2 + EPS)
+    scale = -0.5 / ((area[i] + area[j]) / 2 + EPS)
     total, left = 0.0, used
     for q in range(len(weight)):
-        if a_counts[q] & b_counts[q]:
-            dx, dy = a[q, 0] - b[q, 0], a[q, 1] - b[q, 1]
-            total += np.exp((dx * dx + dy * dy) * weight[q] * scale)
+        if better[i, q] & worse[j, q]:
+            dx, dy = p[i, q, 0] - p[j, q, 0], p[i, q, 1] - p[j, q, 1]
+            exponent = (dx * dx + dy * dy) * weight[q] * scale
+            # exp(-40) is below the rounding of the sum; NaN goes on to be found below.
+            if not exponent < -40:
+                total += np.exp(exponent)
             left -= 1
             if total + left < floor * used:
                 return floor
@@ -355,8 +358,7 @@ def _hard_kernel(p, area, weight, better, worse, starts, threshold, most):  # ty
             alike = False
             for c in range(count):
                 i = kept[c]
-                oks = _oks(p[i], p[j], better[i], worse[j], area[i], area[j], weight, threshold)
-                if oks > threshold:
+                if _oks(p, area, weight, better, worse, i, j, threshold) > threshold:
                     alike = True
                     break
             if not alike:
@@ -383,7 +385,7 @@ def _soft_kernel(p, area, weight, better, worse, starts, score, threshold, linea
             for j in range(low, high):
                 if rank[j] >= 0:
                     continue
-                oks = _oks(p[i], p[j], better[i], worse[j], area[i], area[j], weight, -1.0)
+                oks = _oks(p, area, weight, better, worse, i, j, -1.0)
                 if not linear:
                     score[j] *= np.exp(-oks * oks / threshold)
                 elif oks >= threshold:

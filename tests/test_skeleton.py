@@ -220,6 +220,9 @@ def test_coco_categories(tmp_path):
         ({**TABLE, "near": ["tail"]}, "got 'tail'"),
         ({"categories": [{"id": 1}]}, "one category with `keypoints`, got 0"),
         ([1], "expected a table"),
+        ({**TABLE, "edges": [1]}, "a skeleton table"),
+        ({**TABLE, "edges": [["tip"]]}, "a skeleton table"),
+        ({**TABLE, "sigmas": [0.1]}, "a skeleton table"),
     ],
 )
 def test_files_that_are_no_skeletons(tmp_path, table, message):

@@ -233,7 +233,7 @@ def _haunt(
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.intp], Bools, Floats, Floats]:
     """Add poses of nobody: others' shapes, distorted and put elsewhere; owner is -1 - host."""
-    count = int(len(owner) * rng.uniform(0, 0.12))
+    count = rng.binomial(len(owner), rng.uniform(0, 0.12))
     if not count:
         return owner, present, xy, score
     pick = rng.integers(0, len(owner), count)

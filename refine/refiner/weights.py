@@ -47,7 +47,8 @@ def save_weights(
         "blocks": len(network.blocks),
         **facts,
     }
-    write_bytes(path, save(tensors, {key: json.dumps(value) for key, value in header.items()}))
+    # One entry: the order of several is not the same every time, and the file's hash names it.
+    write_bytes(path, save(tensors, {"refine": json.dumps(header)}))
 
 
 def load_weights(name: str | Path) -> tuple[Network, PairTable, Skeleton, dict[str, Any]]:
@@ -72,10 +73,8 @@ def load_weights(name: str | Path) -> tuple[Network, PairTable, Skeleton, dict[s
     try:
         tensors = load(data)
         size = int.from_bytes(data[:8], "little")
-        header = {
-            key: json.loads(value)
-            for key, value in json.loads(data[8 : 8 + size]).get("__metadata__", {}).items()
-        }
+        facts = json.loads(data[8 : 8 + size]).get("__metadata__", {})
+        header = json.loads(facts.get("refine", "{}"))
         if header.get("format") != FORMAT:
             raise ValueError(f"format {header.get('format')!r}")
         body = _skeleton_of(header)

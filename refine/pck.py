@@ -1,0 +1,172 @@
+"""PCKh, the metric of MPII: the share of joints within half a head of the truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import ArrayError, FormatError
+from refine.groundtruth import GroundTruth, as_skeleton, place, read_ground_truth
+from refine.oks import Floats
+from refine.poses import Poses
+
+NOT_SCORED = ("pelvis", "thorax")
+"""Joints that MPII's evaluation leaves out (``annolist`` toolkit, evalMPII)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PckhReport:
+    """What a PCKh evaluation found.
+
+    Attributes:
+        mean: share of all scored joints that are right.
+        joints: the same joint by joint; NaN where none is labelled.
+        threshold: in units of the head size.
+        poses: persons with a prediction.
+        persons: persons of the ground truth with a head size; those without a prediction count
+            as wrong in every joint.
+    """
+
+    mean: float
+    joints: Mapping[str, float]
+    threshold: float
+    poses: int
+    persons: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "metrics": {f"PCKh@{self.threshold:g}": self.mean},
+            "joints": dict(self.joints),
+            "poses": self.poses,
+            "persons": self.persons,
+        }
+
+
+def pckh(
+    gt_xy: Floats,
+    gt_visible: npt.NDArray[np.bool_],
+    dt_xy: Floats,
+    head_size: Floats,
+    threshold: float = 0.5,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Count joints that lie within a share of the head size.
+
+    Args:
+        gt_xy: (N, K, 2) px.
+        gt_visible: (N, K), labelled joints.
+        dt_xy: (N, K, 2) px, NaN where missing: wrong.
+        head_size: (N,) px; 0.6 times the diagonal of the head box in MPII.
+        threshold: times the head size; a distance equal to it is right.
+
+    Returns:
+        right (K,) and labelled (K,).
+
+    Raises:
+        ArrayError: shapes that do not agree, or a head size that is not positive.
+
+    >>> gt = np.zeros((1, 2, 2))
+    >>> dt = np.array([[[3.0, 4.0], [6.0, 8.0]]])
+    >>> right, labelled = pckh(gt, np.ones((1, 2), bool), dt, np.array([10.0]))
+    >>> right.tolist(), labelled.tolist()
+    ([1, 0], [1, 1])
+    """
+    gt, dt, head = np.asarray(gt_xy), np.asarray(dt_xy), np.asarray(head_size)
+    if gt.ndim != 3 or gt.shape != dt.shape or gt_visible.shape != gt.shape[:2]:
+        raise ArrayError(f"expected two (N, K, 2) and (N, K), got {gt.shape}, {dt.shape}")
+    if head.shape != gt.shape[:1] or not (head > 0).all():
+        raise ArrayError(f"expected {len(gt)} positive head sizes")
+    distance = np.sqrt(((gt - dt) ** 2).sum(-1))
+    right = gt_visible & (distance <= threshold * head[:, None])
+    return right.sum(0), np.asarray(gt_visible).sum(0)
+
+
+def evaluate_pckh(
+    gt: str | Path | Mapping[str, Any] | GroundTruth,
+    poses: Poses,
+    *,
+    threshold: float = 0.5,
+    image_ids: Sequence[int | str] | None = None,
+    skip: Sequence[str] = NOT_SCORED,
+    strict: bool = True,
+) -> PckhReport:
+    """Score poses by PCKh against COCO-style annotations that carry a `head_size`.
+
+    A pose belongs to the person that its field `ann_id` names; without that field, to the only
+    person on its image.
+
+    Args:
+        gt: annotations with `head_size` in px (file, parsed, or read).
+        poses: predictions.
+        threshold: times the head size.
+        image_ids: score only these images.
+        skip: joints left out.
+        strict: refuse predictions on images that the ground truth lacks.
+
+    Raises:
+        FormatError: no head sizes, unknown images, or a pose that belongs to no person or to one
+            that has its pose already.
+    """
+    truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    persons = [a for a in truth.annotations if a.get("head_size") and a["num_keypoints"]]
+    if not persons:
+        raise FormatError(
+            "expected annotations with a `head_size` in px", where=truth.where, hint="--metric oks"
+        )
+    image = place(poses, truth, strict=strict)[0]
+    if image_ids is not None:
+        chosen = set(truth.rows_of(image_ids))
+        persons = [a for a in persons if a["image"] in chosen]
+        image = np.where(np.isin(image, sorted(chosen)), image, -1)
+    owner = _owners(persons, poses, image, truth.where)
+    xy = np.full((len(persons), len(truth.skeleton), 2), np.nan)
+    xy[list(owner)] = as_skeleton(poses, truth.skeleton)[list(owner.values())]
+    labels = np.array([a["keypoints"] for a in persons]).reshape(len(persons), -1, 3)
+    heads = np.array([a["head_size"] for a in persons], np.float64)
+    right, labelled = pckh(labels[..., :2], labels[..., 2] > 0, xy, heads, threshold)
+    scored = np.array([j not in skip for j in truth.skeleton.joints])
+    return PckhReport(
+        float(right[scored].sum() / max(labelled[scored].sum(), 1)),
+        {
+            joint: float(right[i] / labelled[i]) if labelled[i] else float("nan")
+            for i, joint in enumerate(truth.skeleton.joints)
+            if scored[i]
+        },
+        threshold,
+        len(owner),
+        len(persons),
+    )
+
+
+def _owners(
+    persons: Sequence[Mapping[str, Any]],
+    poses: Poses,
+    image: npt.NDArray[np.intp],
+    where: str,
+) -> dict[int, int]:
+    """Return person -> pose."""
+    by_id = {a["id"]: i for i, a in enumerate(persons)}
+    on_image: dict[int, list[int]] = {}
+    for i, a in enumerate(persons):
+        on_image.setdefault(a["image"], []).append(i)
+    owner: dict[int, int] = {}
+    for row in np.flatnonzero(image >= 0).tolist():
+        named = poses.extra[row].get("ann_id")
+        there = on_image.get(int(image[row]), [])
+        person = by_id.get(named) if named is not None else there[0] if len(there) == 1 else None
+        if person is None:
+            raise FormatError(
+                f"expected an `ann_id` of {where}, got {named!r}, and {len(there)} persons on the "
+                "image of the pose",
+                where=f"pose {row}",
+            )
+        if person in owner:
+            raise FormatError(
+                f"expected one pose for person {persons[person]['id']}, got a second",
+                where=f"pose {row}",
+            )
+        owner[person] = row
+    return owner

@@ -1,0 +1,145 @@
+"""`Poses`: shapes, selection, joining, iteration, and that nothing is changed in place."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refine.exceptions import ArrayError
+from refine.poses import ImageRef, Poses, Step
+from refine.skeleton import Skeleton, skeleton
+
+TABLE = Skeleton("three", ("a", "b", "c"))
+
+
+def poses(n=6, images=3, seed=0, **more):
+    rng = np.random.default_rng(seed)
+    return Poses.from_arrays(
+        TABLE,
+        rng.uniform(0, 9, (n, 3, 2)),
+        rng.random((n, 3)),
+        instance_score=rng.random(n),
+        image=rng.integers(images, size=n),
+        images=[ImageRef(i) for i in range(images)],
+        **more,
+    ).replace(extra=tuple({"n": i} for i in range(n)))
+
+
+def test_from_arrays_defaults():
+    one = Poses.from_arrays(TABLE, np.zeros((3, 2)))
+    assert len(one) == 1
+    assert one.score_kind == "none"
+    assert np.isnan(one.score).all()
+    assert np.isnan(one.instance_score).all()
+    assert one.images == (ImageRef(0),)
+    assert one.extra == ({},)
+    assert len(Poses.from_arrays(TABLE, np.zeros((2, 3, 2)), image=[0, 4]).images) == 5
+
+
+def test_arguments_are_copied():
+    xy = np.zeros((1, 3, 2))
+    made = Poses.from_arrays(TABLE, xy)
+    xy += 7
+    assert made.xy.max() == 0
+
+
+def test_present():
+    xy = np.zeros((1, 3, 2))
+    xy[0, 1, 0], xy[0, 2] = np.nan, np.inf
+    assert Poses.from_arrays(TABLE, xy).present.tolist() == [[True, False, False]]
+
+
+@pytest.mark.parametrize(
+    "rows", [slice(1, 4), [5, 0], np.array([True, False] * 3), slice(None, None, -1), []]
+)
+def test_selection(rows):
+    base = poses(box=np.arange(24.0).reshape(6, 4), area=np.arange(6.0))
+    base = base.replace(track=np.arange(6))
+    index = np.arange(6)[rows]
+    some = base[rows]
+    assert [e["n"] for e in some.extra] == index.tolist()
+    for name in ("xy", "score", "instance_score", "image", "box", "area", "track"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(base, name)[index])
+    assert some.images == base.images
+    assert len(base) == 6
+
+
+def test_a_single_index_is_refused():
+    with pytest.raises(ArrayError, match=r"poses\[i:i\+1\]"):
+        poses()[2]
+
+
+def test_by_image_yields_empty_images_and_keeps_order():
+    base = poses(images=5).replace(image=np.array([3, 0, 3, 0, 3, 1]))
+    got = {ref.id: rows.tolist() for ref, rows in base.by_image()}
+    assert got == {0: [1, 3], 1: [5], 2: [], 3: [0, 2, 4], 4: []}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=6), st.integers(0, 2**32 - 1))
+def test_concat_undoes_splitting(cuts, seed):
+    base = poses(n=6, seed=seed, area=np.arange(6.0))
+    bounds = [0, *sorted(cuts), 6]
+    parts = [base[a:b] for a, b in itertools.pairwise(bounds)]
+    whole = Poses.concat(parts)
+    np.testing.assert_array_equal(whole.xy, base.xy)
+    np.testing.assert_array_equal(whole.image, base.image)
+    np.testing.assert_array_equal(whole.area, base.area)
+    assert whole.images == base.images
+    assert whole.extra == base.extra
+
+
+def test_concat_merges_equal_images_and_fills_what_a_part_lacks():
+    left = poses(n=2, images=2).replace(image=np.array([0, 1]))
+    right = poses(n=1, images=1, box=np.ones((1, 4)))
+    right = right.replace(images=(ImageRef(1),), track=np.array([7]))
+    both = Poses.concat([left, right])
+    assert [r.id for r in both.images] == [0, 1]
+    assert both.image.tolist() == [0, 1, 1]
+    assert np.isnan(both.box[:2]).all()
+    assert both.box[2].tolist() == [1, 1, 1, 1]
+    assert both.track.tolist() == [-1, -1, 7]
+    assert both.area is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([], "at least one"),
+        ([poses(), Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2)))], "one skeleton"),
+        ([poses(), poses().done("nms")], "one score kind and history"),
+        ([poses(), poses().replace(score_kind="logit")], "one score kind and history"),
+    ],
+)
+def test_concat_refuses(parts, message):
+    with pytest.raises(ArrayError, match=message):
+        Poses.concat(parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"xy": np.zeros((6, 2, 2))}, r"expected xy \(N, 3, 2\) for 'three'"),
+        ({"score": np.zeros((6, 2))}, r"expected score \(6, 3\), got \(6, 2\)"),
+        ({"box": np.zeros((6, 5))}, r"expected box \(6, 4\)"),
+        ({"track": np.zeros(5, int)}, r"expected track \(6,\)"),
+        ({"extra": ({},)}, "expected 6 entries in extra, got 1"),
+        ({"image": np.full(6, 3)}, r"image indices 0\.\.2"),
+        ({"image": np.full(6, -1)}, r"image indices 0\.\.2"),
+    ],
+)
+def test_arrays_that_do_not_agree(change, message):
+    with pytest.raises(ArrayError, match=message):
+        poses().replace(**change)
+
+
+def test_history():
+    base = poses()
+    once = base.done("nms", threshold=0.9).done("refine", "abc", margin=1)
+    assert base.history == ()
+    assert once.history == (
+        Step("nms", {"threshold": 0.9}),
+        Step("refine", {"margin": 1}, "abc"),
+    )
