@@ -217,8 +217,8 @@ def _misplace_limbs(
     n, _ = kind.shape
     mirror = skeleton.mirror
     d50 = ks_distance(0.5, people.area, skeleton.require_sigmas())
-    rate = source.limb_rate * source.severity
-    rate = rate * (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
+    base = source.limb_rate * source.severity
+    rate = base * (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
     xy, kind = xy.copy(), kind.copy()
     counts = np.diff(people.near_start)
     # Unit vectors; one a limb, so that its joints drift together.
@@ -287,15 +287,17 @@ def _omit(
     present = ndtr(latent / np.sqrt(variance)) >= chance.clip(0, 0.95)
     # A bone that is not found cuts off all that hangs on it.
     for subtree in subtrees(skeleton):
-        present[np.ix_(rng.random(n) < 0.1 * rate, subtree)] = False
-    fragments = rng.random(n) < source.fragment
+        lost = np.flatnonzero(rng.random(n) < 0.1 * rate)
+        present[np.ix_(lost, subtree)] = False
+    fragment = rng.random(n) < source.fragment
     for limb in limbs(skeleton):
-        present[np.ix_(fragments & (rng.random(n) < 0.5), limb)] = False
+        lost = np.flatnonzero(fragment & (rng.random(n) < 0.5))
+        present[np.ix_(lost, limb)] = False
     given = people.visible > 0
     present &= given | (rng.random((n, k)) < source.unlabelled)
     empty = ~present.any(1)
     present[empty] = given[empty]
-    return present
+    return np.asarray(present)
 
 
 def _score(

@@ -104,7 +104,7 @@ def persons_from_poses(truth: Poses) -> Persons:
 
 def draw_epoch(
     persons: Persons,
-    estimated: Floats | None,
+    estimated: Floats | Floats32 | None,
     pairs: PairTable,
     skeleton: Skeleton,
     statistics: ErrorStatistics,
@@ -141,7 +141,7 @@ def draw_epoch(
 
 def _show(
     persons: Persons,
-    estimated: Floats | None,
+    estimated: Floats | Floats32 | None,
     source: Source,
     pairs: PairTable,
     skeleton: Skeleton,
@@ -166,7 +166,7 @@ def _show(
         )
         owner = np.concatenate([owner, twice])
     detected = np.flatnonzero(present.any(1) & (rng.random(len(xy)) >= rng.uniform(0, 0.25)))
-    owner, present, xy, score = (a[detected] for a in (owner, present, xy, score))
+    owner, present, xy, score = owner[detected], present[detected], xy[detected], score[detected]
     if not source.complete:
         owner, present, xy, score = _split(owner, present, xy, score, skeleton, rng)
     owner, present, xy, score = _haunt(owner, present, xy, score, size, rng)

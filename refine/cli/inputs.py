@@ -1,0 +1,47 @@
+"""How the verbs read poses: the options that they share, and the verdict on standard error."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from refine.cli.common import say
+
+if TYPE_CHECKING:
+    from refine.poses import Poses
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--from", "from_", metavar="FORMAT", help="Format of the input.  [sniffed]"),
+    click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not tell."),
+    click.option("--images", metavar="FILE", help="COCO file that tells the sizes of the images."),
+    click.option(
+        "--keep-zeros", is_flag=True, help="Take (0, 0) for a place, not a missing joint."
+    ),
+)
+
+
+def input_options(function: F) -> F:
+    """Give a verb --from, --skeleton, --images and --keep-zeros."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def read_poses(
+    path: str,
+    from_: str | None = None,
+    skeleton: str | None = None,
+    images: str | None = None,
+    keep_zeros: bool = False,
+) -> "Poses":
+    """Read poses as the options say, and say what the file was taken for."""
+    from refine.formats import read
+
+    poses = read(path, from_, skeleton=skeleton, images=images, zero_is_missing=not keep_zeros)
+    say(
+        f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
+        f"{len(poses)} poses on {len(poses.images)} images"
+    )
+    return poses
