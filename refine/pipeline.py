@@ -80,7 +80,7 @@ def run(
         WeightsError: the weights do not serve this skeleton.
 
     >>> import refine
-    >>> poses = refine.Poses.from_arrays(refine.skeleton("coco17"), np.zeros((1, 17, 2)))
+    >>> poses = refine.Poses.from_arrays(refine.skeleton("coco17"), [[[0.0, 0.0]] * 17])
     >>> [step.name for step in refine.run(poses, Config(steps=("suppress",))).history]
     ['suppress']
     """

@@ -9,13 +9,16 @@ from refine.skeleton import skeleton
 
 @pytest.fixture
 def poses() -> Poses:
-    """Four poses of two bodies; the second is a copy of the first, lower scored."""
+    """Four poses; the second is a copy of the first, lower scored; the third lacks its wrists."""
     rng = np.random.default_rng(0)
     body = rng.uniform(100, 200, (2, 17, 2))
     xy = body[[0, 0, 1, 1]] + np.array([0, 0, 0, 300])[:, None, None]
-    xy[0, 9:11] = np.nan
+    xy[2, 9:11] = np.nan
     return Poses.from_arrays(
-        skeleton("coco17"), xy, rng.random((4, 17)), instance_score=[0.9, 0.5, 0.8, 0.7]
+        skeleton("coco17"),
+        xy,
+        rng.random((2, 17))[[0, 0, 1, 1]],
+        instance_score=[0.9, 0.5, 0.8, 0.7],
     )
 
 
