@@ -116,8 +116,8 @@ def evaluate(
         max_dets: 20 in COCO.
         area: of predictions: "box" or "keypoints" (with missing joints at (0, 0)); "auto" is
             what pycocotools does: "box" if the first pose has one.
-        strict: refuse predictions on images that the ground truth lacks; else leave them out and
-            say so.
+        strict: refuse predictions on images that the ground truth lacks, unless `image_ids` says
+            what to score; else leave them out and say so.
 
     Raises:
         FormatError: ground truth that cannot be read, or unknown images.
@@ -137,7 +137,7 @@ def evaluate(
     truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt, given)
     found = poses if isinstance(poses, Poses) else _read(poses)
     values, source, official = _sigmas(truth.skeleton, table)
-    image, unknown = place(found, truth, strict=strict)
+    image, unknown = place(found, truth, strict=strict and image_ids is None)
     chosen = list(range(len(truth.images))) if image_ids is None else truth.rows_of(image_ids)
     inside = np.isin(image, chosen)
     detections, area_from = _detections(found, image, inside, truth.skeleton, area)

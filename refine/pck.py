@@ -104,7 +104,8 @@ def evaluate_pckh(
         threshold: times the head size.
         image_ids: score only these images.
         skip: joints left out.
-        strict: refuse predictions on images that the ground truth lacks.
+        strict: refuse predictions on images that the ground truth lacks, unless `image_ids` says
+            what to score.
 
     Raises:
         FormatError: no head sizes, unknown images, or a pose that belongs to no person or to one
@@ -116,7 +117,7 @@ def evaluate_pckh(
         raise FormatError(
             "expected annotations with a `head_size` in px", where=truth.where, hint="--metric oks"
         )
-    image = place(poses, truth, strict=strict)[0]
+    image = place(poses, truth, strict=strict and image_ids is None)[0]
     if image_ids is not None:
         chosen = set(truth.rows_of(image_ids))
         persons = [a for a in persons if a["image"] in chosen]

@@ -121,6 +121,7 @@ def test_unknown_images():
     stray = poses(ids=(10, 11, 99))
     with pytest.raises(FormatError, match="got image ids 99"):
         evaluate(truth(), stray)
+    assert evaluate(truth(), stray, image_ids=[10]).poses == 1
     report = evaluate(truth(), stray, strict=False)
     assert report.poses == 2
     assert "1 poses on images that the ground truth lacks were left out" in report.warnings[1]

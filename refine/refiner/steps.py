@@ -6,7 +6,7 @@ import numpy.typing as npt
 from refine.poses import Poses
 from refine.refiner import Belief
 
-MARGIN = 0.1
+MARGIN = 0.4
 """Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
 
 
