@@ -19,7 +19,7 @@ RANKS = (
     {"oks"},
     {"decode", "errors", "suppress", "rescore", "evaluate", "groundtruth", "pck", "formats"},
     {"refiner"},
-    {"pipeline", "demo"},
+    {"pipeline", "sample"},
     {"draw", "adapters"},
     {"cli", "__main__"},
 )

@@ -3,6 +3,7 @@
 Everything is NumPy, shared by training and inference.
 """
 
+import math
 from dataclasses import dataclass
 
 import numba as nb
@@ -215,7 +216,7 @@ def features(scene: Scene, centre: Floats, size: Floats) -> npt.NDArray[np.float
     border = np.concatenate([-centre, scene.image_size - centre], 1) / size[:, None]
     border = np.clip(np.nan_to_num(border, nan=BORDER_REACH), -BORDER_REACH, BORDER_REACH)
     other = np.maximum(scene.near, 0)
-    there = scene.present[other] & (scene.near >= 0)[..., None] if n else np.zeros((0, 3, 1), bool)
+    there = scene.present[other] & (scene.near >= 0)[..., None]
     near = (scene.xy[other] - centre[:, None, None]) / size[:, None, None, None]
     there = there & (np.abs(near) <= NEIGHBOUR_REACH).all(-1)
     near = np.where(there[..., None], near, 0.0)
@@ -229,7 +230,8 @@ def features(scene: Scene, centre: Floats, size: Floats) -> npt.NDArray[np.float
         near / 2,
         there,
     ]
-    return np.concatenate([np.asarray(c, np.float32).reshape(n, -1) for c in columns], 1)
+    flat = [np.asarray(c, np.float32).reshape(n, math.prod(c.shape[1:])) for c in columns]
+    return np.concatenate(flat, 1)
 
 
 def feature_count(joints: int) -> int:

@@ -1,0 +1,36 @@
+"""Every example runs as a user would run it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """A small COCO results file, for the examples that take one."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "image_id": 1,
+            "category_id": 1,
+            "keypoints": np.c_[rng.uniform(0, 200, (17, 2)), rng.random(17)].ravel().tolist(),
+            "score": 0.5,
+        }
+    ]
+    (tmp_path / "pred.json").write_text(json.dumps(rows))
+    return {"01_refine_predictions.py": [tmp_path / "pred.json", tmp_path / "out.json"]}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_example(path, arguments):
+    command = [sys.executable, str(path), *map(str, arguments.get(path.name, []))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert len(path.read_text().splitlines()) <= 60
