@@ -26,7 +26,9 @@ Floats32 = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 SOURCES = 96
-"""Imaginary estimators an epoch; each sees a share of the images."""
+"""Most imaginary estimators an epoch; each sees a share of the images."""
+PERSONS_A_SOURCE = 32
+"""Fewer than this, and scores could not be ranked within the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,11 @@ def draw_epoch(
         statistics: error rates that the sources scale.
         rng: all randomness.
     """
-    of_image = rng.integers(0, SOURCES, int(persons.image.max()) + 1)
+    sources = min(SOURCES, 1 + len(persons) // PERSONS_A_SOURCE)
+    of_image = rng.integers(0, sources, int(persons.image.max()) + 1)
     of_person = of_image[persons.image]
     parts = []
-    for number in range(SOURCES):
+    for number in range(sources):
         rows = np.flatnonzero(of_person == number)
         if not len(rows):
             continue

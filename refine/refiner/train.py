@@ -184,10 +184,10 @@ def _loop(
             steps = len(rows) // share
             seen = np.zeros(4)
             for step in range(steps):
-                # Warm-up over 300 steps, whatever the length of an epoch.
+                # Warm-up over 300 steps, or a tenth of a short training.
                 done = epoch * steps + step
                 total = settings.epochs * steps
-                rise = min(1.0, (done + 1) / 300)
+                rise = min(1.0, (done + 1) / min(300, total / 10))
                 for group in state.optimizer.param_groups:
                     group["lr"] = settings.rate * rise * (1 + math.cos(math.pi * done / total)) / 2
                 batch = _batch(samples, rows[step * share : (step + 1) * share], where)

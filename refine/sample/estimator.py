@@ -29,17 +29,17 @@ PADDING = 1.25
 def typical_source(skeleton: Skeleton) -> Source:
     """Return a bottom-up estimator whose figures lie amid those of `draw_source`."""
     return Source(
-        severity=0.8,
+        severity=0.6,
         size_exponent=0.2,
         noise=0.3,
         drift=0.015,
         spoilt=0.04,
         limb_rate=0.015,
         complete=False,
-        omission=0.15,
+        omission=0.12,
         hidden_factor=2.0,
         part_factor=omission_profile(skeleton),
-        fragment=0.06,
+        fragment=0.05,
         duplicate=0.1,
         unlabelled=0.2,
         clamp=True,

@@ -63,22 +63,22 @@ def make_people(images: int, rng: np.random.Generator) -> tuple[Poses, tuple[Pic
     """
     if images < 1:
         raise ArrayError(f"expected at least 1 image, got {images}")
-    refs, pictures, parts = [], [], []
+    parts, pictures = [], []
     for number in range(images):
         size = SHAPES[int(rng.random() < 0.3)]
+        ref = ImageRef(number + 1, f"{number + 1:06d}.png", *size)
         poses = None
         while poses is None:
-            poses, labels = _make_scene(ImageRef(number + 1, f"{number + 1:06d}.png", *size), rng)
-        refs.append(poses.images[0])
+            poses, labels = _make_scene(ref, size, rng)
         parts.append(poses)
         pictures.append(_shade(labels, rng))
     return Poses.concat(parts), tuple(pictures)
 
 
-def _make_scene(ref: ImageRef, rng: np.random.Generator) -> tuple[Poses | None, Labels]:
+def _make_scene(
+    ref: ImageRef, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Poses | None, Labels]:
     """Set people in one image; None for poses if next to nothing is seen of one of them."""
-    assert ref.width and ref.height
-    size = (ref.width, ref.height)
     count = 1 + int(rng.choice(len(CROWD), p=CROWD))
     actions = [list(ACTIONS)[i] for i in rng.integers(0, len(ACTIONS), count)]
     points, depth, stature = _arrange(draw_figures(actions, rng), size, rng)

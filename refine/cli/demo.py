@@ -1,0 +1,212 @@
+"""`refine demo`: the main job on a sample that the project makes itself."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refine.cli.common import json_option, say, summary
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from refine.poses import Poses
+
+IMAGES = 60
+"""Enough for an average precision that moves by a point or two between seeds."""
+MAPS = 30
+"""Persons whose heatmaps are decoded."""
+SHOWN = 4
+"""Images in the picture: the first ones with several persons."""
+METRICS = ("AP", "AP50", "AP75", "AR")
+DECODERS = {
+    "argmax": ("argmax", None),
+    "quarter": ("quarter", None),
+    "DARK": ("dark", 11),
+    "fit (ours)": ("fit", None),
+}
+BORDER = 2.5
+"""Cells from the edge of the map where the published decoders lose their neighbours."""
+
+
+@click.command("demo")
+@click.option("-o", "--output", default="refine-demo", show_default=True, metavar="FOLDER")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@json_option
+def command(output: str, seed: int, as_json: bool) -> None:
+    """Show the main job: make people, pictures and bad predictions; refine; compare.
+
+    FOLDER receives truth.json, images, predictions.json, refined.json, heatmaps.npz and
+    before-after.png.
+    """
+    import numpy as np
+
+    import refine
+    from refine.files import write_bytes
+    from refine.sample import make_heatmaps, make_people, make_predictions
+
+    folder = _make_folder(Path(output))
+    files = {
+        name.split(".")[0]: folder / name
+        for name in ("truth.json", "predictions.json", "refined.json", "heatmaps.npz")
+    }
+    rng = np.random.default_rng(seed)
+    truth, pictures = make_people(IMAGES, rng)
+    refine.write(truth, files["truth"], "coco-gt")
+    refine.write(make_predictions(truth, rng), files["predictions"], "coco")
+    maps = make_heatmaps(truth[:MAPS], rng)
+    write_bytes(files["heatmaps"], _npz(maps))
+    shades = {r.id: p for r, p in zip(truth.images, pictures, strict=True)}
+    for ref in truth.images:
+        write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
+
+    before = refine.read(files["predictions"], images=files["truth"])
+    moved = refine.run(before, refine.Config(steps=("complete", "correct", "rescore")))
+    after = refine.run(before)
+    refine.write(after, files["refined"], precision=3)
+    stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
+    table = {name: _figures(truth, poses) for name, poses in stages.items()}
+    decoders = _decoder_errors(maps)
+    picture = folder / "before-after.png"
+    write_bytes(picture, _png(_draw(truth, before, after, shades)))
+
+    if as_json:
+        facts = {"folder": str(folder), "seed": seed, "poses": table, "decoders": decoders}
+        summary(facts, data_on_stdout=False)
+    else:
+        click.echo(_report(table, decoders))
+    done = {step.name: step.parameters for step in after.history}
+    say(
+        f"{len(before)} poses of {len(truth)} persons on {IMAGES} images: "
+        f"{done['complete']['joints']} joints filled, {done['correct']['joints']} moved, "
+        f"{done['suppress']['removed']} duplicates removed"
+    )
+    say(f"see {picture}")
+    say("the same by hand:")
+    for line in (
+        "refine run {predictions} --images {truth} -o {refined}",
+        "refine eval --gt {truth} {predictions} {refined}",
+        "refine decode {heatmaps} --preset refine -o {decoded}",
+    ):
+        say("  " + line.format(**files, decoded=folder / "decoded.json"))
+
+
+def _make_folder(folder: Path) -> Path:
+    from refine.exceptions import FormatError
+
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(
+            f"expected a folder to write to, got: {error.strerror}",
+            where=str(folder),
+            hint="another -o",
+        ) from None
+    return folder
+
+
+def _figures(truth: "Poses", poses: "Poses") -> dict[str, Any]:
+    from refine.evaluate import evaluate
+
+    report = evaluate(truth, poses)
+    return {
+        **{name: report[name] for name in METRICS},
+        "poses": len(poses),
+        "joints": int(poses.present.sum()),
+    }
+
+
+def _decoder_errors(maps: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the mean distance in cells between true and decoded centres within the map."""
+    import numpy as np
+
+    from refine.decode import decode_heatmaps
+
+    cells = maps["cells"]
+    last = np.array(maps["heatmaps"].shape[:1:-1]) - 1
+    margin = np.minimum(cells, last - cells).min(-1)
+    zones = {"inside": margin >= BORDER, "border": (margin >= 0) & (margin < BORDER)}
+    out = {}
+    for name, (method, kernel) in DECODERS.items():
+        xy, _ = decode_heatmaps(maps["heatmaps"], method, kernel)  # type: ignore[arg-type]
+        error = np.linalg.norm(xy - cells, axis=-1)
+        out[name] = {zone: float(error[rows].mean()) for zone, rows in zones.items()}
+    return out
+
+
+def _draw(
+    truth: "Poses", before: "Poses", after: "Poses", pictures: dict[Any, Any]
+) -> "Image.Image":
+    import numpy as np
+
+    from refine.draw import before_after
+
+    count = np.bincount(truth.image, minlength=len(truth.images))
+    ids = [truth.images[i].id for i in np.flatnonzero(count > 1)[:SHOWN]]
+    place = {extra["id"]: row for row, extra in enumerate(before.extra)}
+    source = np.array([place[extra["id"]] for extra in after.extra], np.intp)
+    captions = {i: _captions(i, truth, before, after, source) for i in ids}
+    return before_after(
+        before, after, truth=truth, source=source, pictures=pictures, captions=captions, ids=ids
+    )
+
+
+def _captions(
+    image_id: int | str, truth: "Poses", before: "Poses", after: "Poses", source: Any
+) -> tuple[str, str, str]:
+    """Say for one image what there is, with the mean over persons of the best OKS."""
+    import numpy as np
+
+    from refine.oks import pairwise_oks
+
+    def rows(poses: "Poses") -> Any:
+        return np.flatnonzero([poses.images[i].id == image_id for i in poses.image])
+
+    def oks(poses: "Poses") -> float:
+        assert truth.area is not None
+        at = rows(truth)
+        sigmas = truth.skeleton.require_sigmas()
+        found = poses.xy[rows(poses)]
+        table = pairwise_oks(truth.xy[at], found, truth.area[at], sigmas, missing="zero")
+        return float(table.max(1, initial=0).mean())
+
+    new = rows(after)
+    filled = int((after.present[new] & ~before.present[source[new]]).sum())
+    both = after.present[new] & before.present[source[new]]
+    moved = int((both & (after.xy[new] != before.xy[source[new]]).any(-1)).sum())
+    joints = int(truth.present[rows(truth)].sum())
+    return (
+        f"{len(rows(truth))} persons, {joints} labelled joints",
+        f"{len(rows(before))} poses, {int(before.present[rows(before)].sum())} joints; "
+        f"mean OKS {oks(before):.2f}",
+        f"{len(new)} poses, {filled} joints filled, {moved} moved; mean OKS {oks(after):.2f}",
+    )
+
+
+def _report(table: dict[str, dict[str, Any]], decoders: dict[str, dict[str, float]]) -> str:
+    lines = [f"{'poses':<24}" + "".join(f"{m:>8}" for m in METRICS) + f"{'poses':>8}{'joints':>8}"]
+    for name, row in table.items():
+        figures = "".join(f"{row[m]:8.3f}" for m in METRICS)
+        lines.append(f"{name:<24}{figures}{row['poses']:>8}{row['joints']:>8}")
+    lines += ["", f"{'heatmaps':<24}{'inside':>8}{'border':>8}   mean error in cells"]
+    for name, row in decoders.items():
+        lines.append(f"{name:<24}{row['inside']:8.3f}{row['border']:8.3f}")
+    return "\n".join(lines)
+
+
+def _npz(arrays: dict[str, Any]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _png(picture: Any) -> bytes:
+    from PIL import Image
+
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
