@@ -40,7 +40,9 @@ with tempfile.TemporaryDirectory() as folder:
         area=np.prod(box[:, 2:] - box[:, :2], axis=1),
     )
     train(
-        truth, Path(folder, "mouse.safetensors"), Settings(epochs=60, width=64, blocks=1, batch=32)
+        truth,
+        Path(folder, "mouse.safetensors"),
+        Settings(epochs=50, width=64, blocks=1, batch=64, rate=3e-3),
     )
 
     lost = truth.replace(xy=np.where(np.arange(5)[:, None] == 4, np.nan, truth.xy))

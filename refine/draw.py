@@ -31,6 +31,8 @@ MOVED = 1.5
 """Px of the drawing from which a joint counts as moved."""
 FINE = 2
 """Everything is drawn so many times larger and reduced, which smooths the edges."""
+ASPECT, MARGIN = 4 / 3, 0.12
+"""Of the cells of a sheet: width over height, and room around the poses over their extent."""
 LEGEND = ("left", "right", "middle", "given", "filled", "moved")
 
 
@@ -133,34 +135,60 @@ def before_after(
     shown = [ref.id for ref in before.images[:4]] if ids is None else list(ids)
     if not shown:
         raise ArrayError("expected at least one image to show, got none")
-    grid, lines = [], []
+    columns = {"before": (before, None), "after": (after, was)}
+    if truth is not None:
+        columns = {"ground truth": (truth, None), **columns}
+    grid = []
     for name in shown:
-        picture = (pictures or {}).get(name)
-        columns = [] if truth is None else [_draw_image(truth, name, picture, width)]
-        columns.append(_draw_image(before, name, picture, width))
-        columns.append(_draw_image(after, name, picture, width, was))
-        grid.append(columns)
-        lines.append([*(captions or {}).get(name, ())])
-    heads = ["ground truth", "before", "after"][truth is None :]
-    return _sheet(grid, heads, lines, width)
+        cells = [
+            (_of_image(poses, name), None if old is None else _of_image(old, name))
+            for poses, old in columns.values()
+        ]
+        picture = _canvas((pictures or {}).get(name), _of_image(before, name))
+        frame = _frame(np.concatenate([poses.xy for poses, _ in cells]), picture.size)
+        grid.append([_cell(picture, frame, poses, old, width) for poses, old in cells])
+    return _sheet(grid, list(columns), [(captions or {}).get(name, ()) for name in shown], width)
 
 
-def _draw_image(
+def _of_image(poses: Poses, image_id: int | str) -> Poses:
+    """Return those poses of a file that are on one image, and that image alone."""
+    refs = tuple(ref for ref in poses.images if ref.id == image_id)
+    rows = np.flatnonzero(np.array([ref.id == image_id for ref in poses.images])[poses.image])
+    return poses[rows].replace(images=refs, image=np.zeros(len(rows), np.intp))
+
+
+def _frame(xy: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Choose the part of a picture around poses (N, K, 2): left, top, width, height in px.
+
+    Its aspect is `ASPECT`; where the picture is too small for that it reaches beyond.
+    """
+    whole = np.array(size)
+    points = xy.reshape(-1, 2)
+    points = points[np.isfinite(points).all(1)].clip(0, whole)
+    if not len(points):
+        points = np.array([[0, 0], size])
+    low, high = points.min(0), points.max(0)
+    extent = (high - low) * (1 + 2 * MARGIN) + 2
+    extent = np.maximum(extent, [extent[1] * ASPECT, extent[0] / ASPECT])
+    inside = np.clip((low + high - extent) / 2, 0, np.maximum(whole - extent, 0))
+    start = np.where(extent > whole, (whole - extent) / 2, inside)
+    x, y, w, h = np.concatenate([np.floor(start), np.ceil(extent)]).astype(int).tolist()
+    return x, y, w, h
+
+
+def _cell(
+    picture: Image.Image,
+    frame: tuple[int, int, int, int],
     poses: Poses,
-    image_id: int | str,
-    picture: Picture | None,
+    before: Poses | None,
     width: int,
-    before: Poses | None = None,
 ) -> Image.Image:
-    """Draw those poses of a file that are on one image, `width` px wide; see `draw_poses`."""
-    at = np.array([ref.id == image_id for ref in poses.images], np.bool_)
-    rows = np.flatnonzero(at[poses.image])
-    chosen = poses[rows].replace(images=tuple(r for r in poses.images if r.id == image_id))
-    chosen = chosen.replace(image=np.zeros(len(rows), np.intp))
-    base = _canvas(picture, chosen)
-    return draw_poses(
-        base, chosen, before=None if before is None else before[rows], scale=width / base.width
-    )
+    x, y, w, h = frame
+    part = Image.new("RGB", (w, h), PAPER)
+    part.paste(picture, (-x, -y))
+    shifted = [None if p is None else p.replace(xy=p.xy - (x, y)) for p in (poses, before)]
+    assert shifted[0] is not None
+    return draw_poses(part, shifted[0], before=shifted[1], scale=width / w)
 
 
 def _canvas(image: Picture | None, poses: Poses) -> Image.Image:

@@ -127,7 +127,7 @@ def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
         FormatError: not such a file, no heatmaps, or arrays that do not fit together.
     """
     where = str(path)
-    fields = dict(_arrays(Path(path)))
+    fields = dict(read_arrays(Path(path)))
     side = Path(path).with_suffix(".json") if meta is None else Path(meta)
     if meta is not None or side.is_file():
         table = parse_json(read_bytes(side), str(side))
@@ -227,7 +227,7 @@ def _images(
     if size is not None and np.shape(size[1]) == (2,):
         width, height = (int(v) for v in size[1])
     if ids is None:
-        return np.zeros(n, np.intp), (ImageRef(_id_of(Path(where)), None, width, height),)
+        return np.zeros(n, np.intp), (ImageRef(id_of_name(Path(where)), None, width, height),)
     values = np.asarray(ids[1])
     if values.shape not in ((), (n,)) or values.dtype.kind not in "iuU":
         raise FormatError(
@@ -241,7 +241,7 @@ def _images(
     return image, tuple(ImageRef(i, None, width, height) for i in place)
 
 
-def _id_of(path: Path) -> int | str:
+def id_of_name(path: Path) -> int | str:
     """Return the image id that a file name carries: 000000000785, COCO_val2014_000000000785."""
     stem = path.name.split(".")[0]
     digits = re.fullmatch(r"(?:.*_)?(\d+)", stem)
@@ -253,7 +253,12 @@ def _extra(fields: Mapping[str, Any], n: int) -> tuple[dict[str, Any], ...]:
     return tuple({k: np.asarray(v[i]).tolist() for k, v in rows.items()} for i in range(n))
 
 
-def _arrays(path: Path) -> Mapping[str, Any]:
+def read_arrays(path: Path) -> Mapping[str, Any]:
+    """Read the named arrays of an .npz or .safetensors file, and the metadata of the latter.
+
+    Raises:
+        FormatError: not such a file.
+    """
     data = read_bytes(path)
     name = path.name.removesuffix(".gz")
     if name.endswith(".npz"):
