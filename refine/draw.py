@@ -168,7 +168,9 @@ def _frame(xy: Floats, size: tuple[int, int]) -> tuple[int, int, int, int]:
     if not len(points):
         points = np.array([[0, 0], size])
     low, high = points.min(0), points.max(0)
-    extent = (high - low) * (1 + 2 * MARGIN) + 2
+    room = MARGIN * (high - low) + 2
+    low, high = (low - room).clip(0), np.minimum(high + room, whole)
+    extent = high - low
     extent = np.maximum(extent, [extent[1] * ASPECT, extent[0] / ASPECT])
     inside = np.clip((low + high - extent) / 2, 0, np.maximum(whole - extent, 0))
     start = np.where(extent > whole, (whole - extent) / 2, inside)

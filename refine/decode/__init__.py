@@ -1,26 +1,27 @@
 """Raw outputs of networks to poses, and the array functions underneath."""
 
+import inspect
 import sys
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine import Verb
 from refine.decode.container import RawHeatmaps, raw_heatmaps, read_raw
 from refine.decode.flip import merge_flipped
-from refine.decode.heatmap import SOFT_BETA, Compat, Method, decode_heatmaps, find_keypoints
-from refine.decode.presets import Preset, Recipe, get_preset, instance_scores, load_presets
-from refine.exceptions import SkeletonError
-from refine.geometry import Grid
+from refine.decode.heatmap import decode_heatmaps
+from refine.decode.heatmap_outputs import decode_heatmap_outputs
+from refine.decode.image_container import RawImage, raw_image, read_image_outputs
+from refine.decode.presets import Preset, get_preset, instance_scores, load_presets
+from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
 
 __all__ = [
     "Preset",
     "RawHeatmaps",
+    "RawImage",
     "decode",
     "decode_heatmaps",
     "get_preset",
@@ -28,51 +29,51 @@ __all__ = [
     "load_presets",
     "merge_flipped",
     "raw_heatmaps",
+    "raw_image",
+    "read_image_outputs",
     "read_raw",
 ]
 
 
+class Family(NamedTuple):
+    """How outputs of one kind are read and decoded."""
+
+    outputs: type
+    read: Callable[..., Any]
+    decode: Callable[..., Poses]
+
+
+FAMILIES = {
+    "heatmap": Family(RawHeatmaps, read_raw, decode_heatmap_outputs),
+}
+"""By the `family` of a preset."""
+
+
 def decode(
-    raw: RawHeatmaps | str | Path,
+    raw: RawHeatmaps | RawImage | str | Path,
     preset: str | Preset = "refine",
     *,
-    method: Method | None = None,
-    kernel: int | None = None,
-    compat: Compat | None = None,
-    flip: bool = True,
-    flip_shift: float | None = None,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-    beta: float = SOFT_BETA,
-    threads: int = 1,
+    meta: str | Path | None = None,
+    **options: Any,
 ) -> Poses:
     """Decode raw network outputs into poses.
 
     Args:
-        raw: from `read_raw` or `raw_heatmaps`, or the path of a file for `read_raw`.
-        preset: the system that made the outputs, see `load_presets`; the options below override
-            its entries.
-        method: see `decode_heatmaps`. Another method than the preset's starts from that
-            method's own kernel and `compat`.
-        kernel: see `decode_heatmaps`.
-        compat: see `decode_heatmaps`; joints without a peak are NaN in any case.
-        flip: merge the maps of the mirrored input, if there are any.
-        flip_shift: see `merge_flipped`.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
-        beta: see `decode_heatmaps`.
-        threads: see `decode_heatmaps`.
+        raw: the outputs, or the path of a file that holds them: `read_raw` for heatmaps of
+            crops, `read_image_outputs` for networks that see a whole image.
+        preset: the system that made the outputs, see `load_presets`.
+        meta: JSON with what the file lacks.
+        options: override the preset; for heatmaps see `decode_heatmap_outputs`, for other
+            families the function in `FAMILIES`.
 
     Returns:
-        poses in image px with `score_kind` "peak".
+        poses in image px.
 
     Raises:
-        FormatError: see `read_raw`.
-        GeometryError: the crops cannot be built.
+        FormatError: the file cannot be read, or the outputs are not of the preset's family.
+        GeometryError: nothing says where in the image the outputs lie.
         SkeletonError: the skeleton has another number of joints than there are maps.
-        ArrayError: see `decode_heatmaps`.
+        RefineError: no such preset, or an option that its family does not have.
 
     >>> y, x = np.mgrid[:64, :48]
     >>> maps = np.exp(-((x - 20.3) ** 2 + (y - 30.4) ** 2) / 8) * np.ones((1, 17, 1, 1))
@@ -80,64 +81,27 @@ def decode(
     >>> decode(raw).xy[0, 0].round(2).tolist()
     [86.2, 114.6]
     """
-    raw = raw if isinstance(raw, RawHeatmaps) else read_raw(raw)
-    system = _overridden(
-        preset if isinstance(preset, Preset) else get_preset(preset),
-        method=method,
-        kernel=kernel,
-        compat=compat,
-        flip_shift=flip_shift,
-        padding=padding,
-        score=score,
-    )
-    joints = (
-        skeleton if isinstance(skeleton, Skeleton) else find_skeleton(skeleton or system.skeleton)
-    )
-    _, k, height, width = raw.heatmaps.shape
-    if len(joints) != k:
-        raise SkeletonError(
-            f"expected {len(joints)} maps a pose for skeleton {joints.name!r}, got {k}",
-            where=raw.where,
-            hint="--skeleton with the joints of these maps",
+    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    family = FAMILIES[system.family]
+    outputs = family.read(raw, meta) if isinstance(raw, str | Path) else raw
+    if not isinstance(outputs, family.outputs):
+        raise FormatError(
+            f"expected {family.outputs.__name__} for preset {system.name!r}, "
+            f"got {type(outputs).__name__}",
+            hint=f"{family.read.__name__}(path)",
         )
-    size = raw.size_of_input(system.stride)
-    grid = Grid((width, height), size, system.alignment, system.offset)
-    crop = raw.crop(size, system.alignment, system.padding)
-    maps = raw.heatmaps
-    if flip and raw.flipped is not None:
-        maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
-    cells, peak = find_keypoints(
-        maps, system.method, system.kernel, beta=beta, compat=system.compat, threads=threads
-    )
-    xy = crop.inverse()(grid.to_input(cells))
-    value = peak * system.score_scale + system.score_offset
-    value[~np.isfinite(value)] = np.nan
-    poses = Poses(
-        joints,
-        xy,
-        value,
-        instance_scores(value, raw.box_score, system.score),
-        raw.image,
-        raw.images,
-        score_kind="peak",
-        box=raw.box,
-        extra=raw.extra,
-    )
-    told: dict[str, str | int | float | None] = {
-        "preset": system.name,
-        "method": system.method,
-        "kernel": system.kernel,
-    }
-    if maps is not raw.heatmaps:
-        told["flip_shift"] = system.flip_shift
-    return poses.done("decode", None, **told)
+    allowed = _options(family.decode)
+    if unknown := sorted(set(options) - set(allowed)):
+        raise RefineError(
+            f"expected an option of {system.family} outputs, got {', '.join(unknown)}",
+            hint=f"one of {', '.join(allowed)}",
+        )
+    return family.decode(outputs, system, **options)
 
 
-def _overridden(system: Preset, *, method: Method | None, **changes: Any) -> Preset:
-    if method is not None and method != system.method:
-        # A kernel or a code base's borders are those of the method that they were given for.
-        system = replace(system, method=method, kernel=None, compat=None)
-    return replace(system, **{k: v for k, v in changes.items() if v is not None})
+def _options(function: Callable[..., Any]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
 sys.modules[__name__].__class__ = Verb

@@ -63,7 +63,8 @@ class RawImage:
     def to_image(self, xy: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map points (..., 2) from input px to image px; NaN stays NaN."""
         crop = Crop.from_matrix(self.affine, self.input_size or (0, 0))
-        return crop.inverse()(np.asarray(xy, np.float64)[None])[0]
+        points = np.asarray(xy, np.float64)
+        return crop.inverse()(points[None]).reshape(points.shape)
 
 
 def read_image_outputs(

@@ -1,11 +1,11 @@
-"""How published systems turn their heatmaps into keypoints; the table is `presets.toml`."""
+"""How published systems turn their outputs into poses; the table is `presets.toml`."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib import resources
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,16 @@ CONFIDENT = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One published system; the attributes are those of `presets.toml`."""
+    """One published system; the attributes are those of `presets.toml`.
+
+    `options` holds what the family of its outputs has beyond them: the keyword arguments of the
+    family's decoder.
+    """
 
     name: str
-    method: Method
     source: str
+    family: str = "heatmap"
+    method: Method = "fit"
     kernel: int | None = None
     compat: Compat | None = None
     alignment: Alignment = "stride"
@@ -39,6 +44,7 @@ class Preset:
     score_scale: float = 1.0
     score_offset: float = 0.0
     skeleton: str = "coco17"
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @cache
@@ -49,7 +55,13 @@ def load_presets() -> Mapping[str, Preset]:
     'quarter'
     """
     text = (resources.files("refine.decode") / "presets.toml").read_text("utf-8")
-    return {name: Preset(name=name, **entry) for name, entry in tomllib.loads(text).items()}
+    return {name: _preset(name, entry) for name, entry in tomllib.loads(text).items()}
+
+
+def _preset(name: str, entry: Mapping[str, Any]) -> Preset:
+    known = {f.name for f in fields(Preset)}
+    options = {k: v for k, v in entry.items() if k not in known}
+    return Preset(name=name, options=options, **{k: v for k, v in entry.items() if k in known})
 
 
 def get_preset(name: str) -> Preset:

@@ -45,8 +45,8 @@ HEAD = {
     "nose": (0.0, 0.007, 0.068),
     "left_eye": (0.018, 0.033, 0.050),
     "right_eye": (-0.018, 0.033, 0.050),
-    "left_ear": (0.043, 0.023, 0.0),
-    "right_ear": (-0.043, 0.023, 0.0),
+    "left_ear": (0.048, 0.023, 0.0),
+    "right_ear": (-0.048, 0.023, 0.0),
 }
 """Left, up and forward of the top of the neck, over stature."""
 

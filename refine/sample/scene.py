@@ -26,14 +26,20 @@ PARTS: tuple[tuple[str, tuple[str, ...], float], ...] = (
 )
 """What fills the outline: name, the points that it runs along, half its thickness over stature."""
 PART_NAMES = tuple(dict.fromkeys(name for name, _, _ in PARTS))
-OWN = np.array(
+FACE = np.array([region == "head" for region in BODY.regions])
+CARRIES = np.array(
     [
         [any(p == part and joint in along for p, along, _ in PARTS) for part in PART_NAMES]
         for joint in BODY.joints
     ]
 )
-"""Which parts (K, parts) carry a joint and so never hide it."""
-FACE = np.array([r == "head" for r in BODY.regions])
+CARRIES[FACE, PART_NAMES.index("head")] = True
+"""Which parts (K, parts) a joint is on; they never hide it."""
+
+JOINT_RADIUS = 0.03
+"""Over stature: how far around a joint annotators see it."""
+FACING = 0.02
+"""Over stature: how far behind the head's centre a point of the face lies that is turned away."""
 
 SHAPES = ((640, 480), (480, 640))
 """Widths and heights of images, the commonest of COCO."""
@@ -83,7 +89,7 @@ def _make_scene(
     actions = [list(ACTIONS)[i] for i in rng.integers(0, len(ACTIONS), count)]
     points, depth, stature = _arrange(draw_figures(actions, rng), size, rng)
     labels = _paint(points, depth, stature, size)
-    flags = _annotate(points, depth, labels, rng)
+    flags = _annotate(points, depth, stature, labels, rng)
     seen = [labels // 100 == n + 1 for n in range(count)]
     area = np.array([s.sum() for s in seen], np.float64)
     if (flags > 0).sum(1).min() < LEAST_JOINTS or area.min() < LEAST_AREA:
@@ -119,8 +125,8 @@ def _arrange(
             aside = rng.choice([-1, 1]) * rng.uniform(0.12, 0.45)
             centre[i] = centre[beside] + stature[i] * np.array([aside, rng.normal(0, 0.05)])
         else:
-            stature[i] = height * np.exp(rng.uniform(np.log(0.3), np.log(1.3)))
-            centre[i] = rng.uniform(0.1, 0.9) * width, rng.uniform(0.4, 0.75) * height
+            stature[i] = height * np.exp(rng.uniform(np.log(0.35), np.log(1.8)))
+            centre[i] = rng.uniform(0.1, 0.9) * width, rng.uniform(0.4, 0.9) * height
     near = np.argsort(stature, kind="stable")
     seen, stature, centre = seen[near], stature[near], centre[near]
     points = centre[:, None] + seen[..., :2] * [1, -1] * stature[:, None, None]
@@ -144,22 +150,24 @@ def _paint(points: Floats, depth: Floats, stature: Floats, size: tuple[int, int]
     return np.asarray(image, np.int32)
 
 
-def _annotate(points: Floats, depth: Floats, labels: Labels, rng: np.random.Generator) -> Floats:
+def _annotate(
+    points: Floats, depth: Floats, stature: Floats, labels: Labels, rng: np.random.Generator
+) -> Floats:
     """Return the flags v (N, K): 2 seen, 1 hidden, 0 outside the image or not marked."""
     n, k = len(points), len(BODY)
-    xy = points[:, :k].round().astype(int)
+    xy = points[:, :k]
     height, width = labels.shape
-    inside = ((xy >= 0) & (xy < (width, height))).all(-1)
-    on_top = labels[xy[..., 1].clip(0, height - 1), xy[..., 0].clip(0, width - 1)]
-    person, part = on_top // 100 - 1, on_top % 100
-    others = (person >= 0) & (person != np.arange(n)[:, None])
-    own = (person == np.arange(n)[:, None]) & ~OWN[np.arange(k), part]
-    away = FACE & (depth[:, :k] < depth[:, [AT["head"]]])
-    chance = np.ones((n, k))
-    for hidden, why in ((own, "self"), (away, "face"), (others, "others")):
-        chance[hidden] = LABELLED[why]
-    flags = np.where(own | away | others, 1.0, 2.0)
-    return np.asarray(flags * (inside & (rng.random((n, k)) < chance)))
+    inside = ((xy > -0.5) & (xy < (width - 0.5, height - 0.5))).all(-1)
+    # A joint is no point: it is seen where some of the parts that it joins show around it.
+    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]]) * JOINT_RADIUS
+    spots = (xy[:, :, None] + around * stature[:, None, None, None]).round().astype(int)
+    on_top = labels[spots[..., 1].clip(0, height - 1), spots[..., 0].clip(0, width - 1)]
+    mine = on_top // 100 - 1 == np.arange(n)[:, None, None]
+    seen = (mine & CARRIES[np.arange(k)[:, None], on_top % 100]).any(-1)
+    away = FACE & (depth[:, :k] < depth[:, [AT["head"]]] - FACING * stature[:, None])
+    chance = np.where(seen, 1.0, np.where(mine.any(-1), LABELLED["self"], LABELLED["others"]))
+    chance[away] = LABELLED["face"]
+    return np.where(seen & ~away, 2.0, 1.0) * (inside & (rng.random((n, k)) < chance))
 
 
 def _box(seen: npt.NDArray[np.bool_]) -> Floats:

@@ -1,0 +1,115 @@
+"""Raw heatmaps with the geometry of their crops to poses."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refine.decode.container import RawHeatmaps
+from refine.decode.flip import merge_flipped
+from refine.decode.heatmap import SOFT_BETA, Compat, Method, find_keypoints
+from refine.decode.presets import Preset, Recipe, instance_scores
+from refine.exceptions import SkeletonError
+from refine.geometry import Grid
+from refine.poses import Poses
+from refine.skeleton import Skeleton
+from refine.skeleton import skeleton as find_skeleton
+
+
+def decode_heatmap_outputs(
+    raw: RawHeatmaps,
+    preset: Preset,
+    *,
+    method: Method | None = None,
+    kernel: int | None = None,
+    compat: Compat | None = None,
+    flip: bool = True,
+    flip_shift: float | None = None,
+    padding: float | None = None,
+    score: Recipe | None = None,
+    skeleton: str | Skeleton | None = None,
+    beta: float = SOFT_BETA,
+    threads: int = 1,
+) -> Poses:
+    """Decode one heatmap a joint and pose.
+
+    Args:
+        raw: from `read_raw` or `raw_heatmaps`.
+        preset: the system that made the outputs; the options below override its entries.
+        method: see `decode_heatmaps`. Another method than the preset's starts from that
+            method's own kernel and `compat`.
+        kernel: see `decode_heatmaps`.
+        compat: see `decode_heatmaps`; joints without a peak are NaN in any case.
+        flip: merge the maps of the mirrored input, if there are any.
+        flip_shift: see `merge_flipped`.
+        padding: growth of boxes where the crops are built from boxes.
+        score: recipe of the instance score, see `instance_scores`.
+        skeleton: of the maps.
+        beta: see `decode_heatmaps`.
+        threads: see `decode_heatmaps`.
+
+    Returns:
+        poses in image px with `score_kind` "peak".
+
+    Raises:
+        GeometryError: the crops cannot be built.
+        SkeletonError: the skeleton has another number of joints than there are maps.
+        ArrayError: see `decode_heatmaps`.
+    """
+    system = _overridden(
+        preset,
+        method=method,
+        kernel=kernel,
+        compat=compat,
+        flip_shift=flip_shift,
+        padding=padding,
+        score=score,
+    )
+    joints = (
+        skeleton if isinstance(skeleton, Skeleton) else find_skeleton(skeleton or system.skeleton)
+    )
+    _, k, height, width = raw.heatmaps.shape
+    if len(joints) != k:
+        raise SkeletonError(
+            f"expected {len(joints)} maps a pose for skeleton {joints.name!r}, got {k}",
+            where=raw.where,
+            hint="--skeleton with the joints of these maps",
+        )
+    size = raw.size_of_input(system.stride)
+    grid = Grid((width, height), size, system.alignment, system.offset)
+    crop = raw.crop(size, system.alignment, system.padding)
+    maps = raw.heatmaps
+    if flip and raw.flipped is not None:
+        maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
+    cells, peak = find_keypoints(
+        maps, system.method, system.kernel, beta=beta, compat=system.compat, threads=threads
+    )
+    xy = crop.inverse()(grid.to_input(cells))
+    value = peak * system.score_scale + system.score_offset
+    value[~np.isfinite(value)] = np.nan
+    poses = Poses(
+        joints,
+        xy,
+        value,
+        instance_scores(value, raw.box_score, system.score),
+        raw.image,
+        raw.images,
+        score_kind="peak",
+        box=raw.box,
+        extra=raw.extra,
+    )
+    told: dict[str, str | int | float | None] = {
+        "preset": system.name,
+        "method": system.method,
+        "kernel": system.kernel,
+    }
+    if maps is not raw.heatmaps:
+        told["flip_shift"] = system.flip_shift
+    return poses.done("decode", None, **told)
+
+
+def _overridden(system: Preset, *, method: Method | None, **changes: Any) -> Preset:
+    if method is not None and method != system.method:
+        # A kernel or a code base's borders are those of the method that they were given for.
+        system = replace(system, method=method, kernel=None, compat=None)
+    return replace(system, **{k: v for k, v in changes.items() if v is not None})
