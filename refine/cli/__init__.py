@@ -13,10 +13,12 @@ VERBS = {
     "decode": "Turn the raw outputs of a network into poses.",
     "nms": "Remove duplicate poses by OKS.",
     "eval": "Score poses against ground truth (COCO AP and AR).",
+    "diagnose": "Tell what is wrong with poses, joint by joint, and what it costs.",
     "convert": "Convert poses between file formats and skeletons.",
     "presets": "List the published systems that `decode` knows.",
     "skeletons": "List the skeletons, or print one.",
     "train": "Train a refiner from COCO keypoint annotations.",
+    "stats": "Measure the error statistics that training draws from.",
     "demo": "Show the main job on a sample that the project makes itself.",
 }
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -20,6 +20,75 @@ Floats = npt.NDArray[np.float64]
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
 """Ronchi & Perona's kinds of keypoint error, ICCV 2017, in the order of the codes below."""
 GOOD, JITTER, INVERSION, SWAP, MISS = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """How an estimator leaves joints of a person out.
+
+    A joint is left out where a normal variable falls below the quantile of its rate. The variable
+    is a sum of independent ones, shared by the whole body, by a limb (see
+    `refine.errors.sources.limbs`), by a mirror pair, and its own; their loadings' squares sum to 1.
+
+    Attributes:
+        rates: part or region -> rates of leaving out a hidden (v = 1) and a visible joint (v = 2).
+        unlabelled: rate of giving a joint that no annotator marked.
+        body: loading of what the whole body shares, its size included.
+        limb: loading of what a limb shares.
+        mirror: loading of what a mirror pair shares.
+        size_exponent: omissions grow as area ** -size_exponent.
+    """
+
+    rates: Mapping[str, tuple[float, float]]
+    unlabelled: float
+    body: float
+    limb: float
+    mirror: float
+    size_exponent: float
+
+    def rates_for(self, skeleton: Skeleton) -> Floats:
+        """Return the rates of hidden and of visible joints, (2, K).
+
+        Raises:
+            FormatError: there is no rate for some joint's part, nor for its region.
+        """
+        return np.array(_by_part(self.rates, skeleton, "omission")).T
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What keypoint scores tell, as normal quantiles of their ranks among all of the source.
+
+    Attributes:
+        kinds: kind of error, "unlabelled" or "background" -> mean and standard deviation.
+        auc: chance that a good joint scores higher than a wrong one.
+        correlation: of scores with keypoint similarities of labelled joints.
+        hidden: by how much visible joints score above hidden ones of the same kind.
+        pose_share: share of the variance within kinds that a pose's joints have in common.
+    """
+
+    kinds: Mapping[str, tuple[float, float]]
+    auc: float
+    correlation: float
+    hidden: float
+    pose_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """Poses that are not one whole person, as numbers a person found.
+
+    Attributes:
+        missed: persons not found, a person.
+        background: poses that are nobody.
+        duplicate: poses that repeat a person who was found.
+        fragment: poses that are a piece of a person, whose rest another pose or none has.
+    """
+
+    missed: float
+    background: float
+    duplicate: float
+    fragment: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +111,12 @@ class ErrorStatistics:
             distance is uniform.
         neighbour_iou: box IoU from which two persons overlap.
         severity: factor on the odds of every error against good.
+        size_exponent: measured errors grow as area ** -size_exponent.
+        omission: how joints are left out, None where none is or nobody measured it.
+        scores: what keypoint scores tell, None where there are none.
+        instances: poses that are not one whole person, None where nobody measured them.
+        counts: how much was measured: images, poses, persons, joints, ...
+        command: that measured them, without folders.
     """
 
     name: str
@@ -53,6 +128,12 @@ class ErrorStatistics:
     similarity: Mapping[str, tuple[float, ...]]
     neighbour_iou: float
     severity: float = 1.0
+    size_exponent: float = 0.0
+    omission: Omission | None = None
+    scores: Scores | None = None
+    instances: Instances | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    command: str = ""
 
     def scaled(self, factor: float) -> "ErrorStatistics":
         """Multiply the odds of every error against good; small rates grow by about the factor.
@@ -78,16 +159,9 @@ class ErrorStatistics:
         """
         shape = (len(skeleton), len(self.visible) + 1, len(self.overlap) + 1)
         rates = np.zeros((len(KINDS), *shape))
-        regions = skeleton.regions or ("upper",) * len(skeleton)
         for kind, table in self.rates.items():
-            for j, (part, region) in enumerate(zip(skeleton.parts, regions, strict=True)):
-                if part not in table and region not in table:
-                    raise FormatError(
-                        f"expected a rate of {kind} for {part!r} or its region {region!r}, "
-                        f"got only {', '.join(table)}",
-                        where=f"error statistics {self.name!r}",
-                    )
-                rates[KINDS.index(kind), j] = table.get(part, table.get(region))
+            where = f"error statistics {self.name!r}"
+            rates[KINDS.index(kind)] = _by_part(table, skeleton, kind, where)
         rates[GOOD] = 1 - rates.sum(0)
         worst = int(rates[GOOD].min((1, 2)).argmin())
         if rates[GOOD, worst].min() < -1e-9:
@@ -124,6 +198,23 @@ class ErrorStatistics:
         [1.1774, 2.146]
         """
         return np.asarray(np.sqrt(-2 * np.log([self.similarity[kind] for kind in KINDS])))
+
+
+def _by_part(
+    table: Mapping[str, Any], skeleton: Skeleton, kind: str, where: str | None = None
+) -> list[Any]:
+    """Return the entry of every joint's part, else of its region."""
+    found = []
+    regions = skeleton.regions or ("upper",) * len(skeleton)
+    for part, region in zip(skeleton.parts, regions, strict=True):
+        if part not in table and region not in table:
+            raise FormatError(
+                f"expected a rate of {kind} for {part!r} or its region {region!r}, "
+                f"got only {', '.join(table)}",
+                where=where,
+            )
+        found.append(table.get(part, table.get(region)))
+    return found
 
 
 @cache
@@ -191,7 +282,48 @@ def statistics_from_table(table: Mapping[str, Any]) -> ErrorStatistics:
     if not 0 < iou <= 1:
         raise FormatError(f"expected neighbour_iou in (0, 1], got {iou}")
     name, source = _entry(table, "name", str), _entry(table, "source", str)
-    return ErrorStatistics(name, source, joints, visible, overlap, rates, similarity, iou)
+    return ErrorStatistics(
+        name,
+        source,
+        joints,
+        visible,
+        overlap,
+        rates,
+        similarity,
+        iou,
+        size_exponent=_number(table, "size_exponent", 0.0),
+        omission=_optional(table, "omission", Omission, "rates"),
+        scores=_optional(table, "scores", Scores, "kinds"),
+        instances=_optional(table, "instances", Instances),
+        counts={key: _entry(table["counts"], key, int) for key in table.get("counts", {})},
+        command=_entry({"command": "", **table}, "command", str),
+    )
+
+
+def _optional(table: Mapping[str, Any], key: str, kind: type, pairs: str = "") -> Any:
+    """Read a section that need not be there; `pairs` names its table of pairs of numbers."""
+    if key not in table:
+        return None
+    section = _entry(table, key, dict)
+    found: dict[str, Any] = {}
+    for name in kind.__dataclass_fields__:  # type: ignore[attr-defined]
+        if name == pairs:
+            found[name] = {}
+            for part, value in _entry(section, name, dict).items():
+                pair = _floats(value, f"{key}.{name}.{part}")
+                if pair.shape != (2,) or not np.isfinite(pair).all():
+                    raise FormatError(f"expected two numbers in {key}.{name}.{part}, got {value}")
+                found[name][part] = tuple(pair.tolist())
+        else:
+            found[name] = _number(section, name)
+    return kind(**found)
+
+
+def _number(table: Mapping[str, Any], key: str, default: float | None = None) -> float:
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise FormatError(f"expected a finite number in {key!r}, got {value!r}")
+    return float(value)
 
 
 def _entry(table: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -1,0 +1,125 @@
+"""`refine diagnose`: what is wrong with poses, joint by joint, and what each error costs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refine.cli.inputs import input_options, read_poses
+
+if TYPE_CHECKING:
+    from refine.errors.diagnosis import Diagnosis
+
+
+@click.command("diagnose")
+@click.argument("predictions", nargs=-1, required=True, metavar="A [B]")
+@click.option("--gt", required=True, metavar="GT.json", help="COCO keypoint annotations.")
+@click.option(
+    "--image-ids",
+    metavar="FILE[:KEY]",
+    help="Look at these images only: a JSON list, the list under KEY, or one id a line.",
+)
+@click.option("--max-dets", type=int, default=20, show_default=True, help="Poses an image.")
+@click.option("--keep-going", is_flag=True, help="Leave out poses on unknown images.")
+@click.option(
+    "--compat",
+    is_flag=True,
+    help="Do as the published code does: absent joints are misses at (0, 0), and corrected joints "
+    "come nearer than they should.",
+)
+@click.option("--picture", metavar="OUT.png", help="Draw the shares of the errors by joint.")
+@input_options
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def command(
+    predictions: tuple[str, ...],
+    gt: str,
+    image_ids: str | None,
+    max_dets: int,
+    keep_going: bool,
+    compat: bool,
+    picture: str | None,
+    as_json: bool,
+    **inputs: Any,
+) -> None:
+    """Tell good joints from jitter, inversion, swap, miss and absent ones, and what each costs.
+
+    A and B are files of any format that `refine convert` reads, say before and after `refine run`.
+    """
+    if len(predictions) > 2:
+        raise click.UsageError(f"expected one or two files of predictions, got {len(predictions)}")
+    from refine.cli.eval import read_image_ids
+    from refine.errors.diagnosis import diagnose
+    from refine.files import dump_json, write_bytes
+    from refine.groundtruth import read_ground_truth
+
+    truth = read_ground_truth(gt)
+    ids = read_image_ids(image_ids) if image_ids else None
+    found = {
+        name: diagnose(
+            truth,
+            read_poses(name, **inputs),
+            image_ids=ids,
+            max_dets=max_dets,
+            compat=compat,
+            strict=not keep_going,
+        )
+        for name in predictions
+    }
+    if picture:
+        from refine.cli.error_bars import draw_errors
+
+        write_bytes(picture, draw_errors(found))
+    if as_json:
+        click.echo(dump_json({name: d.to_dict() for name, d in found.items()}).decode())
+    else:
+        click.echo("\n\n".join(_report(name, d) for name, d in found.items()))
+
+
+def _report(name: str, d: "Diagnosis") -> str:
+    from refine.errors.diagnosis import CURES, OF_JOINTS
+    from refine.errors.taxonomy import ALL_KINDS
+
+    head = (
+        f"{name}: AP {d.ap.mean():.4f}\n{d.poses} poses, {d.persons} persons, {d.matched} matched, "
+        f"{d.background} poses match nobody, {d.contested} persons have rivals, "
+        f"{d.scoring_errors} of them with the wrong one on top"
+    )
+
+    def shares(counts: Any) -> list[str]:
+        total = counts.sum()
+        return [str(total), *(f"{c / total:.3f}" if total else "-" for c in counts)]
+
+    def gains(values: Any) -> list[str]:
+        return [f"{value:+.4f}" for value in values]
+
+    kinds = ["joints", *ALL_KINDS]
+    joints = [[j, *shares(c)] for j, c in zip(d.joints, d.counts, strict=True)]
+    gained = [[j, *gains(g)] for j, g in zip(d.joints, d.gain, strict=True)]
+    base = d.ap.mean()
+    cures = [
+        [
+            cure,
+            f"{d.alone[cure].mean() - base:+.4f}",
+            f"{d.exact[cure].mean() - base:+.4f}" if cure in d.exact else "",
+            f"{d.progressive[cure].mean():.4f}",
+        ]
+        for cure in CURES
+    ]
+    tables = [
+        _table(["share of joints", *kinds], [*joints, ["all", *shares(d.counts.sum(0))]]),
+        _table(["AP gained by curing", *OF_JOINTS], gained),
+        _table(["AP by cure", "alone", "if exact", "with those above"], cures),
+    ]
+    for title in ("area", "visible", "overlap"):
+        rows = [[b.name, str(b.persons), f"{b.ap:.4f}", *shares(b.counts)] for b in d.bins[title]]
+        tables.append(_table([f"by {title}", "persons", "AP", *kinds], rows))
+    return "\n\n".join([head, *tables])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, *rows]
+    width = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]).rstrip()
+        for line in lines
+    )

@@ -1,0 +1,228 @@
+"""Predictions matched to persons, and average precision, exactly as COCOeval has them.
+
+Whatever a diagnosis cures, only the similarities of pairs change. So they are kept joint by joint,
+and hundreds of what-ifs take the time that pycocotools takes for one; the tests compare the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from refine.geometry import xywh_to_xyxy
+from refine.groundtruth import GroundTruth
+from refine.oks import EPS, keypoint_similarity
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALLS = np.linspace(0, 1, 101)
+"""pycocotools.cocoeval.Params.setKpParams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """G annotated persons, those of one image next to one another.
+
+    Attributes:
+        xy: (G, K, 2) px; anything where not labelled.
+        visible: (G, K) flags 0, 1 or 2.
+        area: (G,) px^2.
+        box: (G, 4) xyxy px.
+        image: (G,) index of the image, rising.
+        ignore: (G,) crowds, and persons without labelled joints: neither hit nor missed.
+        crowd: (G,) regions that any number of predictions may match.
+    """
+
+    xy: Floats
+    visible: npt.NDArray[np.int8]
+    area: Floats
+    box: Floats
+    image: Indices
+    ignore: Bools
+    crowd: Bools
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+    @property
+    def labelled(self) -> Bools:
+        """Which joints count, (G, K)."""
+        return self.visible > 0
+
+
+class Pairs(NamedTuple):
+    """All a with all b of their images: indices (P,) of both, and where each a's begin (A + 1,)."""
+
+    a: Indices
+    b: Indices
+    start: Indices
+
+
+def annotated_persons(gt: GroundTruth, images: Sequence[int]) -> Annotated:
+    """Collect the annotations of some images of ground truth as arrays.
+
+    Args:
+        gt: the ground truth.
+        images: indices into `gt.images`.
+    """
+    chosen = set(images)
+    rows = sorted((a for a in gt.annotations if a["image"] in chosen), key=lambda a: a["image"])
+    k = len(gt.skeleton)
+    points = np.array([a["keypoints"] for a in rows], np.float64).reshape(len(rows), k, 3)
+    crowd = np.array([bool(a["iscrowd"]) for a in rows], np.bool_)
+    empty = np.array([not a["num_keypoints"] for a in rows], np.bool_)
+    return Annotated(
+        np.ascontiguousarray(points[..., :2]),
+        points[..., 2].astype(np.int8),
+        np.array([a["area"] for a in rows], np.float64),
+        xywh_to_xyxy(np.array([a["bbox"] for a in rows], np.float64).reshape(-1, 4)),
+        np.array([a["image"] for a in rows], np.intp),
+        crowd | empty,
+        crowd,
+    )
+
+
+def same_image(a: Indices, b: Indices) -> Pairs:
+    """Pair every a with every b of the same image, b in their order.
+
+    >>> [part.tolist() for part in same_image(np.array([7, 9, 7]), np.array([7, 8, 7]))]
+    [[0, 0, 2, 2], [0, 2, 0, 2], [0, 2, 2, 4]]
+    """
+    order = np.argsort(b, kind="stable")
+    first = np.searchsorted(b[order], a)
+    counts = np.searchsorted(b[order], a, "right") - first
+    start = np.zeros(len(a) + 1, np.intp)
+    np.cumsum(counts, out=start[1:])
+    left = np.repeat(np.arange(len(a)), counts)
+    right = order[np.arange(start[-1]) - np.repeat(start[:-1] - first, counts)]
+    return Pairs(left, right, start)
+
+
+def best_first(image: Indices, score: Floats, max_dets: int) -> Indices:
+    """Order predictions image by image, the best `max_dets` of each, equal ones as given."""
+    order = np.lexsort((-score, image))
+    rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+    return np.asarray(order[rank < max_dets])
+
+
+def pair_similarity(xy: Floats, truth: Annotated, pairs: Pairs, sigmas: Floats) -> Floats:
+    """Return the similarity of the joints of every pair, (P, K); 0 where not labelled.
+
+    To an annotation without labelled joints it is that to its box doubled about its centre.
+
+    Args:
+        xy: (A, K, 2) px, not NaN: COCOeval takes missing joints as predicted at (0, 0).
+        truth: the persons.
+        pairs: of predictions and persons.
+        sigmas: (K,).
+    """
+    ks = keypoint_similarity(truth.xy[pairs.b], xy[pairs.a], truth.area[pairs.b], sigmas)
+    labelled = truth.labelled[pairs.b]
+    ks = np.where(labelled, ks, 0.0)
+    bare = np.flatnonzero(~labelled.any(1))
+    box = truth.box[pairs.b[bare], None]
+    size = box[..., 2:] - box[..., :2]
+    at = xy[pairs.a[bare]]
+    away = np.maximum(0, box[..., :2] - size - at) + np.maximum(0, at - box[..., 2:] - size)
+    variance = (2 * sigmas) ** 2
+    area = truth.area[pairs.b[bare], None]
+    ks[bare] = np.exp(-(away**2).sum(-1) / variance / (area + EPS) / 2)
+    return np.asarray(ks)
+
+
+def pair_oks(ks: Floats, truth: Annotated, pairs: Pairs) -> Floats:
+    """Average similarities (P, K) over the labelled joints of each pair's person, (P,)."""
+    counts = truth.labelled.sum(1)
+    counts = np.where(counts, counts, ks.shape[1])
+    return np.asarray(ks.sum(1) / counts[pairs.b])
+
+
+def match(oks: Floats, pairs: Pairs, truth: Annotated, ignore: Bools, threshold: float) -> Indices:
+    """Give every prediction, best first, the person that it agrees with best, as COCOeval does.
+
+    Args:
+        oks: (P,).
+        pairs: of predictions in the order of `best_first`, and persons.
+        truth: the persons.
+        ignore: (G,) persons that are matched only where no other can be.
+        threshold: least OKS.
+
+    Returns:
+        (A,) index of the person, -1 for none.
+    """
+    found = np.full(len(pairs.start) - 1, -1)
+    _match(oks, pairs.b, pairs.start, ignore, truth.crowd, min(threshold, 1 - 1e-10), found)
+    return found
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _match(oks, person, start, ignore, crowd, threshold, found):  # type: ignore[no-untyped-def]
+    taken = np.zeros(len(ignore), np.bool_)
+    for a in range(len(found)):
+        best, chosen = threshold, -1
+        for last in (False, True):
+            if chosen >= 0:
+                break
+            for p in range(start[a], start[a + 1]):
+                g = person[p]
+                if ignore[g] != last or (taken[g] and not crowd[g]) or oks[p] < best:
+                    continue
+                best, chosen = oks[p], g
+        if chosen >= 0:
+            taken[chosen] = True
+            found[a] = chosen
+
+
+def average_precision(
+    oks: Floats,
+    pairs: Pairs,
+    score: Floats,
+    truth: Annotated,
+    *,
+    ignore: Bools | None = None,
+    outside: Bools | None = None,
+    forgive: str = "",
+) -> Floats:
+    """Return the average precision at each of `THRESHOLDS`, (T,); NaN without persons.
+
+    Args:
+        oks: (P,).
+        pairs: see `match`.
+        score: (A,) of the predictions.
+        truth: the persons.
+        ignore: (G,) persons to ignore, `truth.ignore` among them.
+        outside: (A,) predictions of a size that does not count when they match nobody.
+        forgive: "background" leaves out predictions that match nobody; "all" persons whom no
+            prediction matches, too.
+    """
+    skip = truth.ignore if ignore is None else ignore
+    order = np.argsort(-score, kind="stable")
+    out = np.full(len(THRESHOLDS), np.nan)
+    for t, threshold in enumerate(THRESHOLDS):
+        found = match(oks, pairs, truth, skip, threshold)[order]
+        alone = found < 0
+        left_out = np.where(alone, bool(forgive), skip[found] if len(skip) else False)
+        if outside is not None:
+            left_out = left_out | (alone & outside[order])
+        hits = ~alone[~left_out]
+        persons = int(hits.sum()) if forgive == "all" else int((~skip).sum())
+        if persons:
+            out[t] = _area_under(hits, persons)
+        elif forgive == "all" and not skip.all():
+            out[t] = 1.0
+    return out
+
+
+def _area_under(hits: Bools, persons: int) -> float:
+    """Average the interpolated precision over `RECALLS`; hits (A,) are best first."""
+    true = np.cumsum(hits)
+    precision = true / (np.arange(1, len(hits) + 1) + EPS)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(true / persons, RECALLS)
+    return float(np.append(envelope, 0.0)[at].mean())
