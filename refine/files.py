@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def read_bytes(path: str | Path) -> bytes:
             data = Path(path).read_bytes()
             if str(path).endswith(".gz"):
                 data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
     if not data.strip():
@@ -78,24 +79,33 @@ def parse_json(data: bytes, where: str) -> Any:
     """
     try:
         return msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
-        end = error.pos >= len(data.rstrip()) - 1
+        cut = error.msg.startswith("Unterminated")
+        end = cut or error.pos >= len(error.doc.rstrip()) - 1
         raise FormatError(
             f"expected JSON, got {error.msg.lower()}" + (" at the end of the file" if end else ""),
             where=f"{where}, line {error.lineno} column {error.colno}",
             hint="writing the file again, it looks cut off" if end else None,
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Not UTF-8, nested without end, or an integer of thousands of digits.
         raise FormatError(f"expected JSON in UTF-8, got {error}", where=where) from None
 
 
 def dump_json(value: Any) -> bytes:
-    """Serialise to JSON; NaN becomes null, NumPy scalars and arrays become numbers and lists."""
-    return msgspec.json.encode(value, enc_hook=_plain)
+    """Serialise to JSON; NaN becomes null, NumPy scalars and arrays become numbers and lists.
+
+    Raises:
+        FormatError: text that UTF-8 cannot hold.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain)
+    except UnicodeEncodeError as error:
+        raise FormatError(f"expected text that UTF-8 can hold, got {error.object!r:.60}") from None
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+import msgspec
+
 from refine.exceptions import RefineError
 from refine.oks import AreaRule
 from refine.poses import Poses
@@ -50,16 +52,18 @@ class Config:
         Raises:
             RefineError: an unknown key, or a value of the wrong type.
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(table) - known):
-            raise RefineError(
-                f"expected only the keys {', '.join(sorted(known))}, got {', '.join(unknown)}"
-            )
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(table) - set(known)):
+            raise RefineError(f"expected options out of {', '.join(known)}, got {unknown[0]!r}")
         try:
-            steps = table.get("steps", STEPS)
-            return cls(**{**table, "steps": tuple(steps)})
-        except TypeError as error:
-            raise RefineError(f"expected values of the right types, got: {error}") from None
+            return msgspec.convert(table, cls)
+        except msgspec.ValidationError as error:
+            reason, _, place = str(error).partition(" - at `$.")
+            key = place.rstrip("`").partition("[")[0]
+            raise RefineError(
+                f"expected another value of {key!r} than {table[key]!r}: {reason.lower()}",
+                hint=f"some of {', '.join(STEPS)}" if key == "steps" else None,
+            ) from None
 
 
 def run(

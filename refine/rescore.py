@@ -2,11 +2,30 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from refine.poses import Poses
 
 Floats = npt.NDArray[np.float64]
+
+SCORE_DECIMALS = 4
+"""Expected similarities are right to two decimals at best; more digits only make files longer."""
+
+
+def mean_ranks(values: Floats) -> Floats:
+    """Rank values within (0, 1), equal ones by the mean of their ranks.
+
+    Args:
+        values: (N,) finite.
+
+    Returns:
+        (N,): (rank - 1/2) / N, ranks from 1.
+
+    >>> mean_ranks(np.array([30.0, 10.0, 10.0, 20.0])).tolist()
+    [0.875, 0.25, 0.25, 0.625]
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - count / 2
+    return np.asarray(middle[place] / len(values))
 
 
 def blend(oks: Floats, instance_score: Floats) -> Floats:
@@ -28,7 +47,7 @@ def blend(oks: Floats, instance_score: Floats) -> Floats:
     rank = np.full(len(oks), 0.5)
     known = np.isfinite(instance_score)
     if known.any():
-        rank[known] = (rankdata(instance_score[known]) - 0.5) / known.sum()
+        rank[known] = mean_ranks(instance_score[known])
     return np.asarray(oks * (0.5 + rank))
 
 
@@ -42,5 +61,5 @@ def rescore(poses: Poses, oks: Floats, weights: str | None = None) -> Poses:
     """
     own = [None if np.isnan(s) else s for s in poses.instance_score.tolist()]
     extra = tuple({"source_score": score, **e} for e, score in zip(poses.extra, own, strict=True))
-    score = blend(oks, poses.instance_score)
+    score = blend(oks, poses.instance_score).round(SCORE_DECIMALS)
     return poses.replace(instance_score=score, extra=extra).done("rescore", weights)

@@ -1,9 +1,14 @@
 """``refine convert``: between file formats and skeletons."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from refine.cli.common import json_option, output_option, say, summary
-from refine.cli.inputs import input_options, read_poses
+from refine.cli.inputs import input_options, read_poses, write_poses
+
+if TYPE_CHECKING:
+    from refine.skeleton import Skeleton
 
 
 @click.command("convert")
@@ -12,7 +17,9 @@ from refine.cli.inputs import input_options, read_poses
 @input_options
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it by name.")
-@click.option("--precision", type=int, help="Round coordinates to so many decimals.")
+@click.option(
+    "--precision", type=click.IntRange(0, 15), help="Round all coordinates.  [as they are]"
+)
 @json_option
 def command(
     pred: str,
@@ -29,24 +36,40 @@ def command(
     """Convert PRED, a file or a folder, and write it to OUT.
 
     Formats: coco, coco-gt, openpose, controlnet, alphapose, alphapose-cmu, alphapose-open, mmpose,
-    ndjson. What a format has no place for is left out: the summary says how many joints.
+    ndjson. Joints that the other skeleton lacks are left out, as are, in COCO results, images
+    without poses; the summary counts them. With --images, COCO files get the ids of that file.
     """
-    from refine.formats import convert, write
+    from refine.formats import convert
 
     poses = read_poses(pred, from_, skeleton, images, keep_zeros)
     done = convert(poses, to_skeleton) if to_skeleton else poses
-    write(done, output, to, precision=precision)
-    facts = {
+    found = write_poses(done, output, to, images, precision)
+    facts: dict[str, Any] = {
         "poses": len(done),
         "images": len(done.images),
-        "format": to or done.meta["format"],
+        "format": found,
         "skeleton": done.skeleton.name,
         "joints_in": int(poses.present.sum()),
         "joints_out": int(done.present.sum()),
+        **_quality(done.skeleton, poses.skeleton),
     }
     say(
-        f"wrote {facts['poses']} poses as {facts['format']}, {facts['skeleton']}: "
+        f"wrote {facts['poses']} poses as {found}, {facts['skeleton']}: "
         f"{facts['joints_out']} of {facts['joints_in']} joints"
     )
+    for kind in ("near", "none"):
+        if facts[kind]:
+            told = "about the same point" if kind == "near" else "no source"
+            say(f"{told}: {', '.join(facts[kind])}")
     if as_json:
         summary(facts, data_on_stdout=output == "-")
+
+
+def _quality(target: "Skeleton", source: "Skeleton") -> dict[str, list[str]]:
+    """Name the joints that another skeleton has only nearby, and those that it lacks."""
+    quality = zip(target.joints, target.map_from(source)[1], strict=True)
+    told: dict[str, list[str]] = {"near": [], "none": []}
+    for joint, kind in quality:
+        if kind in told and not (target == source or joint in target.derived):
+            told[kind].append(joint)
+    return told

@@ -1,5 +1,6 @@
 """`refine decode`: raw outputs of a network to COCO results."""
 
+import json
 from typing import Any
 
 import click
@@ -20,43 +21,70 @@ from refine.cli.common import json_option, output_option, say, summary
 @click.option("--score", help="Instance score: box*mean>0.2, box*mean, mean or box.")
 @click.option("--skeleton", help="Name or file of the skeleton of the maps.")
 @click.option("--meta", metavar="JSON", help="What MAPS lacks; by default MAPS with suffix .json.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other option of the preset's family, e.g. assignment=hungarian.",
+)
+@click.option("--precision", type=click.IntRange(0), default=3, show_default=True, help="Decimals.")
+@click.option("--threads", type=click.IntRange(1), help="For maps of many crops.  [default: 1]")
 @json_option
 def command(
     files: tuple[str, ...],
     output: str,
+    preset: str,
     meta: str | None,
     no_flip: bool,
+    settings: tuple[str, ...],
+    precision: int,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Turn heatmaps and crop geometry into poses.
+    """Turn raw outputs and their geometry into poses.
 
-    MAPS are .npz or .safetensors files with `heatmaps` (N, K, H, W), perhaps
+    MAPS are .npz or .safetensors files. Of crops: `heatmaps` (N, K, H, W), perhaps
     `heatmaps_flipped_input`, and one of: `affine` (N, 2, 3) image to input; `center` and `scale`
     (units of 200 px); `box_xywh` or `box_xyxy`. Optional: `image_id` (else the digits of the file
-    name), `input_size`, `box_score`. A JSON file beside MAPS may hold what the arrays lack.
+    name), `input_size`, `box_score`. Of networks that see a whole image, one image a file: the
+    arrays of the preset's family and `affine` (2, 3), or `scale`, `pad_left` and `pad_top`. A
+    JSON file beside MAPS, or meta.json with a table `images`, may hold what the arrays lack.
     """
-    from refine.decode import decode, read_raw
+    from refine.decode import RawHeatmaps, decode, read_outputs
     from refine.exceptions import FormatError
     from refine.formats import write
     from refine.poses import Poses
 
+    given = {k: v for k, v in options.items() if v is not None}
+    given |= dict(_setting(text) for text in settings)
+    if no_flip:
+        given["flip"] = False
     parts, merged = [], set()
     for file in files:
-        raw = read_raw(file, meta)
-        merged.add(raw.flipped is not None and not no_flip)
+        raw = read_outputs(file, preset, meta)
+        merged.add(isinstance(raw, RawHeatmaps) and raw.flipped is not None and not no_flip)
         if len(merged) > 1:
             raise FormatError(
                 "expected mirrored heatmaps in all files or in none",
                 where=file,
                 hint="--no-flip",
             )
-        parts.append(decode(raw, flip=not no_flip, **options))
+        parts.append(decode(raw, preset, **given))
     poses = Poses.concat(parts)
-    write(poses, output, format="coco")
+    write(poses, output, format="coco", precision=precision)
     told = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
     if as_json:
         summary({**told, **poses.history[-1].parameters}, data_on_stdout=output == "-")
     else:
         say(f"{len(poses)} poses on {len(poses.images)} images from {len(files)} files")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"expected NAME=VALUE, got {text!r}", param_hint="--set")
+    try:
+        return name.replace("-", "_"), json.loads(value)
+    except ValueError:
+        return name.replace("-", "_"), value

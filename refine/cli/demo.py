@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 IMAGES = 60
 """Enough for an average precision that moves by a point or two between seeds."""
-MAPS = 30
+MAPS = 80
 """Persons whose heatmaps are decoded."""
 SHOWN = 4
 """Images in the picture: the first ones with several persons."""
@@ -47,6 +47,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     from refine.sample import make_heatmaps, make_people, make_predictions
 
     folder = _make_folder(Path(output))
+    say("making people, pictures, predictions and heatmaps (the very first run compiles a while)")
     files = {
         name.split(".")[0]: folder / name
         for name in ("truth.json", "predictions.json", "refined.json", "heatmaps.npz")
@@ -127,11 +128,13 @@ def _decoder_errors(maps: dict[str, Any]) -> dict[str, dict[str, float]]:
     last = np.array(maps["heatmaps"].shape[:1:-1]) - 1
     margin = np.minimum(cells, last - cells).min(-1)
     zones = {"inside": margin >= BORDER, "border": (margin >= 0) & (margin < BORDER)}
-    out = {}
+    out: dict[str, dict[str, float]] = {"joints": {z: int(at.sum()) for z, at in zones.items()}}
     for name, (method, kernel) in DECODERS.items():
         xy, _ = decode_heatmaps(maps["heatmaps"], method, kernel)  # type: ignore[arg-type]
         error = np.linalg.norm(xy - cells, axis=-1)
-        out[name] = {zone: float(error[rows].mean()) for zone, rows in zones.items()}
+        out[name] = {
+            zone: float(np.mean(error[at])) if at.any() else np.nan for zone, at in zones.items()
+        }
     return out
 
 
@@ -189,9 +192,14 @@ def _report(table: dict[str, dict[str, Any]], decoders: dict[str, dict[str, floa
     for name, row in table.items():
         figures = "".join(f"{row[m]:8.3f}" for m in METRICS)
         lines.append(f"{name:<24}{figures}{row['poses']:>8}{row['joints']:>8}")
-    lines += ["", f"{'heatmaps':<24}{'inside':>8}{'border':>8}   mean error in cells"]
-    for name, row in decoders.items():
-        lines.append(f"{name:<24}{row['inside']:8.3f}{row['border']:8.3f}")
+    count = decoders["joints"]
+    lines += ["", f"{'heatmaps, error in cells':<24}{'inside':>8}{'border':>8}"]
+    lines += [
+        f"{name:<24}{row['inside']:8.3f}{row['border']:8.3f}"
+        for name, row in decoders.items()
+        if row is not count
+    ]
+    lines.append(f"{'joints':<24}{count['inside']:>8}{count['border']:>8}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""How the verbs read poses: the options that they share, and the verdict on standard error."""
+"""How the verbs read and write poses: shared options, and the verdict on standard error."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +15,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--from", "from_", metavar="FORMAT", help="Format of the input.  [sniffed]"),
     click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not tell."),
-    click.option("--images", metavar="FILE", help="COCO file that tells the sizes of the images."),
     click.option(
-        "--keep-zeros", is_flag=True, help="Take (0, 0) for a place, not a missing joint."
+        "--images",
+        metavar="FILE",
+        help="COCO file that tells the sizes, names and ids of the images.",
+    ),
+    click.option(
+        "--keep-zeros/--zero-is-missing",
+        help="Whether (0, 0) is a place or, whatever its score, a missing joint.  [missing]",
     ),
 )
 
@@ -44,4 +49,19 @@ def read_poses(
         f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
         f"{len(poses)} poses on {len(poses.images)} images"
     )
+    for note in poses.meta.get("notes", ()):
+        say(f"{path}: {note}")
     return poses
+
+
+def write_poses(
+    poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
+) -> str:
+    """Write poses and return the format; what becomes COCO gets the ids of the `images` file."""
+    from refine.formats import format_for, with_images, write
+
+    found = to or format_for(poses, output)
+    if images and found.startswith("coco") and found != poses.meta["format"]:
+        poses = with_images(poses, images, rename=True)
+    write(poses, output, found, precision=precision)
+    return found

@@ -17,9 +17,18 @@ def command(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(dump_json({p.name: asdict(p) for p in chosen}).decode())
     elif name:
-        for key, value in asdict(chosen[0]).items():
+        table = asdict(chosen[0])
+        options = table.pop("options")
+        if chosen[0].family != "heatmap":
+            shared = ("name", "source", "family", "skeleton", "alignment", "offset", "stride")
+            table = {key: table[key] for key in shared}
+        for key, value in {**table, **options}.items():
             click.echo(f"{key:13} {value}")
     else:
         for p in chosen:
+            if p.family != "heatmap":
+                told = " ".join(f"{k} {v}" for k, v in p.options.items())
+                click.echo(f"{p.name:20} {p.family:12} {told}")
+                continue
             method = p.method + (f" {p.kernel}" if p.kernel else "")
-            click.echo(f"{p.name:16} {method:12} {p.alignment:8} flip {p.flip_shift:<5g} {p.score}")
+            click.echo(f"{p.name:20} {method:12} {p.alignment:8} flip {p.flip_shift:<5g} {p.score}")

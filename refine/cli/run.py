@@ -14,7 +14,7 @@ from refine.cli.common import (
     summary,
     wants_progress,
 )
-from refine.cli.inputs import input_options, read_poses
+from refine.cli.inputs import input_options, read_poses, write_poses
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 
@@ -34,7 +34,7 @@ STEPS = ("complete", "correct", "rescore", "suppress")
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
-@click.option("--precision", default=3, show_default=True, help="Decimals of new coordinates.")
+@click.option("--precision", type=click.IntRange(0), help="Round all coordinates to so many.")
 @click.option("--seed", type=int, help="Accepted for scripts; the main job draws nothing.")
 @progress_option
 @json_option
@@ -45,7 +45,7 @@ def command(
     no_refine: bool,
     config: str | None,
     to: str | None,
-    precision: int,
+    precision: int | None,
     seed: int | None,
     progress: bool | None,
     as_json: bool,
@@ -61,10 +61,11 @@ def command(
     chosen = {key: value for key, value in options.items() if value is not None}
     if no_refine and steps:
         raise click.UsageError("--no-refine and --steps exclude one another")
-    if no_refine or steps:
-        chosen["steps"] = ("suppress",) if no_refine else tuple(steps.split(",")) if steps else ()
+    if no_refine:
+        chosen["steps"] = ["suppress"]
+    elif steps is not None:
+        chosen["steps"] = steps.split(",")
 
-    from refine.formats import write
     from refine.pipeline import Config, run
 
     settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
@@ -78,15 +79,17 @@ def command(
             result = run(poses, settings, lambda done: bar.update(task, completed=done))
     else:
         result = run(poses, settings)
-    write(result, output, to, precision=precision)
-    done = {step.name: dict(step.parameters) for step in result.history[len(poses.history) :]}
+    found = write_poses(result, output, to, inputs["images"], precision)
+    steps_done = result.history[len(poses.history) :]
+    done = {step.name: dict(step.parameters) for step in steps_done}
     facts = {
         "poses_in": len(poses),
         "poses_out": len(result),
         "images": len(poses.images),
+        "format": found,
         "joints_filled": done.get("complete", {}).get("joints", 0),
         "joints_moved": done.get("correct", {}).get("joints", 0),
-        "weights": next((s.weights for s in result.history if s.weights), None),
+        "weights": next((s.weights for s in steps_done if s.weights), None),
         "steps": list(done),
     }
     say(
@@ -101,7 +104,14 @@ def command(
 def _read_config(path: str) -> dict[str, Any]:
     if Path(path).suffix != ".toml":
         raise FormatError("expected a .toml file", where=path)
+    from refine.pipeline import Config
+
     try:
-        return tomllib.loads(read_bytes(path).decode("utf-8"))
+        table = tomllib.loads(read_bytes(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RefineError(f"expected TOML, got: {error}", where=path) from None
+        raise FormatError(f"expected TOML, got: {error}", where=path) from None
+    try:
+        Config.from_table(table)
+    except RefineError as error:
+        raise RefineError(error.message, where=path, hint=error.hint) from None
+    return table

@@ -1,10 +1,11 @@
 """Histories in files: one compact line a step, `name key=value ... weights=sha256:...`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from refine.exceptions import FormatError
+from refine.files import dump_json
 from refine.poses import Step
 
 FIELD = "refine_history"
@@ -17,19 +18,12 @@ def encode(history: Sequence[Step]) -> list[str]:
     >>> encode([Step("suppress", {"threshold": 0.9}), Step("complete", {}, "sha256:12ab")])
     ['suppress threshold=0.9', 'complete weights=sha256:12ab']
     """
-    return [
-        " ".join(
-            [
-                step.name,
-                *(
-                    f"{k}={json.dumps(v, separators=(',', ':'))}"
-                    for k, v in step.parameters.items()
-                ),
-                *([f"weights={step.weights}"] if step.weights else []),
-            ]
-        )
-        for step in history
-    ]
+    lines = []
+    for step in history:
+        pairs = [f"{key}={_compact(value)}" for key, value in step.parameters.items()]
+        pairs += [f"weights={step.weights}"] if step.weights else []
+        lines.append(" ".join([step.name, *pairs]))
+    return lines
 
 
 def parse(lines: Any, where: str) -> tuple[Step, ...]:
@@ -44,36 +38,43 @@ def parse(lines: Any, where: str) -> tuple[Step, ...]:
     if lines is None:
         return ()
     if not isinstance(lines, list) or not all(isinstance(x, str) and x.strip() for x in lines):
-        raise FormatError(f"expected a list of lines in {FIELD!r}, got {lines!r}", where=where)
-    steps = []
-    for line in lines:
-        name, *pairs = line.split(" ")
-        values: dict[str, Any] = {}
-        try:
-            for pair in pairs:
-                key, _, text = pair.partition("=")
-                values[key] = text if key == "weights" else json.loads(text)
-        except ValueError:
-            raise FormatError(f"expected `name key=value ...`, got {line!r}", where=where) from None
-        steps.append(Step(name, values, weights=values.pop("weights", None)))
-    return tuple(steps)
+        raise FormatError(f"expected a list of lines in {FIELD!r}, got {lines!r:.60}", where=where)
+    return tuple(_step(line, where) for line in lines)
 
 
-def agree(histories: Sequence[tuple[str, Any]]) -> tuple[Step, ...]:
-    """Return the one history of all records of a file, given as (where, lines).
+def agree(lines: Sequence[Any], where: Callable[[int], str]) -> tuple[Step, ...]:
+    """Return the one history of all records of a file, given as the lines of each.
 
     Raises:
-        FormatError: some records went through other steps than the first.
+        FormatError: a record went through other steps than the first.
     """
-    if not histories:
+    if not lines:
         return ()
-    first_where, first = histories[0]
-    for where, lines in histories[1:]:
-        if lines != first:
+    for i, each in enumerate(lines):
+        if each != lines[0]:
             raise FormatError(
                 "expected all records to have gone through the same steps, got another "
-                f"{FIELD!r} than in {first_where}",
-                where=where,
+                f"{FIELD!r} than in {where(0)}",
+                where=where(i),
                 hint="keeping refined and other poses in files of their own",
             )
-    return parse(first, first_where)
+    return parse(lines[0], where(0))
+
+
+def _compact(value: Any) -> str:
+    # Blanks part the pairs; within JSON they occur only in strings, where they can be escaped.
+    return dump_json(value).decode().replace(" ", "\\u0020")
+
+
+def _step(line: str, where: str) -> Step:
+    name, *pairs = line.split(" ")
+    values: dict[str, Any] = {}
+    try:
+        for pair in pairs:
+            key, equals, text = pair.partition("=")
+            if not (key and equals):
+                raise ValueError(pair)
+            values[key] = text if key == "weights" else json.loads(text)
+    except ValueError:
+        raise FormatError(f"expected `name key=value ...`, got {line!r:.80}", where=where) from None
+    return Step(name, values, weights=values.pop("weights", None))

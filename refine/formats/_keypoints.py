@@ -1,23 +1,32 @@
 """What the formats share: numbers out of JSON, missing joints, kinds of score, skeletons."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.exceptions import FormatError, SkeletonError
-from refine.poses import ImageRef, Poses, ScoreKind
+from refine.poses import Poses, ScoreKind, Step
 from refine.skeleton import Skeleton, skeleton, skeleton_names
 
 Floats = npt.NDArray[np.float64]
+Where = Callable[[int], str]
+"""Name of a record, by its number, for messages."""
 
 FAR = 1e6
 """px; a coordinate beyond this is no place in an image."""
 
-SENTINELS = {"zero": 0.0, "minus-one": -1.0}
-"""What files write for the coordinates of a missing joint."""
+SENTINELS = {"zero": 0.0, "minus-one": -1.0, "null": np.nan}
+"""What files write for the coordinates of a missing joint; NaN becomes null in JSON."""
+
+LEARNED = frozenset({"complete", "correct"})
+"""Steps that replace keypoint scores by expected keypoint similarities."""
+
+NUMBERS = frozenset({int, float})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,136 +43,187 @@ class Options:
     skeleton: Skeleton | None = None
     zero_is_missing: bool = True
 
-    def record(self, what: str, number: int) -> str:
-        """Name a record for messages."""
-        return f"{self.where}, {what} {number}"
+    def record(self, what: str) -> Where:
+        """Return the namer of records of one kind."""
+        return lambda number: f"{self.where}, {what} {number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Joints:
-    """Keypoints of N poses as `Poses` holds them."""
+    """Keypoints of N poses as `Poses` holds them, and what `flat` needs to write them back."""
 
     xy: Floats
     score: Floats
     kind: ScoreKind
-    sentinel: str
+    meta: Mapping[str, Any]
 
 
-def triples(rows: Sequence[Any], options: Options, what: str = "record") -> Floats:
-    """Turn N lists x1, y1, c1, x2, ... of one length into (N, K, 3); null becomes NaN.
-
-    Raises:
-        FormatError: a list of another length than the first or not of triples, or a value that
-            is not a number.
-    """
-    if not rows:
-        return np.empty((0, 0, 3))
-    length = len(rows[0]) if isinstance(rows[0], list) else 0
-    for i, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != length or length % 3 or not length:
-            got = f"{len(row)} values" if isinstance(row, list) else f"{row!r:.40}"
-            expected = (
-                "a list of x, y, score for every joint"
-                if length % 3 or not length or not isinstance(row, list)
-                else f"{length} values of 'keypoints', as in the first {what}"
-            )
-            raise FormatError(f"expected {expected}, got {got}", where=options.record(what, i))
-    return numbers(rows, options, what).reshape(len(rows), -1, 3)
-
-
-def numbers(rows: Sequence[list[Any]], options: Options, what: str = "record") -> Floats:
-    """Turn N lists of one length into a float64 array; null becomes NaN.
+def matrix(rows: Sequence[Any], width: int, field: str, where: Where) -> Floats:
+    """Turn N lists of numbers into (N, width); null becomes NaN, also in place of a list.
 
     Raises:
-        FormatError: a value that is not a number, e.g. a string.
+        FormatError: a list of another length, or a value that is not a finite number.
     """
-    for i, row in enumerate(rows):
-        if not {*map(type, row)} <= {int, float, type(None)}:
-            bad = next(v for v in row if type(v) not in (int, float, type(None)))
-            raise FormatError(
-                f"expected numbers, got {bad!r:.40}",
-                where=options.record(what, i),
-                hint="numbers without quotes" if isinstance(bad, str) else None,
-            )
+    blank = [None] * width
+    lists = [blank if row is None else row for row in rows]
+    for i, row in enumerate(lists):
+        if type(row) is not list or len(row) != width:
+            got = f"{len(row)} values" if type(row) is list else f"{row!r:.40}"
+            raise FormatError(f"expected {width} numbers in {field!r}, got {got}", where=where(i))
+    if not set(map(type, chain.from_iterable(lists))) <= {*NUMBERS, type(None)}:
+        for i, row in enumerate(lists):
+            for value in row:
+                if value is not None and type(value) not in NUMBERS:
+                    raise _not_a_number(value, field, where(i))
     try:
-        return np.array(rows, np.float64)
+        values = np.array(lists, np.float64).reshape(len(lists), width)
     except OverflowError:
         raise FormatError(
-            "expected coordinates in px, got a huge integer", where=options.where
+            f"expected numbers in {field!r}, got an integer of hundreds of digits", where=where(0)
         ) from None
+    bad = np.flatnonzero(np.isinf(values).any(1))
+    if len(bad):
+        raise FormatError(
+            f"expected finite numbers in {field!r}, got Infinity", where=where(int(bad[0]))
+        )
+    return values
 
 
-def number(value: Any, field: str, where: str) -> float:
-    """Return a number or NaN for null.
+def triples(rows: Sequence[Any], field: str, where: Where) -> Floats:
+    """Turn N lists x1, y1, c1, x2, ... of one length into (N, K, 3); null becomes NaN.
+
+    Rows that are None have no keypoints at all: NaN at NaN, score 0.
 
     Raises:
-        FormatError: anything else.
+        FormatError: a list of another length than the first, or not of triples.
     """
-    if value is None:
-        return np.nan
-    if type(value) not in (int, float):
-        raise FormatError(f"expected a number {field!r}, got {value!r:.40}", where=where)
-    return float(value)
+    first: Any = next((row for row in rows if row is not None), [])
+    width = len(first) if isinstance(first, list) else -1
+    if width % 3 or (not width and rows and rows[0] is not None):
+        at = next(i for i, row in enumerate(rows) if row is not None)
+        got = f"{first!r:.40}" if width < 1 else f"{width} values, which is not 3 K"
+        raise FormatError(
+            f"expected a list x1, y1, score1, x2, ... in {field!r}, got {got}",
+            where=where(at),
+            hint=_nearby(width) if width > 0 else None,
+        )
+    values = matrix(rows, width, field, where).reshape(len(rows), width // 3, 3)
+    values[[row is None for row in rows], :, 2] = 0.0
+    return values
 
 
-def joints(values: Floats, options: Options, what: str = "record") -> Joints:
+def joints(values: Floats, options: Options, where: Where) -> Joints:
     """Tell missing joints and the kind of score.
 
-    Missing are: NaN or null; (0, 0), whatever the score, unless `options` keep zeros; and
-    (-1, -1) with no score above 0. Scores are kept, also those of missing joints.
+    Missing are: NaN or null, whose score becomes 0; (0, 0), whatever the score, unless `options`
+    keep zeros; and (-1, -1) with no score above 0. These keep their scores.
 
     Args:
         values: (N, K, 3) x, y, third value.
         options: see `Options`.
-        what: the word for a record in messages.
+        where: of a row.
 
     Raises:
         FormatError: a coordinate beyond `FAR`.
     """
-    xy, score = values[..., :2].copy(), values[..., 2].copy()
-    gone = ~np.isfinite(xy).all(-1) & ~np.isinf(xy).any(-1)
-    zero = (xy == 0).all(-1)
+    xy, score = places(values, where), values[..., 2].copy()
+    gone = np.isnan(xy).any(-1)
+    score[gone & ~np.isnan(score)] = 0.0
+    zero = (xy == 0).all(-1) & options.zero_is_missing
     minus = (xy == -1).all(-1) & ~(score > 0)
-    for i, j in np.argwhere((np.abs(xy) > FAR).any(-1)):
+    xy[gone | zero | minus] = np.nan
+    counts = {"zero": zero.sum(), "minus-one": minus.sum(), "null": gone.sum()}
+    usual = max(counts, key=lambda name: counts[name])
+    if not counts[usual]:
+        usual = "zero" if options.zero_is_missing else "null"
+    known = score[np.isfinite(score)]
+    flags = len(known) and np.isin(known, (0.0, 1.0, 2.0)).all()
+    meta = {"missing": usual, "null_scores": bool(np.isnan(score).any())}
+    return Joints(xy, score, "flag" if flags else "unknown", meta)
+
+
+def places(values: Floats, where: Where) -> Floats:
+    """Return the coordinates (N, K, 2) of (N, K, 3), NaN where one of the two is.
+
+    Raises:
+        FormatError: a coordinate beyond `FAR`.
+    """
+    xy = values[..., :2].copy()
+    far = np.argwhere((np.abs(xy) > FAR).any(-1))
+    if len(far):
+        i, j = far[0].tolist()
         raise FormatError(
             f"expected coordinates in px, got {xy[i, j].tolist()} for joint {j}",
-            where=options.record(what, int(i)),
-            hint="a check of what wrote the file",
+            where=where(i),
+            hint="a look at the tool that wrote the file",
         )
-    score[gone] = 0.0
-    missing = gone | minus | (zero if options.zero_is_missing else False)
-    xy[missing] = np.nan
-    known = score[np.isfinite(score)]
-    kind: ScoreKind = "flag" if np.isin(known, (0.0, 1.0, 2.0)).all() else "unknown"
-    return Joints(xy, score, kind, "minus-one" if minus.any() and not zero.any() else "zero")
+    xy[np.isnan(xy).any(-1)] = np.nan
+    return xy
 
 
 def flat(poses: Poses, precision: int | None = None) -> list[list[float]]:
-    """Write joints as lists x1, y1, c1, ...; missing ones with the sentinel of their source."""
-    sentinel = SENTINELS[poses.meta.get("missing", "zero")]
-    xy = poses.xy if precision is None else poses.xy.round(precision)
-    xy = np.where(poses.present[..., None], xy, sentinel)
-    score = np.nan_to_num(poses.score, nan=0.0)
-    return np.concatenate([xy, score[..., None]], -1).reshape(len(poses), -1).tolist()
+    """Write joints as lists x1, y1, c1, ...; missing ones with the sentinel of their source.
+
+    Joints without a score get 1, as COCO has it for results without confidences, if none has one.
+    """
+    present, score = poses.present, poses.score
+    sentinel = np.full(present.shape, SENTINELS[poses.meta.get("missing", "zero")])
+    if poses.meta.get("null_scores"):
+        sentinel[np.isnan(score)] = np.nan
+    else:
+        score = np.where(np.isnan(score), (poses.score_kind == "none") & present, score)
+    xy = np.where(present[..., None], rounded(poses, precision), sentinel[..., None])
+    rows: list[list[float]] = (
+        np.concatenate([xy, score[..., None]], -1).reshape(len(xy), 3 * xy.shape[1]).tolist()
+    )
+    return rows
 
 
-def skeleton_of(count: int, options: Options, default: str | None = None) -> Skeleton:
+def rounded(poses: Poses, precision: int | None) -> Floats:
+    """Return the coordinates (N, K, 2) rounded to `precision` decimals, or as they are."""
+    return poses.xy if precision is None else np.asarray(poses.xy.round(precision))
+
+
+def shortest(values: Floats, same: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
+    """Return values with as few decimals, at most 8, as leave `same` true; else unchanged.
+
+    Differences of rounded numbers carry noise (230.9 - 140.8 is 90.10000000000001); the shortest
+    number that gives the same sum is the one that was there before.
+    """
+    out = values.copy()
+    left = np.ones(values.shape, np.bool_)
+    # With more than 8, digits of a full number would pass for noise: same() has some slack.
+    for decimals in range(9):
+        short = values.round(decimals)
+        fits = left & same(short)
+        out[fits] = short[fits]
+        left &= ~fits
+        if not left.any():
+            break
+    return out
+
+
+def skeleton_of(
+    count: int, options: Options, default: str | None = None, where: str | None = None
+) -> Skeleton:
     """Find the skeleton for K joints.
 
     Args:
         count: K.
         options: whose skeleton comes first.
         default: what the format usually holds at its own K.
+        where: the record, for messages.
 
     Raises:
         SkeletonError: the one asked for has another K, or several or none have this one.
     """
+    where = where or options.where
     if options.skeleton is not None:
         if len(options.skeleton) != count:
             raise SkeletonError(
                 f"expected {len(options.skeleton)} joints for skeleton "
                 f"{options.skeleton.name!r}, got {count}",
-                where=options.where,
+                where=where,
             )
         return options.skeleton
     if default is not None and len(skeleton(default)) == count:
@@ -171,37 +231,53 @@ def skeleton_of(count: int, options: Options, default: str | None = None) -> Ske
     fitting = [n for n in skeleton_names() if len(skeleton(n)) == count]
     if len(fitting) == 1:
         return skeleton(fitting[0])
+    if fitting:
+        raise SkeletonError(
+            f"expected one skeleton for {count} joints, got several: {', '.join(fitting)}",
+            where=where,
+            hint=f"--skeleton {fitting[0]}",
+        )
     raise SkeletonError(
-        f"expected a skeleton for {count} joints, got "
-        + (f"several: {', '.join(fitting)}" if fitting else "none that ships"),
-        where=options.where,
-        hint="--skeleton NAME" if fitting else "--skeleton FILE.toml with these joints",
+        f"expected a skeleton for {count} joints, got none that ships: {_nearby(3 * count)}",
+        where=where,
+        hint="--skeleton FILE.toml with these joints",
     )
 
 
-def image_id(value: Any, where: str) -> int | str:
-    """Return an image id.
+def kind_after(history: Sequence[Step], kind: ScoreKind) -> ScoreKind:
+    """Return the kind of scores: the refiner's where it wrote them."""
+    return "expected_ks" if any(step.name in LEARNED for step in history) else kind
+
+
+def number(value: Any, field: str, where: str) -> float:
+    """Return a finite number, or NaN for null and NaN.
 
     Raises:
-        FormatError: neither a whole number nor a string.
+        FormatError: anything else.
     """
-    if type(value) is int or isinstance(value, str):
-        return value
-    if type(value) is float and value.is_integer():
-        return int(value)
-    raise FormatError(
-        f"expected an image id, a whole number or a string, got {value!r:.40}", where=where
+    if value is None:
+        return np.nan
+    if type(value) not in NUMBERS:
+        raise _not_a_number(value, field, where)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if math.isinf(result):
+        raise FormatError(f"expected a finite number in {field!r}, got {value!r:.40}", where=where)
+    return result
+
+
+def _nearby(width: int) -> str:
+    """Say which skeletons have about so many values."""
+    sizes = sorted({len(skeleton(n)) for n in skeleton_names()}, key=lambda k: abs(3 * k - width))
+    names = {k: [n for n in skeleton_names() if len(skeleton(n)) == k] for k in sorted(sizes[:2])}
+    return "; ".join(f"{3 * k} values for {', '.join(of)}" for k, of in names.items())
+
+
+def _not_a_number(value: Any, field: str, where: str) -> FormatError:
+    return FormatError(
+        f"expected numbers in {field!r}, got {value!r:.40}",
+        where=where,
+        hint="numbers without quotes" if isinstance(value, str) else None,
     )
-
-
-def index_images(refs: Sequence[ImageRef]) -> tuple[npt.NDArray[np.intp], tuple[ImageRef, ...]]:
-    """Number the images of poses in order of first appearance; the id tells them apart."""
-    place: dict[int | str, int] = {}
-    kept: list[ImageRef] = []
-    index = np.empty(len(refs), np.intp)
-    for i, ref in enumerate(refs):
-        if ref.id not in place:
-            place[ref.id] = len(kept)
-            kept.append(ref)
-        index[i] = place[ref.id]
-    return index, tuple(kept)

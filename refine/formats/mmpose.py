@@ -1,23 +1,36 @@
 """MMPose predictions: inferencer files of images and videos, and demos' ``--save-predictions``.
 
 MMPose 1.x: mmpose/structures/utils.py, split_instances (its `bbox` is nested twice), and
-apis/inferencers/base_mmpose_inferencer.py. Boxes are xyxy. The files name no image: an
-image is known by its file's name, a frame by `frame_id`.
+apis/inferencers/base_mmpose_inferencer.py; Sapiens writes the demos' form without boxes. Boxes are
+xyxy. MMPose 0.x, by hand: `keypoints` are x, y, score and `bbox` ends with the box score. The files
+name no image: an image is known by its file's name, a frame by `frame_id`.
 """
 
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from refine.exceptions import FormatError
 from refine.formats import _history
-from refine.formats._keypoints import Options, flat, joints, number, numbers, skeleton_of, triples
-from refine.formats.coco import kind_after
+from refine.formats._images import stem, whole
+from refine.formats._keypoints import (
+    Floats,
+    Options,
+    flat,
+    joints,
+    kind_after,
+    matrix,
+    number,
+    skeleton_of,
+)
+from refine.formats._rows import column, describe, extras, fours, tracks
 from refine.poses import ImageRef, Poses
 from refine.skeleton import Skeleton, skeleton, skeleton_from_category
 
-OWN = ("keypoints", "keypoint_scores", "bbox", "bbox_score", _history.FIELD)
+OWN = {"keypoints", "keypoint_scores", "bbox", "bbox_score", _history.FIELD}
+FRAME = ("frame_id", "instances")
 
 
 def read_mmpose(document: Any, options: Options) -> Poses:
@@ -27,33 +40,37 @@ def read_mmpose(document: Any, options: Options) -> Poses:
         FormatError: neither instances nor frames of them.
         SkeletonError: see `skeleton_of`.
     """
-    demo = isinstance(document, dict)
-    content = document.get("instance_info") if demo else document
+    demo = document if isinstance(document, dict) else None
+    content = document if demo is None else demo.get("instance_info")
     if not isinstance(content, list):
-        raise FormatError("expected a list of instances or frames", where=options.where)
+        raise FormatError(
+            f"expected a list of instances or frames, got {describe(content)}", where=options.where
+        )
     video = bool(content) and isinstance(content[0], dict) and "instances" in content[0]
-    frames = content if video else [{"instances": content}]
-    refs, rows, image = [], [], []
-    for i, frame in enumerate(frames):
-        where = options.record("frame", i) if video else options.where
+    refs: list[ImageRef] = []
+    rows: list[Any] = []
+    image: list[int] = []
+    for i, frame in enumerate(content if video else [{"instances": content}]):
+        where = options.record("frame")(i)
         instances = frame.get("instances") if isinstance(frame, dict) else None
-        if not isinstance(instances, list) or (video and type(frame.get("frame_id")) is not int):
-            raise FormatError("expected 'frame_id' and a list 'instances'", where=where)
+        if not isinstance(instances, list):
+            raise FormatError(
+                f"expected an object with a list 'instances', got {describe(frame)}", where=where
+            )
+        number_ = whole(frame.get("frame_id"), "frame_id", where)
+        if video and number_ is None:
+            raise FormatError("expected a 'frame_id', got none", where=where)
+        extra = {key: v for key, v in frame.items() if key not in FRAME}
+        name = stem(options.where) if number_ is None else number_
+        refs.append(ImageRef(name, frame=number_, extra=extra))
         rows += instances
         image += [i] * len(instances)
-        own = ("frame_id", "instances")
-        extra = {key: v for key, v in frame.items() if key not in own}
-        name = Path(options.where).name.split(".")[0]
-        refs.append(
-            ImageRef(frame["frame_id"], frame=frame["frame_id"], extra=extra)
-            if video
-            else ImageRef(name)
-        )
+    named = _named(demo) if demo and options.skeleton is None else options.skeleton
     meta = {
         "video": video,
-        "demo": {k: v for k, v in document.items() if k != "instance_info"} if demo else None,
+        "demo": demo and {k: v for k, v in demo.items() if k != "instance_info"},
     }
-    return _poses(rows, image, refs, options, _named(document) if demo else None, meta)
+    return _poses(rows, image, refs, Options(options.where, named, options.zero_is_missing), meta)
 
 
 def write_mmpose(poses: Poses, precision: int | None) -> Any:
@@ -62,101 +79,133 @@ def write_mmpose(poses: Poses, precision: int | None) -> Any:
     Raises:
         FormatError: several images without whole numbers to call the frames by.
     """
-    keypoints = np.array(flat(poses, precision)).reshape(len(poses), -1, 3)
+    lists = np.array(flat(poses, precision)).reshape(len(poses), len(poses.skeleton), 3)
+    old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
     for ref, rows in poses.by_image():
         instances = []
-        for i in rows:
-            row: dict[str, Any] = {
-                "keypoints": keypoints[i, :, :2].tolist(),
-                "keypoint_scores": keypoints[i, :, 2].tolist(),
-            }
-            if poses.box is not None and np.isfinite(poses.box[i]).all():
-                box = poses.box[i].tolist()
-                row["bbox"] = [box] if poses.meta.get("nested", True) else box
-            if np.isfinite(poses.instance_score[i]):
-                row["bbox_score"] = float(poses.instance_score[i])
-            row |= poses.extra[i]
+        for i in rows.tolist():
+            row = dict(poses.extra[i])
+            if old:
+                row["keypoints"] = lists[i].tolist()
+            else:
+                row["keypoints"] = lists[i, :, :2].tolist()
+                row["keypoint_scores"] = lists[i, :, 2].tolist()
+            box = None if poses.box is None else poses.box[i]
+            score = float(poses.instance_score[i])
+            if box is not None and np.isfinite(box).all():
+                values = box.tolist() + ([score] if old and score == score else [])
+                row["bbox"] = [values] if nested and not old else values
+            if score == score and not (old and "bbox" in row):
+                row["bbox_score"] = score
+            if poses.track is not None and poses.track[i] >= 0:
+                row["track_id"] = int(poses.track[i])
             if steps:
                 row[_history.FIELD] = steps
             instances.append(row)
-        number_ = ref.frame if ref.frame is not None else ref.id
-        frames.append({"frame_id": number_, "instances": instances, **ref.extra})
-    video = poses.meta.get("video", len(frames) != 1)
-    if video and not all(type(f["frame_id"]) is int for f in frames):
+        name = ref.id if ref.frame is None else ref.frame
+        frames.append({"frame_id": name, "instances": instances, **ref.extra})
+    video = poses.meta.get("video") or len(frames) != 1
+    if video and (bad := [f["frame_id"] for f in frames if type(f["frame_id"]) is not int]):
         raise FormatError(
-            "expected whole numbers as image ids, which MMPose video files call frames by, got "
-            f"{next(f['frame_id'] for f in frames if type(f['frame_id']) is not int)!r}",
+            "expected whole numbers as image ids, which MMPose video files call frames by, "
+            f"got {bad[0]!r}",
             hint="another --to",
         )
-    content = frames if video else frames[0]["instances"] if frames else []
+    content = frames if video else frames[0]["instances"]
     demo = poses.meta.get("demo")
     return content if demo is None else {**demo, "instance_info": content}
 
 
 def _poses(
     rows: list[Any],
-    image: list[int],
-    refs: list[ImageRef],
+    image: Sequence[int],
+    refs: Sequence[ImageRef],
     options: Options,
-    named: Skeleton | None,
-    meta: dict[str, Any],
+    meta: Mapping[str, Any],
 ) -> Poses:
-    flats, boxes, nested = [], [], False
+    where = options.record("instance")
     for i, row in enumerate(rows):
-        where = options.record("instance", i)
-        points = row.get("keypoints") if isinstance(row, dict) else None
-        scores = row.get("keypoint_scores") if isinstance(row, dict) else None
-        if (
-            not isinstance(points, list)
-            or not isinstance(scores, list)
-            or len(points) != len(scores)
-            or not all(isinstance(p, list) and len(p) == 2 for p in points)
-        ):
+        if not isinstance(row, dict) or not isinstance(row.get("keypoints"), list):
             raise FormatError(
-                "expected 'keypoints' [[x, y], ...] and as many 'keypoint_scores'", where=where
+                f"expected an object with a list 'keypoints', got {describe(row)}", where=where(i)
             )
-        flats.append([v for p, s in zip(points, scores, strict=True) for v in (*p, s)])
-        box = row.get("bbox")
-        if isinstance(box, list) and len(box) == 1:
-            box, nested = box[0], True
-        if box is not None and (not isinstance(box, list) or len(box) != 4):
-            raise FormatError(f"expected 'bbox' [[x1, y1, x2, y2]], got {box!r:.60}", where=where)
-        boxes.append([None] * 4 if box is None else box)
-    values = triples(flats, options, "instance")
-    found = joints(values, options, "instance")
-    if named is not None and options.skeleton is None:
-        options = Options(options.where, named, options.zero_is_missing)
-    body = skeleton_of(values.shape[1], options, "coco17") if rows else skeleton("coco17")
-    history = _history.agree(
-        [(options.record("instance", i), r.get(_history.FIELD)) for i, r in enumerate(rows)]
-    )
-    n, k = len(rows), len(body)
-    score = [
-        number(r.get("bbox_score"), "bbox_score", options.record("instance", i))
-        for i, r in enumerate(rows)
-    ]
-    edges = numbers(boxes, options, "instance") if boxes else None
+    old = bool(rows) and "keypoint_scores" not in rows[0]
+    values = _points(rows, where, 3 if old else 2)
+    found = joints(values, options, where)
+    k = found.xy.shape[1]
+    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    box, score, nested = _boxes(rows, where, old)
+    history = _history.agree([row.get(_history.FIELD) for row in rows], where)
+    track = tracks(rows)
+    n = len(rows)
     return Poses(
         body,
-        found.xy.reshape(n, k, 2),
-        found.score.reshape(n, k),
-        np.array(score, np.float64),
+        found.xy.reshape(n, len(body), 2),
+        found.score.reshape(n, len(body)),
+        score,
         np.array(image, np.intp),
         tuple(refs),
         score_kind=kind_after(history, found.kind),
-        box=None if edges is None or np.isnan(edges).all() else edges,
+        box=box,
+        track=track,
         history=history,
-        extra=tuple({key: v for key, v in r.items() if key not in OWN} for r in rows),
-        meta={**meta, "missing": found.sentinel, "nested": nested or edges is None},
+        extra=extras(rows, OWN, track),
+        meta={**meta, **found.meta, "old": old, "nested": nested},
     )
 
 
-def _named(document: dict[str, Any]) -> Skeleton | None:
+def _points(rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], width: int) -> Floats:
+    """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values."""
+    k = len(rows[0]["keypoints"]) if rows else 0
+    scores, places = [], []
+    for i, row in enumerate(rows):
+        points, each = row["keypoints"], row.get("keypoint_scores")
+        if len(points) != k or not k or (each is None) == (width == 2):
+            raise FormatError(
+                f"expected {k or 'some'} 'keypoints' and as many 'keypoint_scores' as in the "
+                f"first instance, got {len(points)}",
+                where=where(i),
+            )
+        if not all(type(p) is list and len(p) == width for p in points):
+            raise FormatError(
+                f"expected {width} numbers a joint in 'keypoints', got {points!r:.60}",
+                where=where(i),
+            )
+        places.append(list(chain.from_iterable(points)))
+        scores.append(each)
+    values = matrix(places, k * width, "keypoints", where).reshape(len(rows), k, width)
+    if width == 3:
+        return values
+    third = matrix(scores, k, "keypoint_scores", where)
+    return np.concatenate([values, third[..., None]], -1)
+
+
+def _boxes(
+    rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], old: bool
+) -> tuple[Floats | None, Floats, bool]:
+    """Return boxes (N, 4) xyxy or None, instance scores (N,), and whether boxes were nested."""
+    lists = [row.get("bbox") for row in rows]
+    nested = all(type(b) is list and len(b) == 1 for b in lists if b is not None)
+    if nested:
+        lists = [b and b[0] for b in lists]
+    score = column(rows, "bbox_score", where)
+    if old:
+        for i, b in enumerate(lists):
+            if type(b) is list and len(b) == 5:
+                score[i], lists[i] = number(b[4], "bbox", where(i)), b[:4]
+    found = fours(lists, "bbox", where)
+    return found, score, nested or found is None
+
+
+def _named(demo: Mapping[str, Any]) -> Skeleton | None:
     """Read the skeleton off the demo's `meta_info`, if it names the joints."""
-    names = (document.get("meta_info") or {}).get("keypoint_id2name")
-    if not isinstance(names, dict) or not all(str(i) in names for i in range(len(names))):
+    about = demo.get("meta_info")
+    names = about.get("keypoint_id2name") if isinstance(about, dict) else None
+    if not isinstance(names, dict) or not names:
         return None
-    ordered = [names[str(i)] for i in range(len(names))]
+    ordered = [names.get(str(i)) for i in range(len(names))]
+    if not all(isinstance(name, str) for name in ordered):
+        return None
     return skeleton_from_category({"keypoints": ordered}, "meta_info")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from refine.geometry import keypoint_box
 from refine.poses import Poses
+from refine.rescore import mean_ranks
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -198,7 +198,7 @@ def normalise_scores(score: Floats, present: Bools, *, informative: bool = True)
     if values.min() >= 0 and values.max() <= 1.1:
         out[known, 0] = np.minimum(values, 1.0)
     if len(score) >= RANK_POSES:
-        out[known, 1] = (rankdata(values) - 0.5) / len(values)
+        out[known, 1] = mean_ranks(values)
     return out
 
 

@@ -5,9 +5,12 @@ import numpy.typing as npt
 
 from refine.poses import Poses
 from refine.refiner import Belief
+from refine.rescore import SCORE_DECIMALS
 
-MARGIN = 0.4
+MARGIN = 0.3
 """Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
+XY_DECIMALS = 3
+"""New coordinates are right to a few px; what the source measured keeps all its digits."""
 
 
 def complete(poses: Poses, belief: Belief, weights: str | None = None) -> Poses:
@@ -22,7 +25,7 @@ def complete(poses: Poses, belief: Belief, weights: str | None = None) -> Poses:
         weights: hash of the refiner's weights, for the history.
     """
     fill = ~poses.present & np.isfinite(belief.xy).all(-1) & ~poses.skeleton.is_derived
-    xy = np.where(fill[..., None], belief.xy, poses.xy)
+    xy = np.where(fill[..., None], belief.xy.round(XY_DECIMALS), poses.xy)
     done = _with_scores(poses, xy, np.where(fill, belief.move, belief.keep))
     return done.done("complete", weights, joints=int(fill.sum()))
 
@@ -40,7 +43,7 @@ def correct(
     """
     move = poses.present & (belief.keep > 0) & (belief.move > belief.keep + margin)
     move &= ~poses.skeleton.is_derived
-    xy = np.where(move[..., None], belief.xy, poses.xy)
+    xy = np.where(move[..., None], belief.xy.round(XY_DECIMALS), poses.xy)
     filled = poses.present & (belief.keep == 0)
     done = _with_scores(poses, xy, np.where(move | filled, belief.move, belief.keep))
     return done.done("correct", weights, joints=int(move.sum()), margin=margin)
@@ -51,7 +54,8 @@ def _with_scores(
 ) -> Poses:
     xy = recompute_derived(poses, xy)
     # Joints that the weights do not know keep what they had.
-    score = np.where(np.isfinite(expected) & np.isfinite(xy).all(-1), expected, poses.score)
+    known = np.isfinite(expected) & np.isfinite(xy).all(-1)
+    score = np.where(known, expected.round(SCORE_DECIMALS), poses.score)
     if poses.score_kind == "expected_ks":
         return poses.replace(xy=xy, score=score)
     own = [[None if np.isnan(s) else s for s in row] for row in poses.score.tolist()]
@@ -66,5 +70,5 @@ def recompute_derived(poses: Poses, xy: npt.NDArray[np.float64]) -> npt.NDArray[
         of = [poses.skeleton.index(s) for s in sources]
         known = np.isfinite(xy[:, of]).all((1, 2))
         changed = known & (xy[:, of] != poses.xy[:, of]).any((1, 2))
-        xy[changed, poses.skeleton.index(joint)] = xy[changed][:, of].mean(1)
+        xy[changed, poses.skeleton.index(joint)] = xy[changed][:, of].mean(1).round(XY_DECIMALS)
     return xy

@@ -1,0 +1,177 @@
+"""Images in files: their ids, names and sizes, and the file that tells what others lack."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import FormatError
+from refine.files import parse_json, read_bytes
+from refine.poses import ImageRef, Poses
+
+FIELDS = ("file_name", "width", "height")
+
+
+def image_id(value: Any, where: str) -> int | str:
+    """Return an image id.
+
+    Raises:
+        FormatError: neither a whole number nor a string.
+    """
+    if type(value) is int or isinstance(value, str):
+        return value
+    if type(value) is float and value.is_integer():
+        return int(value)
+    raise FormatError(
+        f"expected an image id, a whole number or a string, got {value!r:.40}", where=where
+    )
+
+
+def image_ref(
+    record: Mapping[str, Any], where: str, *, key: str = "id", own: Iterable[str] = ()
+) -> ImageRef:
+    """Read an image record; fields that are null count as unknown and are carried through.
+
+    Args:
+        record: with the id under `key` and perhaps `FIELDS`.
+        where: the record, for messages.
+        key: field of the id.
+        own: further fields that are not unknown ones.
+
+    Raises:
+        FormatError: an id, name or size of another kind.
+    """
+    name = record.get("file_name")
+    if name is not None and not isinstance(name, str):
+        raise FormatError(f"expected a string 'file_name', got {name!r:.40}", where=where)
+    known = {key, *own, *(f for f in FIELDS if record.get(f) is not None)}
+    return ImageRef(
+        image_id(record.get(key), where),
+        name,
+        whole(record.get("width"), "width", where),
+        whole(record.get("height"), "height", where),
+        extra={k: v for k, v in record.items() if k not in known},
+    )
+
+
+def image_record(ref: ImageRef, key: str = "id") -> dict[str, Any]:
+    """Write an image record, the counterpart of `image_ref`."""
+    known = {field: getattr(ref, field) for field in FIELDS}
+    return {key: ref.id} | dict(ref.extra) | {k: v for k, v in known.items() if v is not None}
+
+
+def whole(value: Any, field: str, where: str) -> int | None:
+    """Return a whole number that is not negative, or None.
+
+    Raises:
+        FormatError: anything else.
+    """
+    if value is None:
+        return None
+    if type(value) not in (int, float) or value != value or value < 0 or value % 1:
+        raise FormatError(f"expected a whole number {field!r}, got {value!r:.40}", where=where)
+    return int(value)
+
+
+def index_images(refs: Sequence[ImageRef]) -> tuple[npt.NDArray[np.intp], tuple[ImageRef, ...]]:
+    """Number the images of poses in order of first appearance; the id tells them apart."""
+    place: dict[int | str, int] = {}
+    kept: list[ImageRef] = []
+    index = np.empty(len(refs), np.intp)
+    for i, ref in enumerate(refs):
+        if ref.id not in place:
+            place[ref.id] = len(kept)
+            kept.append(ref)
+        index[i] = place[ref.id]
+    return index, tuple(kept)
+
+
+def stem(name: str) -> str:
+    """Return a file's name without folder, suffixes of JSON and OpenPose's ending."""
+    text = Path(name).name.removesuffix(".gz")
+    for suffix in (".json", ".ndjson", ".jsonl", "_keypoints"):
+        text = text.removesuffix(suffix)
+    return text
+
+
+def with_images(poses: Poses, path: str | Path, *, rename: bool = False) -> Poses:
+    """Complete the images of poses from a COCO file, found by id or by file name.
+
+    Images that the file lacks stay as they are. Names that several images share are not used.
+
+    Args:
+        poses: their image ids may be numbers, numbers as strings, or file names.
+        path: COCO ground truth, or any object with `images`.
+        rename: also take over the file's ids, so that evaluation finds the images.
+
+    Raises:
+        FormatError: not a COCO file, or none of the images is in it.
+    """
+    known = read_images(parse_json(read_bytes(path), str(path)), str(path))
+    by_id = {ref.id: ref for ref in known}
+    by_name: dict[str, ImageRef | None] = {}
+    for ref in known:
+        if ref.file_name:
+            for name in {ref.file_name, Path(ref.file_name).name, Path(ref.file_name).stem}:
+                by_name[name] = None if name in by_name else ref
+    found = [_find(ref, by_id, by_name) for ref in poses.images]
+    if poses.images and not any(found):
+        raise FormatError(
+            f"expected some of the images of the poses, e.g. {poses.images[0].id!r}, got none",
+            where=str(path),
+        )
+    out = [
+        old
+        if new is None
+        else replace(
+            old,
+            id=new.id if rename else old.id,
+            file_name=old.file_name or new.file_name,
+            width=old.width or new.width,
+            height=old.height or new.height,
+        )
+        for old, new in zip(poses.images, found, strict=True)
+    ]
+    return poses.replace(images=tuple(out))
+
+
+def read_images(document: Any, where: str) -> tuple[ImageRef, ...]:
+    """Read the list `images` of a COCO file.
+
+    Raises:
+        FormatError: there is none, or two images of one id in it.
+    """
+    rows = document.get("images") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise FormatError("expected an object with a list 'images'", where=where)
+    seen: dict[int | str, int] = {}
+    refs = []
+    for i, row in enumerate(rows):
+        at = f"{where}, image {i}"
+        if not isinstance(row, dict):
+            raise FormatError(f"expected an object, got {row!r:.40}", where=at)
+        refs.append(image_ref(row, at))
+        if (first := seen.setdefault(refs[-1].id, i)) != i:
+            raise FormatError(
+                f"expected images of different ids, got {refs[-1].id!r} as for image {first}",
+                where=at,
+            )
+    return tuple(refs)
+
+
+def _find(
+    ref: ImageRef, by_id: Mapping[int | str, ImageRef], by_name: Mapping[str, ImageRef | None]
+) -> ImageRef | None:
+    if ref.id in by_id:
+        return by_id[ref.id]
+    for name in filter(None, (ref.file_name, str(ref.id))):
+        for each in (name, Path(name).name, Path(name).stem):
+            if found := by_name.get(each):
+                return found
+    text = str(ref.id)
+    if isinstance(ref.id, int):
+        return by_id.get(text)
+    return by_id.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,0 +1,255 @@
+"""Records of the COCO kind, one a pose, which COCO results, its annotations and AlphaPose share."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import FormatError
+from refine.formats import _history
+from refine.formats._images import image_id, index_images
+from refine.formats._keypoints import (
+    FAR,
+    NUMBERS,
+    Floats,
+    Options,
+    Where,
+    flat,
+    joints,
+    kind_after,
+    matrix,
+    number,
+    shortest,
+    skeleton_of,
+    triples,
+)
+from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
+from refine.poses import ImageRef, Poses
+from refine.skeleton import skeleton
+
+PARTS = {
+    "keypoints": 17,
+    "foot_kpts": 6,
+    "face_kpts": 68,
+    "lefthand_kpts": 21,
+    "righthand_kpts": 21,
+}
+"""COCO-WholeBody's fields and their joints, in the order of its 133 (its data_format.md)."""
+
+ORDER = ("id", "image_id", "category_id", "keypoints", "score", "bbox", "box")
+
+
+def rows_of(document: Any, options: Options) -> list[dict[str, Any]]:
+    """Check that a document is a list of objects with `image_id` and `keypoints`.
+
+    Raises:
+        FormatError: it is not.
+    """
+    if not isinstance(document, list):
+        raise FormatError(
+            f"expected a list of records, got {describe(document)}",
+            where=options.where,
+            hint="--from coco-gt, if these are annotations",
+        )
+    where = options.record("record")
+    for i, row in enumerate(document):
+        if not isinstance(row, dict):
+            raise FormatError(f"expected an object, got {describe(row)}", where=where(i))
+        for field in ("image_id", "keypoints"):
+            if row.get(field) is None:
+                raise FormatError(
+                    f"expected an object with {field!r}, got only {', '.join(row)}", where=where(i)
+                )
+    return document
+
+
+def read_rows(document: Any, options: Options, box: str) -> Poses:
+    """Build poses from such a list.
+
+    Args:
+        document: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
+        options: see `Options`.
+        box: name of the field that holds the box, xywh.
+
+    Raises:
+        FormatError: a value of the wrong kind, or rows of different histories.
+        SkeletonError: see `skeleton_of`.
+    """
+    rows, where = rows_of(document, options), options.record("record")
+    lists, parts = assemble(rows, options)
+    found = joints(triples(lists, "keypoints", where), options, where)
+    k = found.xy.shape[1]
+    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
+    history = _history.agree([row.get(_history.FIELD) for row in rows], where)
+    track = tracks(rows)
+    own = {*parts, "image_id", "score", box, "area", _history.FIELD}
+    n = len(rows)
+    return Poses(
+        body,
+        found.xy.reshape(n, len(body), 2),
+        found.score.reshape(n, len(body)),
+        column(rows, "score", where),
+        image,
+        images,
+        score_kind=kind_after(history, found.kind),
+        box=boxes(rows, box, where),
+        area=optional(column(rows, "area", where)),
+        track=track,
+        history=history,
+        extra=extras(rows, own, track),
+        meta={**found.meta, "parts": len(parts) > 1},
+    )
+
+
+def write_rows(
+    poses: Poses, precision: int | None, box: str, defaults: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Write one row a pose, the counterpart of `read_rows`.
+
+    Args:
+        poses: any.
+        precision: see `rounded`.
+        box: name of the field for the box, xywh.
+        defaults: fields for poses of other formats.
+    """
+    steps = _history.encode(poses.history)
+    columns = {
+        "score": poses.instance_score.tolist(),
+        box: sizes(poses.box),
+        "area": None if poses.area is None else poses.area.tolist(),
+        "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
+    }
+    ids = [ref.id for ref in poses.images]
+    out = []
+    for i, keypoints in enumerate(flat(poses, precision)):
+        row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
+        row |= split(keypoints, bool(poses.meta.get("parts")))
+        for field, values in columns.items():
+            value = None if values is None else values[i]
+            if value is not None and value == value:
+                row[field] = value
+        if steps:
+            row[_history.FIELD] = steps
+        out.append(arrange(row, ORDER))
+    return out
+
+
+def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[Any], set[str]]:
+    """Return the keypoints of rows and the fields that hold them.
+
+    Rows of COCO-WholeBody hold them in five fields; where a row lacks one, all but the body stay
+    unknown fields that are carried along.
+    """
+    whole = options.skeleton is None or len(options.skeleton) == sum(PARTS.values())
+    if rows and whole and all(_has_parts(row) for row in rows):
+        return [[v for field in PARTS for v in row[field]] for row in rows], set(PARTS)
+    return [row.get("keypoints") for row in rows], {"keypoints"}
+
+
+def split(keypoints: list[float], parts: bool) -> dict[str, list[float]]:
+    """Write keypoints into their fields, the counterpart of `assemble`."""
+    if not parts or len(keypoints) != 3 * sum(PARTS.values()):
+        return {"keypoints": keypoints}
+    ends = np.cumsum([3 * k for k in PARTS.values()]).tolist()
+    return {
+        field: keypoints[end - 3 * k : end]
+        for (field, k), end in zip(PARTS.items(), ends, strict=True)
+    }
+
+
+def column(rows: Sequence[Mapping[str, Any]], field: str, where: Where) -> Floats:
+    """Collect a number that rows may have: (N,), NaN where they do not.
+
+    Raises:
+        FormatError: a value that is not a finite number.
+    """
+    return np.array([number(r.get(field), field, where(i)) for i, r in enumerate(rows)], np.float64)
+
+
+def optional(values: Floats) -> Floats | None:
+    """Return None for a column in which nothing is known."""
+    return None if np.isnan(values).all() else values
+
+
+def boxes(rows: Sequence[Mapping[str, Any]], field: str, where: Where) -> Floats | None:
+    """Collect boxes xywh that rows may have: (N, 4) xyxy, or None.
+
+    Raises:
+        FormatError: something else than four numbers in px.
+    """
+    found = fours([row.get(field) for row in rows], field, where)
+    return None if found is None else xywh_to_xyxy(found)
+
+
+def fours(lists: Sequence[Any], field: str, where: Where) -> Floats | None:
+    """Turn N boxes, some of which may be None, into (N, 4) with NaN; None if all are.
+
+    Raises:
+        FormatError: something else than four numbers in px.
+    """
+    if all(box is None for box in lists):
+        return None
+    values = matrix(lists, 4, field, where)
+    given = np.array([box is not None for box in lists])
+    bad = np.flatnonzero(given & ~(np.abs(values) <= FAR).all(1))
+    if len(bad):
+        i = int(bad[0])
+        raise FormatError(
+            f"expected four numbers in px in {field!r}, got {lists[i]!r:.60}", where=where(i)
+        )
+    return values
+
+
+def sizes(box: Floats | None) -> list[list[float] | None] | None:
+    """Write boxes (N, 4) as lists xywh; None where a pose has none."""
+    if box is None:
+        return None
+    xywh = xyxy_to_xywh(box)
+    low, high = box[:, :2], box[:, 2:]
+    xywh[:, 2:] = shortest(xywh[:, 2:], lambda size: low + size == high)
+    known = np.asarray(np.isfinite(xywh).all(1))
+    return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
+
+
+def tracks(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64] | None:
+    """Collect track ids: (N,), -1 where a row has none; None unless all are whole numbers."""
+    values = [row.get("track_id") for row in rows]
+    known = [v for v in values if v is not None]
+    if not all(type(v) in NUMBERS and abs(v) < 2**53 and v % 1 == 0 for v in known):
+        return None
+    ids = np.array([-1 if v is None else max(int(v), -1) for v in values], np.int64)
+    return ids if (ids >= 0).any() else None
+
+
+def extras(
+    rows: Sequence[Mapping[str, Any]], own: set[str], track: npt.NDArray[np.int64] | None
+) -> tuple[dict[str, Any], ...]:
+    """Collect the fields that are not read otherwise; null, NaN and track -1 are not read."""
+    known = own, {*own, "track_id"}
+    has = np.zeros(len(rows), np.intp) if track is None else (track >= 0).astype(np.intp)
+    return tuple(
+        {k: v for k, v in row.items() if k not in known[i] or v is None or v != v}
+        for row, i in zip(rows, has.tolist(), strict=True)
+    )
+
+
+def arrange(row: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """Put some fields first, in their usual order."""
+    return {key: row[key] for key in order if key in row} | row
+
+
+def describe(value: Any) -> str:
+    """Name the kind of a JSON value for messages."""
+    kinds = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
+    return kinds.get(type(value), f"{value!r:.40}")
+
+
+def _ref(row: Mapping[str, Any], where: str) -> ImageRef:
+    name = row.get("file_name")
+    return ImageRef(image_id(row["image_id"], where), name if isinstance(name, str) else None)
+
+
+def _has_parts(row: Mapping[str, Any]) -> bool:
+    return all(isinstance(row.get(f), list) and len(row[f]) == 3 * k for f, k in PARTS.items())
