@@ -275,8 +275,10 @@ def skeleton_from_category(category: Mapping[str, Any], name: str) -> Skeleton:
     for known in skeleton_names():
         if _shipped(known).joints == tuple(joints):
             return _shipped(known)
-    bones = category.get("skeleton") or []
-    edges = tuple((int(a) - 1, int(b) - 1) for a, b in bones)
+    try:
+        edges = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
+    except (TypeError, ValueError):
+        edges = ()
     if any(not (0 <= a < len(joints) and 0 <= b < len(joints)) for a, b in edges):
         edges = ()
     return Skeleton(name, tuple(joints), edges, regions=("upper",) * len(joints), source="COCO")

@@ -10,7 +10,7 @@ def command(name: str | None, as_json: bool) -> None:
     """List the published systems that `decode` knows, or print one."""
     from dataclasses import asdict
 
-    from refine.decode import get_preset, load_presets
+    from refine.decode import Preset, get_preset, load_presets
     from refine.files import dump_json
 
     chosen = [get_preset(name)] if name else list(load_presets().values())
@@ -20,8 +20,9 @@ def command(name: str | None, as_json: bool) -> None:
         table = asdict(chosen[0])
         options = table.pop("options")
         if chosen[0].family != "heatmap":
+            plain = asdict(Preset(name="", source=""))
             shared = ("name", "source", "family", "skeleton", "alignment", "offset", "stride")
-            table = {key: table[key] for key in shared}
+            table = {k: v for k, v in table.items() if k in shared or v != plain[k]}
         for key, value in {**table, **options}.items():
             click.echo(f"{key:13} {value}")
     else:

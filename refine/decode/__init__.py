@@ -6,31 +6,98 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from refine import Verb
+from refine.decode.centre import decode_centernet, decode_movenet, decode_movenet_multipose
+from refine.decode.centre_outputs import (
+    decode_centernet_outputs,
+    decode_movenet_multipose_outputs,
+    decode_movenet_outputs,
+)
 from refine.decode.container import RawHeatmaps, raw_heatmaps, read_raw
+from refine.decode.crop_container import RawCrops, raw_crops, read_crop_outputs
+from refine.decode.crop_outputs import (
+    decode_blazepose_outputs,
+    decode_coordinates_outputs,
+    decode_expectation_outputs,
+    decode_roi_outputs,
+    decode_simcc_outputs,
+)
+from refine.decode.dekr import decode_dekr
+from refine.decode.efficientpose import decode_efficientpose_outputs
 from refine.decode.flip import merge_flipped
 from refine.decode.heatmap import decode_heatmaps
 from refine.decode.heatmap_outputs import decode_heatmap_outputs
 from refine.decode.image_container import RawImage, raw_image, read_image_outputs
+from refine.decode.one_stage import (
+    decode_dcc,
+    decode_direct_pose,
+    decode_yolox_pose,
+    keep_best,
+)
+from refine.decode.one_stage_outputs import (
+    decode_dekr_outputs,
+    decode_direct_pose_outputs,
+    decode_rtmo_outputs,
+    decode_yolo_outputs,
+    decode_yolox_outputs,
+)
+from refine.decode.paf import decode_paf
+from refine.decode.paf_outputs import decode_paf_outputs
+from refine.decode.partition_outputs import decode_partition_outputs
+from refine.decode.personlab import decode_personlab, decode_personlab_outputs
 from refine.decode.presets import Preset, get_preset, instance_scores, load_presets
+from refine.decode.regression import (
+    decode_blazepose,
+    decode_dsnt,
+    decode_integral,
+    decode_posefix,
+    decode_rle,
+)
+from refine.decode.roi_heatmaps import decode_roi_heatmaps
+from refine.decode.simcc import decode_simcc
+from refine.decode.tags import decode_tags
+from refine.decode.tags_outputs import decode_tags_outputs
+from refine.decode.yolo_pose import decode_yolo_output, decode_yolo_pose
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
 
 __all__ = [
     "Preset",
+    "RawCrops",
     "RawHeatmaps",
     "RawImage",
     "decode",
+    "decode_blazepose",
+    "decode_centernet",
+    "decode_dcc",
+    "decode_dekr",
+    "decode_direct_pose",
+    "decode_dsnt",
     "decode_heatmaps",
+    "decode_integral",
+    "decode_movenet",
+    "decode_movenet_multipose",
+    "decode_paf",
+    "decode_personlab",
+    "decode_posefix",
+    "decode_rle",
+    "decode_roi_heatmaps",
+    "decode_simcc",
+    "decode_tags",
+    "decode_yolo_output",
+    "decode_yolo_pose",
+    "decode_yolox_pose",
     "get_preset",
     "instance_scores",
+    "keep_best",
     "load_presets",
     "merge_flipped",
+    "raw_crops",
     "raw_heatmaps",
     "raw_image",
+    "read_crop_outputs",
     "read_image_outputs",
+    "read_outputs",
     "read_raw",
 ]
 
@@ -45,12 +112,30 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "heatmap": Family(RawHeatmaps, read_raw, decode_heatmap_outputs),
+    "efficientpose": Family(RawImage, read_image_outputs, decode_efficientpose_outputs),
+    "paf": Family(RawImage, read_image_outputs, decode_paf_outputs),
+    "tags": Family(RawImage, read_image_outputs, decode_tags_outputs),
+    "partition": Family(RawImage, read_image_outputs, decode_partition_outputs),
+    "personlab": Family(RawImage, read_image_outputs, decode_personlab_outputs),
+    "centernet": Family(RawImage, read_image_outputs, decode_centernet_outputs),
+    "movenet-multipose": Family(RawImage, read_image_outputs, decode_movenet_multipose_outputs),
+    "movenet": Family(RawImage, read_image_outputs, decode_movenet_outputs),
+    "simcc": Family(RawCrops, read_crop_outputs, decode_simcc_outputs),
+    "expectation": Family(RawCrops, read_crop_outputs, decode_expectation_outputs),
+    "coordinates": Family(RawCrops, read_crop_outputs, decode_coordinates_outputs),
+    "blazepose": Family(RawCrops, read_crop_outputs, decode_blazepose_outputs),
+    "roi": Family(RawCrops, read_crop_outputs, decode_roi_outputs),
+    "yolo-pose": Family(RawImage, read_image_outputs, decode_yolo_outputs),
+    "yolox-pose": Family(RawImage, read_image_outputs, decode_yolox_outputs),
+    "rtmo": Family(RawImage, read_image_outputs, decode_rtmo_outputs),
+    "dekr": Family(RawImage, read_image_outputs, decode_dekr_outputs),
+    "directpose": Family(RawImage, read_image_outputs, decode_direct_pose_outputs),
 }
 """By the `family` of a preset."""
 
 
 def decode(
-    raw: RawHeatmaps | RawImage | str | Path,
+    raw: RawHeatmaps | RawCrops | RawImage | str | Path,
     preset: str | Preset = "refine",
     *,
     meta: str | Path | None = None,
@@ -60,7 +145,8 @@ def decode(
 
     Args:
         raw: the outputs, or the path of a file that holds them: `read_raw` for heatmaps of
-            crops, `read_image_outputs` for networks that see a whole image.
+            crops, `read_crop_outputs` for what else networks say about crops,
+            `read_image_outputs` for networks that see a whole image.
         preset: the system that made the outputs, see `load_presets`.
         meta: JSON with what the file lacks.
         options: override the preset; for heatmaps see `decode_heatmap_outputs`, for other
@@ -75,6 +161,7 @@ def decode(
         SkeletonError: the skeleton has another number of joints than there are maps.
         RefineError: no such preset, or an option that its family does not have.
 
+    >>> import numpy as np
     >>> y, x = np.mgrid[:64, :48]
     >>> maps = np.exp(-((x - 20.3) ** 2 + (y - 30.4) ** 2) / 8) * np.ones((1, 17, 1, 1))
     >>> raw = raw_heatmaps({"heatmaps": maps, "affine": [[[1, 0, -5], [0, 1, 7]]]})
@@ -83,7 +170,7 @@ def decode(
     """
     system = preset if isinstance(preset, Preset) else get_preset(preset)
     family = FAMILIES[system.family]
-    outputs = family.read(raw, meta) if isinstance(raw, str | Path) else raw
+    outputs = read_outputs(raw, system, meta) if isinstance(raw, str | Path) else raw
     if not isinstance(outputs, family.outputs):
         raise FormatError(
             f"expected {family.outputs.__name__} for preset {system.name!r}, "
@@ -97,6 +184,20 @@ def decode(
             hint=f"one of {', '.join(allowed)}",
         )
     return family.decode(outputs, system, **options)
+
+
+def read_outputs(
+    path: str | Path, preset: str | Preset = "refine", meta: str | Path | None = None
+) -> Any:
+    """Read a file as outputs of a preset's family, for `decode`.
+
+    Raises:
+        FormatError: the file cannot be read.
+        GeometryError: nothing says where in the image the outputs lie.
+        RefineError: no such preset.
+    """
+    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    return FAMILIES[system.family].read(path, meta)
 
 
 def _options(function: Callable[..., Any]) -> list[str]:

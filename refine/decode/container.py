@@ -36,13 +36,11 @@ KEYS = {
 GEOMETRY = "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RawHeatmaps:
-    """Heatmaps of N poses and what is known about their crops.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Crops:
+    """What is known about the crops of N poses.
 
     Attributes:
-        heatmaps: (N, K, H, W), as the network gave them.
-        flipped: the same of the mirrored input, as the network gave them, or None.
         affine: (N, 2, 3) image px -> input px, or None.
         center: (N, 2) image px, or None.
         scale: (N, 2) or (N,) in units of 200 px (HRNet), or None.
@@ -56,8 +54,6 @@ class RawHeatmaps:
         where: the file.
     """
 
-    heatmaps: npt.NDArray[Any]
-    flipped: npt.NDArray[Any] | None
     affine: npt.NDArray[np.float64] | None
     center: npt.NDArray[np.float64] | None
     scale: npt.NDArray[np.float64] | None
@@ -71,14 +67,7 @@ class RawHeatmaps:
     where: str
 
     def __len__(self) -> int:
-        return len(self.heatmaps)
-
-    def size_of_input(self, stride: float) -> tuple[int, int]:
-        """Return width and height of the network input; from a stride if the file does not say."""
-        if self.input_size is not None:
-            return self.input_size
-        s = self.stride or stride
-        return round(self.heatmaps.shape[3] * s), round(self.heatmaps.shape[2] * s)
+        return len(self.image)
 
     def crop(self, size: tuple[int, int], alignment: Alignment, padding: float | None) -> Crop:
         """Build the maps image -> input from whatever geometry the file holds.
@@ -108,10 +97,30 @@ class RawHeatmaps:
                 hint="--padding 1.25",
             )
         raise GeometryError(
-            f"expected the geometry of the crops, got heatmaps alone: {GEOMETRY}",
+            f"expected the geometry of the crops, got outputs alone: {GEOMETRY}",
             where=self.where,
             hint="adding one of them to the file, or a JSON file with --meta",
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RawHeatmaps(Crops):
+    """Heatmaps of N poses and what is known about their crops.
+
+    Attributes:
+        heatmaps: (N, K, H, W), as the network gave them.
+        flipped: the same of the mirrored input, as the network gave them, or None.
+    """
+
+    heatmaps: npt.NDArray[Any]
+    flipped: npt.NDArray[Any] | None
+
+    def size_of_input(self, stride: float) -> tuple[int, int]:
+        """Return width and height of the network input; from a stride if the file does not say."""
+        if self.input_size is not None:
+            return self.input_size
+        s = self.stride or stride
+        return round(self.heatmaps.shape[3] * s), round(self.heatmaps.shape[2] * s)
 
 
 def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
@@ -151,26 +160,7 @@ def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHe
     >>> raw.box.tolist(), raw.size_of_input(4)
     ([[0.0, 0.0, 9.0, 9.0]], (192, 256))
     """
-    found = {
-        key: next(((n, fields[n]) for n in names if n in fields), None)
-        for key, names in KEYS.items()
-    }
-
-    def numbers(key: str, *shapes: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
-        entry = found[key]
-        if entry is None:
-            return None
-        try:
-            array = np.asarray(entry[1], np.float64)
-        except (TypeError, ValueError):
-            raise FormatError(f"expected numbers in `{entry[0]}`", where=where) from None
-        if array.shape not in shapes:
-            expected = " or ".join(map(str, shapes))
-            raise FormatError(
-                f"expected `{entry[0]}` of shape {expected}, got {array.shape}", where=where
-            )
-        return array
-
+    found = {key: _find(fields, key) for key in ("heatmaps", "flipped")}
     if found["heatmaps"] is None:
         names = ", ".join(fields) or "nothing"
         raise FormatError(
@@ -191,7 +181,38 @@ def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHe
             f"expected mirrored heatmaps of shape {heatmaps.shape}, got {flipped.shape}",
             where=where,
         )
-    n = len(heatmaps)
+    return RawHeatmaps(
+        heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, len(heatmaps), where)
+    )
+
+
+def _find(fields: Mapping[str, Any], key: str) -> tuple[str, Any] | None:
+    return next(((n, fields[n]) for n in KEYS[key] if n in fields), None)
+
+
+def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]:
+    """Check what `fields` tells about the crops of n poses; return the attributes of `Crops`.
+
+    Raises:
+        FormatError: arrays that do not fit together.
+    """
+    found = {key: _find(fields, key) for key in KEYS}
+
+    def numbers(key: str, *shapes: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
+        entry = found[key]
+        if entry is None:
+            return None
+        try:
+            array = np.asarray(entry[1], np.float64)
+        except (TypeError, ValueError):
+            raise FormatError(f"expected numbers in `{entry[0]}`", where=where) from None
+        if array.shape not in shapes:
+            expected = " or ".join(map(str, shapes))
+            raise FormatError(
+                f"expected `{entry[0]}` of shape {expected}, got {array.shape}", where=where
+            )
+        return array
+
     box = numbers("box_xyxy", (n, 4))
     if box is None and (box_xywh := numbers("box_xywh", (n, 4))) is not None:
         box = xywh_to_xyxy(box_xywh)
@@ -203,21 +224,19 @@ def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHe
     box_score = numbers("box_score", (n,), (n, 1))
     image, images = _images(found["image_id"], found["image_size"], n, where)
     known = {name for names in KEYS.values() for name in names}
-    return RawHeatmaps(
-        heatmaps,
-        flipped,
-        numbers("affine", (n, 2, 3)),
-        numbers("center", (n, 2)),
-        numbers("scale", (n, 2), (n,)),
-        box,
-        np.full(n, np.nan) if box_score is None else box_score.reshape(n),
-        None if size is None else (int(size[0]), int(size[1])),
-        None if stride is None else float(stride),
-        image,
-        images,
-        _extra({k: v for k, v in fields.items() if k not in known}, n),
-        where,
-    )
+    return {
+        "affine": numbers("affine", (n, 2, 3)),
+        "center": numbers("center", (n, 2)),
+        "scale": numbers("scale", (n, 2), (n,)),
+        "box": box,
+        "box_score": np.full(n, np.nan) if box_score is None else box_score.reshape(n),
+        "input_size": None if size is None else (int(size[0]), int(size[1])),
+        "stride": None if stride is None else float(stride),
+        "image": image,
+        "images": images,
+        "extra": _extra({k: v for k, v in fields.items() if k not in known}, n),
+        "where": where,
+    }
 
 
 def _images(

@@ -125,7 +125,7 @@ def raw_image(
     size = _numbers(about["input_size"], ((2,),), "input_size", where)
     image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
-    affine = _affine_of(meta, where) if affine is None else affine.reshape(2, 3)
+    affine = affine_of(meta, where) if affine is None else affine.reshape(2, 3)
     try:
         Crop.from_matrix(affine, (0, 0))
     except GeometryError as error:
@@ -134,7 +134,7 @@ def raw_image(
     return RawImage(
         arrays,
         affine,
-        _input_size(size, meta),
+        input_size_of(size, meta),
         ImageRef(_image_id(about["image_id"], meta, where), None, width, height),
         meta,
         where,
@@ -180,8 +180,13 @@ def _numbers(
     return array
 
 
-def _affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
-    """Build image -> input from scale, padding and crop."""
+def affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
+    """Build image -> input (2, 3) from `scale` (or `scale_x`, `scale_y`), padding and `crop_xyxy`.
+
+    Raises:
+        FormatError: numbers of another shape.
+        GeometryError: there is no scale.
+    """
     table = {**meta, **meta["preprocessing"]} if _is_table(meta, "preprocessing") else meta
     values = [
         table.get("scale_x", table.get("scale")),
@@ -203,9 +208,10 @@ def _affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
     return np.column_stack([np.diag(scale), shift])
 
 
-def _input_size(
+def input_size_of(
     size: npt.NDArray[np.float64] | None, meta: Mapping[str, Any]
 ) -> tuple[int, int] | None:
+    """Return width and height of the network input: `size`, or from the shape under `input`."""
     if size is not None:
         return int(size[0]), int(size[1])
     if not _is_table(meta, "input"):

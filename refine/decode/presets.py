@@ -14,7 +14,7 @@ from refine.decode.heatmap import Compat, Method
 from refine.exceptions import RefineError
 from refine.geometry import Alignment
 
-Recipe = Literal["box*mean>0.2", "box*mean", "mean", "box"]
+Recipe = Literal["box*mean>0.2", "box*mean", "mean", "box", "box+mean+max"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
 
 CONFIDENT = 0.2
@@ -88,7 +88,7 @@ def instance_scores(
         score: (N, K) keypoint scores; NaN counts as 0.
         box_score: (N,); NaN, where the source gives none, counts as 1.
         recipe: "mean" of the K joints; "box"; their product; the same over the joints above 0.2,
-            0 if there are none.
+            0 if there are none; the sum of both and of the best joint (mmpose `bbox_rle`).
 
     Returns:
         (N,).
@@ -109,4 +109,6 @@ def instance_scores(
         return np.asarray(box)
     counts = joints > CONFIDENT if recipe == "box*mean>0.2" else np.full(joints.shape, True)
     mean = np.where(counts, joints, 0.0).sum(1) / np.maximum(counts.sum(1), 1)
+    if recipe == "box+mean+max":
+        return np.asarray(box + mean + joints.max(1, initial=0.0))
     return np.asarray(mean if recipe == "mean" else box * mean)

@@ -28,6 +28,9 @@ LEARNED = frozenset({"complete", "correct"})
 
 NUMBERS = frozenset({int, float})
 
+HUGE = float(np.finfo(np.float64).max)
+"""JSON integers may exceed what a float holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -78,8 +81,11 @@ def matrix(rows: Sequence[Any], width: int, field: str, where: Where) -> Floats:
     try:
         values = np.array(lists, np.float64).reshape(len(lists), width)
     except OverflowError:
+        at = next(
+            i for i, row in enumerate(lists) if any(type(v) is int and abs(v) > HUGE for v in row)
+        )
         raise FormatError(
-            f"expected numbers in {field!r}, got an integer of hundreds of digits", where=where(0)
+            f"expected numbers in {field!r}, got an integer of hundreds of digits", where=where(at)
         ) from None
     bad = np.flatnonzero(np.isinf(values).any(1))
     if len(bad):

@@ -88,7 +88,7 @@ BAD = {
     "huge coordinates": ([row(), row(keypoints=[1e9, *keypoints()[1:]])],
                          ["pred.json, record 1", "1000000000"]),
     "an endless integer": (json.dumps([row(), row(keypoints=["@", *keypoints()[1:]])])
-                           .replace('"@"', "1" + "0" * 400), ["pred.json"]),
+                           .replace('"@"', "1" + "0" * 400), ["pred.json, record 1", "digits"]),
     "a box of three values": ([row(), row(bbox=[1, 2, 3])], ["pred.json, record 1", "bbox"]),
     "a box of text": ([row(), row(bbox="1 2 3 4")], ["pred.json, record 1", "bbox"]),
     "a history that is none": ([row(refine_history="complete")], ["pred.json, record 0"]),
