@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
