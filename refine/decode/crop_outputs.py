@@ -8,6 +8,7 @@ import numpy.typing as npt
 from refine.decode.crop_container import FLIPPED, RawCrops
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.decode.regression import (
+    Debias,
     Head,
     decode_blazepose,
     decode_dsnt,
@@ -117,7 +118,7 @@ def decode_expectation_outputs(
     *,
     head: str | None = None,
     beta: float | None = None,
-    debias: bool | None = None,
+    debias: Debias | None = None,
     flip: bool = True,
     padding: float | None = None,
     score: Recipe | None = None,
@@ -147,7 +148,7 @@ def decode_expectation_outputs(
     joints = _skeleton(skeleton, preset)
     kind = head or preset.options.get("head", "integral")
     heat = 1.0 if beta is None else beta
-    unbiased = preset.options.get("debias", False) if debias is None else debias
+    unbiased = debias or preset.options.get("debias", "none")
     names = ("heatmaps", "logits", "maps")
     height, width = np.shape(raw.array(*names))[-2:]
     stride = raw.stride or preset.stride

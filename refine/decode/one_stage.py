@@ -107,7 +107,9 @@ def decode_yolox_pose(
     sides = parts["box"][kept]
     with np.errstate(over="ignore"):
         corners = corners_of((cell + sides[:, :2]) * s, np.exp(sides[:, 2:]) * s)
-    xy = (cell[:, None] + parts["offsets"][kept].reshape(len(cell), -1, 2)) * s[..., None]
+    joints = parts["offsets"].shape[1] // 2
+    offset = parts["offsets"][kept].reshape(len(cell), joints, 2)
+    xy = (cell[:, None] + offset) * s[..., None]
     return Detections(xy, logistic(parts["vis"][kept]), corners, score[kept])
 
 
@@ -178,7 +180,8 @@ def decode_direct_pose(
     parts = _heads(len(cell), cls=cls, centerness=centerness, offsets=offsets)
     score = logistic(parts["cls"]).max(1)
     kept = score > threshold
-    offset = parts["offsets"][kept].reshape(int(kept.sum()), -1, 2)
+    joints = parts["offsets"].shape[1] // 2
+    offset = parts["offsets"][kept].reshape(int(kept.sum()), joints, 2)
     xy = (cell[kept, None] + 0.5 + offset) * stride[kept, None, None]
     instance = score[kept] * logistic(parts["centerness"][kept])[:, 0]
     return Detections(xy, np.full(xy.shape[:2], np.nan), keypoint_box(xy), instance)

@@ -353,7 +353,7 @@ def _finished(
             hint="--skeleton with the joints of these outputs",
         )
     if options.get("suppress") == "oks":
-        options = {"nms_threshold": 0.9, **options, "sigmas": joints.require_sigmas()}
+        options = {**options, "sigmas": joints.require_sigmas()}
     kept = keep_best(found, most=max_poses, **options)
     corners = raw.to_image(kept.box.reshape(-1, 2, 2))
     poses = Poses.from_arrays(

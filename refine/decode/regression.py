@@ -10,7 +10,9 @@ from refine.exceptions import ArrayError
 
 Floats = npt.NDArray[np.float64]
 Head = Literal["fine", "coarse"]
+Debias = Literal["none", "mmpose", "cells"]
 HEADS: tuple[str, ...] = get_args(Head)
+DEBIASES: tuple[str, ...] = get_args(Debias)
 
 BLAZEPOSE_KERNEL, BLAZEPOSE_CONFIDENCE = 7, 0.5
 """Window in cells and least confidence of the peak: mediapipe modules/pose_landmark,
@@ -20,23 +22,26 @@ NEGLIGIBLE = -40.0
 
 
 def decode_integral(
-    maps: npt.ArrayLike, beta: float = 1.0, *, debias: bool = False
+    maps: npt.ArrayLike, beta: float = 1.0, *, debias: Debias = "none"
 ) -> tuple[Floats, Floats]:
     """Read maps out by the expectation of their softmax (Sun et al., ECCV 2018).
 
     Args:
         maps: (N, K, H, W) logits.
         beta: inverse temperature; 1 for networks trained through the softmax.
-        debias: undo the pull toward the centre of the map by the cells that hold nothing (Gu et
-            al., ICCV 2021): x' = C / (C - 1) * (x - 1 / (2 C)) with x in [0, 1] and
-            C = sum(exp(beta * logit)), as mmpose's IntegralRegressionHead has it.
+        debias: undo the pull toward the middle of the map by the cells that hold nothing (Gu et
+            al., ICCV 2021), with C = sum(exp(beta * logit)). "mmpose": C / (C - 1) *
+            (x - 1 / (2 C)) with x = cell / cells, as mmpose's IntegralRegressionHead has it,
+            which takes the mass of the whole empty map for 1; right for networks trained so.
+            "cells": (C x - n m) / (C - n), for each of the n cells has a mass of 1, around the
+            middle m of the map; exact where the other logits are 0.
 
     Returns:
         xy (N, K, 2) in cells and score (N, K), the probability of the highest cell. Both are NaN
-        for a map that holds NaN or +inf, xy for one whose C is 1 or less with `debias`.
+        for a map that holds NaN or +inf, xy for one that `debias` finds empty.
 
     Raises:
-        ArrayError: not (N, K, H, W) numbers, or no positive beta.
+        ArrayError: not (N, K, H, W) numbers, or an option out of range.
 
     >>> maps = np.zeros((1, 1, 5, 9))
     >>> maps[0, 0, 1, 2] = 9.0
@@ -46,19 +51,22 @@ def decode_integral(
     stack = _maps(maps)
     if not (np.isfinite(beta) and beta > 0):
         raise ArrayError(f"expected a positive beta, got {beta}")
+    if debias not in DEBIASES:
+        raise ArrayError(f"expected a debias, got {debias!r}", hint=f"one of {', '.join(DEBIASES)}")
     n, k, height, width = stack.shape
     out = np.full((n * k, 4), np.nan)
     if stack.size:
         _expectation(stack.reshape(n * k, height, width), beta, out)
     out = out.reshape(n, k, 4)
     xy, peak = out[..., :2], out[..., 2]
-    if debias:
-        # 1 / C, which does not overflow.
-        rest = np.exp(-out[..., 3:])
+    if debias != "none":
         size = np.array([width, height])
+        mass, middle = (1, size / 2) if debias == "mmpose" else (height * width, (size - 1) / 2)
+        # Relative to C, which overflows.
+        empty = mass * np.exp(-out[..., 3:])
         with np.errstate(invalid="ignore", divide="ignore"):
-            xy = (xy / size - rest / 2) / (1 - rest) * size
-        xy = np.where(rest < 1, xy, np.nan)
+            xy = (xy - empty * middle) / (1 - empty)
+        xy = np.where(empty < 1, xy, np.nan)
     return xy.copy(), peak.copy()
 
 

@@ -129,7 +129,7 @@ def _table(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
 
 
 def _joints(values: npt.NDArray[Any], joints: int) -> tuple[Floats, Floats]:
-    table = values.reshape(len(values), joints, -1)
+    table = values.reshape(len(values), joints, values.shape[1] // joints)
     score = table[..., 2] if table.shape[2] == 3 else np.full(table.shape[:2], np.nan)
     return table[..., :2].copy(), score.copy()
 

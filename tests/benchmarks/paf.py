@@ -172,7 +172,9 @@ def speed():
             found = decode_paf(maps, fields, LIMBS, ours, size=size)
             same = agreement(found, lightweight(peers[ours], maps, fields))
             told = [f"{other:.3g} ms", f"{other / took:.0f}", same]
-        print(f"| {people} people {width} x {height} | {ours} | {took:.3g} ms |", *told, sep=" | ")
+        print(
+            f"| {people} people {width} x {height} | {ours} | {took:.3g} ms", *told, "", sep=" | "
+        )
     for people in (2, 8):
         maps, fields = scene(people, 23, 31, 0.9, rng)
         took = median(at_image, maps, fields)
@@ -183,7 +185,7 @@ def speed():
                 at_image(maps, fields), pytorch_openpose(peers["pytorch-openpose"], maps, fields)
             )
             told = [f"{other:.3g} ms", f"{other / took:.0f}", same]
-        print(f"| {people} people 31 x 23, by 16 | openpose | {took:.3g} ms |", *told, sep=" | ")
+        print(f"| {people} people 31 x 23, by 16 | openpose | {took:.3g} ms", *told, "", sep=" | ")
 
 
 def average_precision(poses, truth):
