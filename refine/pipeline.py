@@ -109,8 +109,8 @@ def _refine(
     if before and not config.again:
         raise RefineError(
             f"expected poses not refined yet, got some that went through {', '.join(before)}: "
-            "a second pass makes poses worse, their errors are no longer those that the refiner "
-            "was trained on",
+            "a second pass is not to be trusted, the errors of refined poses are not those that "
+            "the refiner was trained on",
             hint="the original predictions, or --again",
         )
     from refine.refiner import Refiner
