@@ -1,10 +1,16 @@
 """Random ground truth and predictions that go wrong in every way, for the tests of this room."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from refine.poses import ImageRef, Poses
 from refine.skeleton import skeleton
+
+# The tests of this folder share `posefix_oracle`.
+sys.path.insert(0, str(Path(__file__).parent))
 
 BODY = skeleton("coco17")
 
