@@ -18,6 +18,7 @@ from refine.cli.inputs import input_options, read_poses, write_poses
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 
+# Those of refine.pipeline, which is imported only when the verb runs.
 STEPS = ("complete", "correct", "rescore", "suppress")
 
 
@@ -34,7 +35,7 @@ STEPS = ("complete", "correct", "rescore", "suppress")
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
-@click.option("--precision", type=click.IntRange(0), help="Round all coordinates to so many.")
+@click.option("--precision", type=click.IntRange(0), help="Decimals of all coordinates.")
 @click.option("--seed", type=int, help="Accepted for scripts; the main job draws nothing.")
 @progress_option
 @json_option

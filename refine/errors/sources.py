@@ -2,8 +2,9 @@
 
 PoseFix's table describes one kind of estimator, top-down and complete. A refiner that is to serve
 estimators it never saw is trained on many: `draw_source` draws one at random, `imitate` shows
-annotated persons as that estimator would. The ranges are wide on purpose; they were chosen to
-contain the real sources measured in ``stats/`` and are ours where no other source is named.
+annotated persons as that estimator would. The ranges are wide on purpose and ours, chosen by what
+training on them did for real sources. They do not follow ``stats/`` in one thing: measured sources
+omit more joints of large persons, these of small ones.
 """
 
 import tomllib

@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 NEIGHBOURS = 3
 """Other poses of the image that a pose sees; the nearest first."""
 REACH = 12.0
-"""Coordinates are clipped to this many body sizes; real poses stay within 6."""
+"""Coordinates are clipped to this many body sizes; persons of COCO train2017 stay below 6."""
 NEIGHBOUR_REACH = 8.0
 """A neighbour's joint further away than this is not shown."""
 BORDER_REACH = 15.0
