@@ -1,7 +1,7 @@
 """The refiner: what puts wrong and missing joints right. Torch is imported when it is loaded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from refine.exceptions import WeightsError
 from refine.poses import Poses
-from refine.refiner.features import PairTable, body_frame, features, own_coordinates
+from refine.refiner.features import PairTable, Scene, body_frame, features, own_coordinates
 from refine.refiner.features import scene_from_poses as _scene_from_poses
 from refine.skeleton import Skeleton
 
@@ -39,6 +39,7 @@ class Belief:
         wrong: (N, K) probability that the joint as it came is a miss (similarity below .5).
         annotated: (N, K) probability that an annotator would label the joint.
         oks: (N,) expected OKS of the pose once refined.
+        size_px: (N,) size of the body, about the square root of a person's area.
     """
 
     xy: Floats
@@ -48,6 +49,10 @@ class Belief:
     wrong: Floats
     annotated: Floats
     oks: Floats
+    size_px: Floats
+
+
+_CHANCES = ("keep", "move", "wrong", "annotated")
 
 
 class Refiner:
@@ -109,46 +114,61 @@ class Refiner:
         Raises:
             WeightsError: the skeletons share too few joints.
         """
+        place = self._place(poses.skeleton)
+        found = self.believe_scene(self.scene(poses), progress)
+        n, k = len(poses), len(poses.skeleton)
+        fed = place >= 0
+
+        def spread(value: Floats) -> Floats:
+            out = np.full((n, k, *value.shape[2:]), np.nan)
+            out[:, place[fed]] = value[:, fed]
+            return out
+
+        return Belief(
+            **{f.name: spread(getattr(found, f.name)) for f in fields(Belief)[:-2]},
+            oks=found.oks,
+            size_px=found.size_px,
+        )
+
+    def scene(self, poses: Poses) -> Scene:
+        """Show poses in the weights' own skeleton; joints that they lack are missing.
+
+        Raises:
+            WeightsError: the skeletons share too few joints.
+        """
+        place = self._place(poses.skeleton)
+        fed = place >= 0
+        xy = np.full((len(poses), len(self.skeleton), 2), np.nan)
+        score = np.full(xy.shape[:2], np.nan)
+        xy[:, fed], score[:, fed] = poses.xy[:, place[fed]], poses.score[:, place[fed]]
+        return _scene_from_poses(poses.replace(skeleton=self.skeleton, xy=xy, score=score))
+
+    def believe_scene(self, scene: Scene, progress: Callable[[int], None] | None = None) -> Belief:
+        """Do as `believe` for a scene in the weights' own skeleton."""
         import torch
 
-        place = self._place(poses.skeleton)
-        own = _in_skeleton(poses, self.skeleton, place)
-        scene = _scene_from_poses(own)
+        n, k = scene.present.shape
         centre, size = body_frame(scene.xy, scene.present, self.pairs)
-        n, k = len(poses), len(poses.skeleton)
-        out = {
-            name: np.full((n, k), np.nan)
-            for name in ("sigma_px", "keep", "move", "wrong", "annotated")
-        }
-        xy, oks = np.full((n, k, 2), np.nan), np.zeros(n)
         columns = features(scene, centre, size)
         start = own_coordinates(scene, centre, size).astype(np.float32)
-        fed = place >= 0
+        out = {name: np.empty((n, k)) for name in ("sigma_px", *_CHANCES)}
+        xy, oks = np.empty((n, k, 2)), np.empty(n)
         for first in range(0, n, BATCH):
             rows = slice(first, first + BATCH)
             with torch.inference_mode():
                 said = self.network(torch.from_numpy(columns[rows]), torch.from_numpy(start[rows]))
-                found = {
-                    "sigma_px": said.spread,
-                    **{
-                        name: torch.sigmoid(getattr(said, name))
-                        for name in ("keep", "move", "wrong", "annotated")
-                    },
-                }
-            there = said.xy.double().numpy() * size[rows, None, None] + centre[rows, None]
-            xy[rows][:, place[fed]] = there[:, fed]
-            for name, value in found.items():
-                out[name][rows][:, place[fed]] = value.double().numpy()[:, fed]
-            oks[rows] = torch.sigmoid(said.oks).double().numpy()
+                for name in _CHANCES:
+                    out[name][rows] = torch.sigmoid(getattr(said, name)).numpy()
+                out["sigma_px"][rows] = said.spread.numpy() * size[rows, None]
+                oks[rows] = torch.sigmoid(said.oks).numpy()
+                xy[rows] = said.xy.numpy() * size[rows, None, None] + centre[rows, None]
             if progress:
                 progress(min(first + BATCH, n))
-        out["sigma_px"] *= size[:, None]
-        missing = ~poses.present
-        out["keep"] = np.where(missing & np.isfinite(out["keep"]), 0.0, out["keep"])
+        out["keep"] = np.where(scene.present, out["keep"], 0.0)
         # A pose without a single joint gives the network nothing to believe in.
-        xy[~scene.present.any(1)] = np.nan
-        oks[~scene.present.any(1)] = 0.0
-        return Belief(xy, oks=oks, **out)
+        empty = ~scene.present.any(1)
+        xy[empty], oks[empty] = np.nan, 0.0
+        return Belief(xy, oks=oks, size_px=size, **out)
 
     def _place(self, skeleton: Skeleton) -> npt.NDArray[np.intp]:
         place, _ = self.skeleton.map_from(skeleton)
@@ -161,12 +181,3 @@ class Refiner:
                 "--weights mine.safetensors; or --no-refine",
             )
         return place
-
-
-def _in_skeleton(poses: Poses, skeleton: Skeleton, place: npt.NDArray[np.intp]) -> Poses:
-    """Show poses in the weights' skeleton; joints that they lack are missing."""
-    fed = place >= 0
-    xy = np.full((len(poses), len(skeleton), 2), np.nan)
-    score = np.full((len(poses), len(skeleton)), np.nan)
-    xy[:, fed], score[:, fed] = poses.xy[:, place[fed]], poses.score[:, place[fed]]
-    return poses.replace(skeleton=skeleton, xy=xy, score=score)

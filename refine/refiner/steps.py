@@ -31,7 +31,10 @@ def complete(poses: Poses, belief: Belief, weights: str | None = None) -> Poses:
 
 
 def correct(
-    poses: Poses, belief: Belief, weights: str | None = None, margin: float = MARGIN
+    poses: Poses,
+    belief: Belief,
+    weights: str | None = None,
+    margin: float | npt.NDArray[np.float64] = MARGIN,
 ) -> Poses:
     """Move joints where that is expected to gain keypoint similarity, and leave all others alone.
 
@@ -39,14 +42,15 @@ def correct(
         poses: N poses, completed or not.
         belief: of the poses as they came.
         weights: hash of the refiner's weights, for the history.
-        margin: least gain in expected similarity, in [0, 1]; 1 moves nothing.
+        margin: least gain in expected similarity, in [0, 1]; 1 moves nothing. One, or (N, 1).
     """
     move = poses.present & (belief.keep > 0) & (belief.move > belief.keep + margin)
     move &= ~poses.skeleton.is_derived
     xy = np.where(move[..., None], belief.xy.round(XY_DECIMALS), poses.xy)
     filled = poses.present & (belief.keep == 0)
     done = _with_scores(poses, xy, np.where(move | filled, belief.move, belief.keep))
-    return done.done("correct", weights, joints=int(move.sum()), margin=margin)
+    margins = float(margin) if np.ndim(margin) == 0 else np.unique(margin).tolist()
+    return done.done("correct", weights, joints=int(move.sum()), margin=margins)
 
 
 def _with_scores(

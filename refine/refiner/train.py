@@ -1,28 +1,22 @@
 """Training of the refiner: one resumable loop for CPU, GPU and torchrun."""
 
-import csv
-import io
-import json
 import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load, save
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from refine.errors.statistics import read_statistics
-from refine.exceptions import WeightsError
-from refine.files import read_bytes, write_bytes
 from refine.poses import Poses
-from refine.refiner.dataset import Persons, Samples, draw_epoch, persons_from_poses
+from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from refine.refiner.dataset import Samples, draw_epoch
 from refine.refiner.features import (
     PairTable,
     Scene,
@@ -34,6 +28,7 @@ from refine.refiner.features import (
 )
 from refine.refiner.loss import Losses, losses
 from refine.refiner.network import Network
+from refine.refiner.showing import Persons, persons_from_poses
 from refine.refiner.weights import save_weights
 from refine.skeleton import Skeleton
 
@@ -141,7 +136,7 @@ def train(
         if rank == 0:
             facts = {"settings": asdict(settings), "persons": len(persons), **state.log[-1]}
             save_weights(output, state.network, pairs, body, facts)
-            _checkpoint(output).unlink(missing_ok=True)
+            checkpoint_path(output).unlink(missing_ok=True)
     finally:
         if world > 1:
             torch.distributed.destroy_process_group()
@@ -200,7 +195,10 @@ def _loop(
             state.log.append({"epoch": epoch, **dict(zip(names, mean.tolist(), strict=True))})
             state.epoch = epoch + 1
             if rank == 0:
-                _save_checkpoint(state, settings, output)
+                more = {} if state.guessed is None else {"guessed": torch.from_numpy(state.guessed)}
+                save_checkpoint(
+                    output, state.network, state.optimizer, asdict(settings), state.log, more
+                )
 
 
 def _step(
@@ -264,51 +262,7 @@ def _start(
     )
     state = _State(network, optimizer, 0, None, [])
     if resume:
-        _load_checkpoint(state, settings, output)
+        state.log, more = load_checkpoint(output, network, optimizer, asdict(settings))
+        state.epoch = len(state.log)
+        state.guessed = more["guessed"].numpy() if "guessed" in more else None
     return state
-
-
-def _checkpoint(output: Path) -> Path:
-    return output.with_suffix(".ckpt")
-
-
-def _save_checkpoint(state: _State, settings: Settings, output: Path) -> None:
-    tensors = {f"network.{k}": v for k, v in state.network.state_dict().items()}
-    for i, moments in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
-    if state.guessed is not None:
-        tensors["guessed"] = torch.from_numpy(state.guessed)
-    facts = {"settings": asdict(settings), "epoch": state.epoch, "log": state.log}
-    data = save({k: v.contiguous() for k, v in tensors.items()}, {"refine": json.dumps(facts)})
-    write_bytes(_checkpoint(output), data)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(state.log[0]))
-    writer.writeheader()
-    writer.writerows(state.log)
-    write_bytes(output.with_suffix(".csv"), table.getvalue().encode())
-
-
-def _load_checkpoint(state: _State, settings: Settings, output: Path) -> None:
-    path = _checkpoint(output)
-    data = read_bytes(path)
-    tensors = load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    facts: dict[str, Any] = json.loads(header["__metadata__"]["refine"])
-    if facts["settings"] != asdict(settings):
-        raise WeightsError(
-            f"expected a checkpoint of the same settings, got {facts['settings']}",
-            where=str(path),
-            hint="the same options, or training without --resume",
-        )
-    state.network.load_state_dict(
-        {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    )
-    packed = state.optimizer.state_dict()
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, name = key.split(".")
-            packed["state"].setdefault(int(index), {})[name] = value
-    state.optimizer.load_state_dict(packed)
-    state.epoch, state.log = facts["epoch"], facts["log"]
-    if "guessed" in tensors:
-        state.guessed = tensors["guessed"].numpy()

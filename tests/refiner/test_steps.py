@@ -13,7 +13,12 @@ def believe(n: int, skeleton_=COCO, **values) -> Belief:
     k = len(skeleton_)
     default = {"keep": 0.9, "move": 0.5, "wrong": 0.1, "annotated": 1.0, "sigma_px": 2.0}
     arrays = {name: np.full((n, k), value) for name, value in default.items()}
-    return Belief(np.full((n, k, 2), 7.0), oks=np.full(n, 0.8), **{**arrays, **values})
+    return Belief(
+        np.full((n, k, 2), 7.0),
+        oks=np.full(n, 0.8),
+        size_px=np.full(n, 50.0),
+        **{**arrays, **values},
+    )
 
 
 @pytest.fixture

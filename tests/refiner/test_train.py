@@ -8,10 +8,11 @@ from refine.errors.statistics import read_statistics
 from refine.exceptions import RefineError, WeightsError
 from refine.poses import ImageRef, Poses
 from refine.refiner import Refiner
-from refine.refiner.dataset import draw_epoch, persons_from_poses
+from refine.refiner.dataset import draw_epoch
 from refine.refiner.features import PairTable
 from refine.refiner.loss import losses
 from refine.refiner.network import Network, Output
+from refine.refiner.showing import persons_from_poses
 from refine.refiner.train import Settings, train
 from refine.skeleton import skeleton
 

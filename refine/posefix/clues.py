@@ -1,0 +1,95 @@
+"""What the image refiner is told beside the picture: the pose, what is believed, the others."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.geometry import Crop, keypoint_box
+from refine.refiner import Belief
+from refine.refiner.features import Scene
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+
+MARGIN = 0.3
+"""The box is drawn around joints moved by the image-free refiner's own rule."""
+LIKELY = 0.4
+"""Missing joints enter the box where an annotator would label them with this probability."""
+PADDING = 1.4
+"""Sides of the crop over those of the tight box; 1.2 * 1.25 in PoseFix's dataset.py, whose box
+leaves out the joints that are missing."""
+LEAST_BOX = 1.0
+"""Least longer side of the box in body sizes: a few joints of a person are not the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """N poses in their crops, in network-input px; weights are 0 where there is nothing.
+
+    Attributes:
+        own: (N, K, 3) x, y and weight of the joints as they came; the weight is the expected
+            similarity that the image-free refiner gives them.
+        belief: (N, K, 4) x, y, uncertainty in px and weight where it would put them.
+        near: (N, M, K, 3) x, y and weight of the neighbouring poses' joints.
+        oks: (N,) logit of the OKS that it expects.
+    """
+
+    own: Floats32
+    belief: Floats32
+    near: Floats32
+    oks: Floats32
+
+    def __len__(self) -> int:
+        return len(self.oks)
+
+    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Self:
+        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def crop_boxes(scene: Scene, belief: Belief) -> Floats:
+    """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
+
+    Joints count where the image-free refiner would leave or put them, missing ones only where
+    they are likely labelled. A pose without joints gets a box of 1 px at the origin.
+    """
+    moved = ~scene.present | (belief.move > belief.keep + MARGIN)
+    xy = np.where(moved[..., None], belief.xy, scene.xy)
+    use = scene.present | (belief.annotated > LIKELY)
+    box = keypoint_box(np.where(use[..., None], xy, np.nan))
+    box = np.where(np.isfinite(box), box, np.array([0.0, 0.0, 1.0, 1.0]))
+    extent = (box[:, 2:] - box[:, :2]).max(1)
+    grow = np.maximum(LEAST_BOX * belief.size_px - extent, 0) / 2 + 0.5
+    return np.concatenate([box[:, :2] - grow[:, None], box[:, 2:] + grow[:, None]], 1)
+
+
+def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
+    """Express what is known of N poses in the pixels of their crops.
+
+    Args:
+        scene: N poses.
+        belief: of the same.
+        crop: image px -> network input, one a pose.
+        extra: joints that the network has beyond the scene's; nothing is known of them.
+    """
+    scale = np.sqrt(np.abs(np.linalg.det(crop.matrix[:, :, :2])))
+    other = np.maximum(scene.near, 0)
+    there = scene.present[other] & (scene.near >= 0)[..., None]
+    known = np.isfinite(belief.xy).all(-1)
+    own = [crop(scene.xy), np.where(scene.present, belief.keep, 0.0)[..., None]]
+    guess = [
+        crop(np.nan_to_num(belief.xy)),
+        np.where(known, belief.sigma_px * scale[:, None], 1.0)[..., None],
+        np.where(known, belief.annotated, 0.0)[..., None],
+    ]
+    near = [crop(scene.xy[other]), there[..., None]]
+    chance = np.clip(belief.oks, 1e-4, 1 - 1e-4)
+
+    def pack(parts: list[npt.NDArray[Any]]) -> Floats32:
+        packed = np.concatenate(parts, -1).astype(np.float32)
+        packed[packed[..., -1] == 0] = 0
+        blank = np.zeros((*packed.shape[:-2], extra, packed.shape[-1]), np.float32)
+        return np.concatenate([packed, blank], -2)
+
+    return Clues(pack(own), pack(guess), pack(near), np.log(chance / (1 - chance)).astype("f4"))

@@ -1,0 +1,213 @@
+"""Persons on pictures to train with: named joints of several data sets, each with its trust."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import FormatError, RefineError
+from refine.files import read_bytes
+from refine.formats import read
+from refine.posefix.pictures import find_pictures
+from refine.poses import Poses
+from refine.refiner.showing import Persons, persons_from_poses
+from refine.skeleton import Skeleton
+
+Floats = npt.NDArray[np.float64]
+
+AGREE = 0.1
+"""A teacher agrees with a label within this share of the joint box's diagonal."""
+SURE = 0.7
+"""A teacher as sure as this is right nine times in ten (`AGREE`), more often than a crowd worker
+who says otherwise."""
+BOX_TO_AREA = 0.53
+"""Mean COCO person area over w * h of the box; the CrowdPose convention."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Persons with pictures.
+
+    Attributes:
+        persons: N persons in the body's K joints.
+        trust: (N, K) in [0, 1]; 0 where not labelled.
+        extra: (N, E, 2) px of joints that the body lacks, NaN where not labelled.
+        extra_trust: (N, E).
+        pictures: path of every image that `persons.image` numbers.
+    """
+
+    persons: Persons
+    trust: Floats
+    extra: Floats
+    extra_trust: Floats
+    pictures: tuple[Path, ...]
+
+
+def read_sets(path: Path) -> list[dict[str, Any]]:
+    """Read which data sets to train on: a TOML file of ``[[set]]`` tables.
+
+    Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
+    and optionally ``teacher`` (predictions for the same images), ``repeat`` (times an epoch),
+    ``boxes`` (true where areas are those of boxes) and ``skeleton``.
+
+    Raises:
+        FormatError: not TOML, or other keys.
+    """
+    try:
+        sets = tomllib.loads(read_bytes(path).decode("utf-8")).get("set", [])
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"expected TOML, got: {error}", where=str(path)) from None
+    if not isinstance(sets, list) or not sets:
+        raise FormatError("expected at least one [[set]] table, got none", where=str(path))
+    known = {"annotations", "images", "teacher", "repeat", "boxes", "skeleton"}
+    out = []
+    for i, table in enumerate(sets):
+        if not {"annotations", "images"} <= set(table) <= known:
+            raise FormatError(
+                f"expected the keys annotations and images, perhaps {', '.join(sorted(known))}, "
+                f"got {', '.join(sorted(table))}",
+                where=f"{path}, set {i + 1}",
+            )
+        files = {
+            k: str(path.parent / table[k])
+            for k in ("annotations", "images", "teacher")
+            if k in table
+        }
+        out.append({**table, **files})
+    return out
+
+
+def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, ...]) -> Labelled:
+    """Read data sets and join them; images without a picture are left out.
+
+    Args:
+        sets: as of `read_sets`.
+        body: joints that the image-free refiner knows.
+        extra: names of the joints that it does not.
+
+    Raises:
+        FormatError: a file that cannot be read.
+        RefineError: no person on any picture.
+    """
+    parts = [p for s in sets for p in [_read_set(s, body, extra)] * int(s.get("repeat", 1))]
+    start = np.cumsum([0] + [len(p.pictures) for p in parts])
+    persons = [p.persons for p in parts]
+    if not sum(len(p) for p in persons):
+        raise RefineError("expected persons on pictures, got none", hint="the images folder")
+    joined = Persons(
+        xy=np.concatenate([p.xy for p in persons]),
+        visible=np.concatenate([p.visible for p in persons]),
+        area=np.concatenate([p.area for p in persons]),
+        box=np.concatenate([p.box for p in persons]),
+        image=np.concatenate([p.image + s for p, s in zip(persons, start, strict=False)]),
+        image_size=np.concatenate([p.image_size for p in persons]),
+    )
+    return Labelled(
+        joined,
+        np.concatenate([p.trust for p in parts]),
+        np.concatenate([p.extra for p in parts]),
+        np.concatenate([p.extra_trust for p in parts]),
+        tuple(path for p in parts for path in p.pictures),
+    )
+
+
+def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) -> Labelled:
+    truth = read(table["annotations"], "coco-gt", skeleton=table.get("skeleton"))
+    paths = find_pictures(table["images"], truth.images)
+    there = np.array([p is not None for p in paths], np.bool_)
+    truth = truth[np.flatnonzero(there[truth.image])]
+    number = np.cumsum(there) - 1
+    persons = persons_from_poses(truth)
+    own, more = _columns(truth.skeleton, body.joints), _columns(truth.skeleton, extra)
+    xy, beyond = _pick(persons.xy, own), _pick(persons.xy, more)
+    trust = np.asarray(np.isfinite(xy).all(-1), np.float64)
+    extra_trust = np.asarray(np.isfinite(beyond).all(-1), np.float64)
+    if "teacher" in table:
+        taught, sure = _teach(read(table["teacher"]), truth, persons, body)
+        xy, trust = fuse(xy, taught, sure, persons.box)
+        # Who errs in many joints errs in those that nobody can check, too.
+        shared = own >= 0
+        extra_trust *= trust[:, shared].mean(1, keepdims=True)
+    labelled: npt.NDArray[np.bool_] = np.asarray(trust > 0)
+    persons = Persons(
+        xy=np.where(labelled[..., None], xy, np.nan),
+        visible=np.where(labelled, 2, 0).astype(np.int8)
+        if "teacher" in table
+        else np.where(labelled, _pick(persons.visible, own), 0).astype(np.int8),
+        area=persons.area * (BOX_TO_AREA if table.get("boxes") else 1.0),
+        box=persons.box,
+        image=number[persons.image],
+        image_size=persons.image_size,
+    )
+    rows = np.flatnonzero(labelled.any(1))
+    return Labelled(
+        persons[rows],
+        trust[rows],
+        beyond[rows],
+        extra_trust[rows],
+        tuple(p for p in paths if p is not None),
+    )
+
+
+def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats, Floats]:
+    """Join labels with those of a teacher network.
+
+    Where both agree the teacher's place is taken, whose definition of a joint is that of the data
+    it learned from. Where they do not, a sure teacher is believed by half, else the label by a
+    third. Joints without a label count by how sure the teacher is, from .3 (nothing) to .7.
+
+    Args:
+        xy: (N, K, 2) labels, NaN where there is none.
+        taught: (N, K, 2) of the teacher, NaN where there is none.
+        sure: (N, K) its confidence.
+        box: (N, 4) xyxy of the labels, px.
+
+    Returns:
+        xy (N, K, 2) and trust (N, K) in [0, 1].
+
+    >>> label, box = np.array([[[10.0, 10.0]]]), np.array([[0.0, 0.0, 60.0, 80.0]])
+    >>> place, trust = fuse(label, label + 50, np.array([[0.9]]), box)
+    >>> place.tolist(), trust.tolist()
+    ([[[60.0, 60.0]]], [[0.5]])
+    """
+    labelled, told = np.isfinite(xy).all(-1), np.isfinite(taught).all(-1)
+    diagonal = np.hypot(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])[:, None]
+    near = np.hypot(*np.moveaxis(xy - taught, -1, 0)) <= AGREE * diagonal
+    agree = labelled & told & near
+    dissent = labelled & told & ~near
+    alone = told & ~labelled
+    take = agree | alone | (dissent & (sure > SURE))
+    trust: Floats = np.select(
+        [agree, dissent & (sure > SURE), labelled, alone],
+        [1.0, 0.5, 1 / 3, np.clip((sure - 0.3) / (SURE - 0.3), 0, 1)],
+        0.0,
+    )
+    return np.where(take[..., None], taught, xy), trust
+
+
+def _teach(teacher: Poses, truth: Poses, persons: Persons, body: Skeleton) -> tuple[Floats, Floats]:
+    """Return the teacher's pose (N, K, 2) and confidence (N, K) for every person, by image."""
+    columns = _columns(teacher.skeleton, body.joints)
+    row = {ref.id: i for i, ref in enumerate(teacher.images)}
+    first = {int(image): i for i, image in reversed(list(enumerate(teacher.image)))}
+    ids = [truth.images[i].id for i in persons.image]
+    pick = np.array([first.get(row.get(i, -1), -1) for i in ids], np.intp)
+    found = (pick >= 0)[:, None]
+    sure = np.where(found, np.nan_to_num(_pick(teacher.score, columns)[pick]), 0.0)
+    return np.where(found[..., None], _pick(teacher.xy, columns)[pick], np.nan), sure
+
+
+def _columns(skeleton: Skeleton, joints: tuple[str, ...]) -> npt.NDArray[np.intp]:
+    place = {joint: i for i, joint in enumerate(skeleton.joints)}
+    return np.array([place.get(j, -1) for j in joints], np.intp)
+
+
+def _pick(values: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> Floats:
+    """Take joints by column; NaN (or 0 for whole numbers) where there is none."""
+    out = np.asarray(values, np.float64)[:, columns]
+    out[:, columns < 0] = np.nan if values.dtype.kind == "f" else 0
+    return out

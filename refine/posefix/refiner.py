@@ -1,0 +1,185 @@
+"""The image refiner: what the picture says of every joint, on top of what the pose says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.geometry import Crop
+from refine.posefix.clues import PADDING, Clues, clues, crop_boxes
+from refine.posefix.pictures import find_pictures
+from refine.posefix.sight import Sight, see, stream_crops
+from refine.poses import Poses
+from refine.refiner import Belief, Refiner
+from refine.refiner.steps import MARGIN, complete, correct
+from refine.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from refine.posefix.network import PictureNetwork
+
+Floats = npt.NDArray[np.float64]
+
+PICTURE_MARGIN = 0.05
+"""Expected similarity that a move must gain where the picture was seen; tuned on dev sources."""
+EXTRA_SIGMA = 0.08
+"""OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
+EXTRA_TRUST = 0.8
+"""Similarity that such joints are taken to have as they came, in training as here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What is believed of N poses once their pictures were looked at.
+
+    Attributes:
+        belief: of the picture where there was one, of the pose alone elsewhere.
+        seen: (N,) whether there was one.
+    """
+
+    belief: Belief
+    seen: npt.NDArray[np.bool_]
+
+    @property
+    def margin(self) -> Floats:
+        """Expected similarity that a move must gain, (N, 1)."""
+        return np.where(self.seen, PICTURE_MARGIN, MARGIN)[:, None]
+
+
+class PictureRefiner(Refiner):
+    """A refiner that looks at the picture again, as PoseFix does, on top of an image-free one.
+
+    Build it with `load`; calling it without a folder of pictures is the image-free refiner.
+    """
+
+    picture: "PictureNetwork"
+    picture_facts: dict[str, Any]
+
+    @classmethod
+    def load(cls, weights: str | Path = "image", body: str | Path = "coco17") -> Self:
+        """Load shipped weights by name, or a file of `refine train --images`.
+
+        Args:
+            weights: of the image refiner.
+            body: of the image-free refiner below it.
+
+        Raises:
+            WeightsError: no such weights, or a damaged file.
+        """
+        from refine.posefix.weights import load_picture_weights
+
+        made = super().load(body)
+        made.picture, made.picture_facts = load_picture_weights(weights)
+        return made
+
+    @property
+    def weights(self) -> str:
+        """The short hash that histories name these weights by."""
+        return f"sha256:{self.picture_facts['sha256'][:12]}"
+
+    def __call__(
+        self, poses: Poses, images: str | Path | None = None, *, margin: float | None = None
+    ) -> Poses:
+        """Fill missing joints and move those believed wrong, looking at the pictures.
+
+        Args:
+            poses: any skeleton that shares joints with the weights'.
+            images: folder of pictures; poses without one are refined without.
+            margin: see `refine.refiner.steps.correct`.
+
+        Raises:
+            WeightsError: the skeletons share too few joints.
+            FormatError: no such folder, or a file in it that is not a picture.
+        """
+        if images is None:
+            return super().__call__(poses, margin=margin)
+        found = self.look(poses, images)
+        completed = complete(poses, found.belief, self.weights)
+        gain = found.margin if margin is None else margin
+        return correct(completed, found.belief, self.weights, gain)
+
+    def look(
+        self,
+        poses: Poses,
+        images: str | Path,
+        *,
+        flip: bool = True,
+        workers: int = 2,
+        progress: Callable[[int], None] | None = None,
+    ) -> Seen:
+        """Look at the pictures of poses and say what is believed of each joint.
+
+        Every picture is read once, in worker threads, and few are in memory at a time.
+
+        Args:
+            poses: N poses; their scores are ranked over all of them, so pass whole files.
+            images: folder of pictures, see `refine.posefix.pictures.find_pictures`.
+            flip: also look at the mirrored crop and take the mean of both maps.
+            workers: threads that read pictures.
+            progress: called with the number of poses done.
+
+        Raises:
+            WeightsError: the skeletons share too few joints.
+            FormatError: no such folder, or a file in it that is not a picture.
+        """
+        paths = find_pictures(images, poses.images)
+        body = self.skeleton
+        scene = self.scene(poses)
+        told = self.believe_scene(scene)
+        joints = tuple(self.picture_facts["joints"])
+        crop = Crop.from_box(
+            crop_boxes(scene, told), tuple(self.picture_facts["size"]), padding=PADDING
+        )
+        names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
+        place = np.array([names.get(j, -1) for j in joints], np.intp)
+        hints = clues(scene, told, crop, len(joints) - len(body))
+        hints = _with_extra(hints, poses, place, crop, len(body))
+        there = np.array([p is not None for p in paths], np.bool_)
+        seen = there[poses.image] & scene.present.any(1)
+        sigmas = np.r_[body.require_sigmas(), np.full(len(joints) - len(body), EXTRA_SIGMA)]
+        scale = np.sqrt(np.abs(np.linalg.det(crop.matrix[:, :, :2])))
+        kernel = 2 * sigmas * (told.size_px * scale)[:, None]
+        mirror = Skeleton("crop", joints).mirror if flip else None
+        done = int((~seen).sum())
+        parts: list[tuple[npt.NDArray[np.intp], Sight]] = []
+        for rows, crops in stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers):
+            parts.append((rows, see(self.picture, crops, hints[rows], kernel[rows], mirror)))
+            done += len(rows)
+            if progress:
+                progress(done)
+        return Seen(_join(self.believe(poses), parts, crop, scale, place), seen)
+
+
+def _with_extra(
+    told: Clues, poses: Poses, place: npt.NDArray[np.intp], crop: Crop, first: int
+) -> Clues:
+    """Add joints of the poses that the body's skeleton lacks, as they came."""
+    own = told.own.copy()
+    for joint in np.flatnonzero(place >= 0):
+        if joint >= first:
+            there = poses.present[:, place[joint]]
+            xy = crop(np.nan_to_num(poses.xy[:, place[joint]]))
+            own[there, joint, :2], own[there, joint, 2] = xy[there], EXTRA_TRUST
+    return replace(told, own=own)
+
+
+def _join(
+    told: Belief,
+    parts: list[tuple[npt.NDArray[np.intp], Sight]],
+    crop: Crop,
+    scale: Floats,
+    place: npt.NDArray[np.intp],
+) -> Belief:
+    """Put what the pictures said in the place of what the poses alone said."""
+    out = {f.name: getattr(told, f.name).copy() for f in fields(Belief)}
+    known = place >= 0
+    columns = place[known]
+    for rows, sight in parts:
+        at = np.ix_(rows, columns)
+        out["xy"][at] = Crop(crop.matrix[rows], crop.size).inverse()(sight.xy)[:, known]
+        out["move"][at], out["keep"][at] = sight.move[:, known], sight.keep[:, known]
+        out["sigma_px"][at] = sight.sigma[:, known] / scale[rows, None]
+        out["oks"][rows] = sight.oks
+    return Belief(**out)

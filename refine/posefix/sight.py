@@ -1,0 +1,158 @@
+"""Crops through the network: from pixels and clues to places, similarities and an OKS."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.geometry import Crop
+from refine.posefix.clues import Clues
+from refine.posefix.pictures import Pixels, cut, read_picture
+
+if TYPE_CHECKING:
+    from refine.posefix.network import PictureNetwork
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+BATCH = 32
+"""Crops that go through the network at once."""
+AHEAD = 8
+"""Pictures that are read while the network works; what bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the picture says of N poses and K joints, in network-input px.
+
+    Attributes:
+        xy: (N, K, 2) where each joint has the highest expected similarity.
+        move: (N, K) that similarity.
+        keep: (N, K) the similarity expected of the joint as it came; 0 where missing.
+        sigma: (N, K) mean absolute error per axis expected at `xy`.
+        oks: (N,) expected OKS of the pose once refined.
+    """
+
+    xy: Floats
+    move: Floats
+    keep: Floats
+    sigma: Floats
+    oks: Floats
+
+
+def see(
+    network: "PictureNetwork",
+    crops: Pixels,
+    told: Clues,
+    kernel: Floats,
+    mirror: Rows | None = None,
+) -> Sight:
+    """Let the network look at crops.
+
+    Args:
+        network: in evaluation mode.
+        crops: (N, H, W, 3) uint8.
+        told: of the same poses.
+        kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
+        mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well
+            and take the mean of both maps; None not to.
+    """
+    import torch
+
+    from refine.posefix.network import STRIDE
+    from refine.posefix.readout import best_places, expected_error, expected_similarity
+
+    pixels = np.ascontiguousarray(np.moveaxis(crops, -1, 1))
+    device = network.leave.weight.device
+    with torch.inference_mode():
+
+        def look(pixels: Pixels, told: Clues) -> tuple[torch.Tensor, torch.Tensor]:
+            image = torch.from_numpy(pixels).to(device, torch.float32)
+            hints = {f.name: torch.from_numpy(getattr(told, f.name)) for f in fields(told)}
+            said = network(
+                image.contiguous(memory_format=torch.channels_last),
+                **{name: t.to(device) for name, t in hints.items()},
+            )
+            return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
+
+        chance, oks = look(pixels, told)
+        if mirror is not None:
+            width = pixels.shape[3]
+            turned, again = look(pixels[..., ::-1].copy(), mirrored(told, width, mirror))
+            chance = (chance + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
+            oks = (oks + again) / 2
+        offset = (STRIDE - 1) / 2
+        spread = torch.from_numpy(kernel.astype(np.float32)).to(device) / STRIDE
+        own = torch.from_numpy(told.own).to(device)
+        at = best_places(chance, spread)
+        keep = expected_similarity(chance, (own[..., :2] - offset) / STRIDE, spread)
+        return Sight(
+            xy=(at * STRIDE + offset).double().cpu().numpy(),
+            move=expected_similarity(chance, at, spread).double().cpu().numpy(),
+            keep=np.where(told.own[..., 2] > 0, keep.double().cpu().numpy(), 0.0),
+            sigma=(expected_error(chance, at) * STRIDE).double().cpu().numpy(),
+            oks=torch.sigmoid(oks).double().cpu().numpy(),
+        )
+
+
+def mirrored(told: Clues, width: int, mirror: Rows) -> Clues:
+    """Mirror clues left-right in crops of a width, and exchange the sides of the joints."""
+
+    def turn(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        out = points[..., mirror, :].copy()
+        out[..., 0] = np.where(out[..., -1] > 0, width - 1 - out[..., 0], 0.0)
+        return out
+
+    return Clues(turn(told.own), turn(told.belief), turn(told.near), told.oks)
+
+
+def stream_crops(
+    image: Rows, rows: Rows, paths: Sequence[Path | None], crop: Crop, workers: int
+) -> Iterator[tuple[Rows, Pixels]]:
+    """Read every picture once and yield the crops of its poses, in batches of `BATCH`.
+
+    Args:
+        image: (N,) number of every pose's image.
+        rows: the poses to cut; their images have a path.
+        paths: of the images.
+        crop: image px -> network input, (N,).
+        workers: threads that read and cut.
+
+    Yields:
+        rows (B,) and their crops (B, H, W, 3).
+
+    Raises:
+        FormatError: a picture that cannot be read.
+    """
+    order = rows[np.argsort(image[rows], kind="stable")]
+    groups = np.split(order, np.flatnonzero(np.diff(image[order])) + 1) if len(order) else []
+
+    def load(group: Rows) -> list[Pixels]:
+        path = paths[image[group[0]]]
+        assert path is not None
+        picture = read_picture(path)
+        return [cut(picture, crop.matrix[i], crop.size) for i in group]
+
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[Rows, Future[list[Pixels]]]] = deque()
+        upcoming = iter(groups)
+        held_rows: list[int] = []
+        held: list[Pixels] = []
+        while True:
+            while len(waiting) < AHEAD and (group := next(upcoming, None)) is not None:
+                waiting.append((group, pool.submit(load, group)))
+            if not waiting:
+                break
+            group, future = waiting.popleft()
+            held_rows += group.tolist()
+            held += future.result()
+            while len(held) >= BATCH:
+                yield np.array(held_rows[:BATCH], np.intp), np.stack(held[:BATCH])
+                del held_rows[:BATCH], held[:BATCH]
+        if held:
+            yield np.array(held_rows, np.intp), np.stack(held)
