@@ -1,8 +1,10 @@
 """Every example runs as a user would run it."""
 
+import ast
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,18 @@ def arguments(tmp_path):
     return {"01_refine_predictions.py": [tmp_path / "pred.json", tmp_path / "out.json"]}
 
 
+def missing(path):
+    """Return the frameworks that an example imports and that are not installed."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [a.name for node in nodes if isinstance(node, ast.Import) for a in node.names]
+    return sorted({n for name in names if not find_spec(n := name.split(".")[0])})
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
 def test_example(path, arguments):
+    if needed := missing(path):
+        pytest.skip(f"needs {', '.join(needed)}")
     command = [sys.executable, str(path), *map(str, arguments.get(path.name, []))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

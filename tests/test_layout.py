@@ -19,7 +19,8 @@ RANKS = (
     {"oks"},
     {"decode", "errors", "suppress", "rescore", "evaluate", "groundtruth", "pck", "formats"},
     {"refiner"},
-    {"pipeline", "sample"},
+    {"posefix"},
+    {"calibration", "pipeline", "sample"},
     {"draw", "adapters"},
     {"cli", "__main__"},
 )

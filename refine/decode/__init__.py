@@ -4,7 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine import Verb
 from refine.decode.centre import decode_centernet, decode_movenet, decode_movenet_multipose
@@ -61,11 +61,15 @@ from refine.decode.yolo_pose import decode_yolo_output, decode_yolo_pose
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
 
+if TYPE_CHECKING:
+    from refine.decode.torch_heatmap import TorchHeatmapDecoder
+
 __all__ = [
     "Preset",
     "RawCrops",
     "RawHeatmaps",
     "RawImage",
+    "TorchHeatmapDecoder",
     "decode",
     "decode_blazepose",
     "decode_centernet",
@@ -203,6 +207,15 @@ def read_outputs(
 def _options(function: Callable[..., Any]) -> list[str]:
     parameters = inspect.signature(function).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs torch on first use."""
+    if name == "TorchHeatmapDecoder":
+        from refine.decode.torch_heatmap import TorchHeatmapDecoder
+
+        return TorchHeatmapDecoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 sys.modules[__name__].__class__ = Verb

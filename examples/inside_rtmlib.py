@@ -1,0 +1,32 @@
+"""rtmlib: one model's post-processing is replaced, everything around it stays.
+
+body = rtmlib.Custom(pose_class="ViTPose", pose="vitpose.onnx", ...)
+patch(body.pose_model)
+keypoints, scores = body(frame)
+"""
+
+import numpy as np
+
+from refine.adapters.rtmlib import patch
+
+
+class ViTPose:
+    """A stand-in for `body.pose_model`, for rtmlib's own needs an ONNX file."""
+
+    def postprocess(self, outputs, center, scale):
+        """Not called: it is what gets replaced."""
+
+
+model = patch(ViTPose())
+
+# What the network says of one crop, 240 x 320 px about (160, 190).
+rng = np.random.default_rng(0)
+cells = rng.uniform([0, 0], [47, 63], (1, 17, 2))
+y, x = np.mgrid[:64, :48]
+maps = np.exp(-((x - cells[..., 0, None, None]) ** 2 + (y - cells[..., 1, None, None]) ** 2) / 8)
+center, scale = np.array([160.0, 190]), np.array([240.0, 320])
+
+keypoints, scores = model.postprocess([maps], center, scale)
+truth = cells / (47, 63) * scale + center - scale / 2
+print("keypoints", keypoints.shape, "scores", scores.shape)
+print(f"mean error {np.linalg.norm(keypoints - truth, axis=-1).mean():.3f} px")
