@@ -1,0 +1,82 @@
+import numpy as np
+import torch
+
+from refine.posefix.loss import picture_losses
+from refine.posefix.network import Said
+from refine.posefix.readout import best_places, expected_error, expected_similarity
+
+
+def oracle(chance, at, spread):
+    """Expected keypoint similarity by the definition, one map."""
+    y, x = np.mgrid[: chance.shape[0], : chance.shape[1]]
+    return (chance * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * spread**2))).sum()
+
+
+def maps(rng, n=2, k=3, h=12, w=10):
+    raw = np.exp(rng.normal(0, 2, (n, k, h, w)))
+    return raw / raw.sum((2, 3), keepdims=True)
+
+
+def test_expected_similarity_is_its_definition():
+    rng = np.random.default_rng(0)
+    chance, at = maps(rng), rng.uniform(0, 9, (2, 3, 2))
+    spread = rng.uniform(0.5, 3, (2, 3))
+    got = expected_similarity(*(torch.from_numpy(a) for a in (chance, at, spread))).numpy()
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_allclose(got[i, j], oracle(chance[i, j], at[i, j], spread[i, j]))
+
+
+def test_the_best_place_beats_every_cell_and_its_surroundings():
+    rng = np.random.default_rng(1)
+    chance, spread = maps(rng), rng.uniform(0.7, 3, (2, 3))
+    at = best_places(torch.from_numpy(chance), torch.from_numpy(spread)).numpy()
+    for i in range(2):
+        for j in range(3):
+            best = oracle(chance[i, j], at[i, j], spread[i, j])
+            cells = [
+                oracle(chance[i, j], (x, y), spread[i, j]) for x in range(10) for y in range(12)
+            ]
+            assert best >= max(cells) - 1e-6
+
+
+def test_one_sharp_peak_between_cells_is_read_to_a_hundredth():
+    y, x = np.mgrid[:16, :12]
+    chance = np.exp(-((x - 5.3) ** 2 + (y - 7.6) ** 2) / 2)
+    chance = torch.from_numpy(chance / chance.sum())[None, None]
+    at = best_places(chance, torch.full((1, 1), 1.5, dtype=torch.float64))
+    np.testing.assert_allclose(at[0, 0].numpy(), [5.3, 7.6], atol=0.01)
+
+
+def test_expected_error_is_the_mean_absolute_deviation():
+    chance = torch.zeros(1, 1, 4, 6, dtype=torch.float64)
+    chance[0, 0, 1, 1] = chance[0, 0, 3, 5] = 0.5
+    error = expected_error(chance, torch.tensor([[[3.0, 2.0]]], dtype=torch.float64))
+    np.testing.assert_allclose(error.item(), (2 + 1) / 2)
+
+
+def test_losses_are_least_at_the_truth_and_leave_unlabelled_joints_alone():
+    target = torch.tensor([[[3.0, 4.0], [7.0, 2.0]]])
+    y, x = torch.meshgrid(torch.arange(10.0), torch.arange(10.0), indexing="ij")
+
+    def said(at):
+        peak = -((x - at[..., 0, None, None]) ** 2 + (y - at[..., 1, None, None]) ** 2)
+        return Said(peak, torch.zeros(1))
+
+    def loss(at, weight=(1.0, 1.0), fine=1.0):
+        own = torch.cat([target + 5, torch.ones(1, 2, 1)], -1)
+        trust = torch.tensor([weight])
+        spread = torch.full((1, 2), 1.0)
+        return picture_losses(said(at), own, target, trust, spread, torch.ones(1) > 0, fine)
+
+    right = loss(target)
+    off = target.clone()
+    off[0, 1, 0] += 1
+    wrong = loss(off)
+    assert wrong.total > right.total
+    assert wrong.coarse > right.coarse
+    assert right.fine < 0.05
+    np.testing.assert_allclose(wrong.fine, 0.5, atol=0.1)
+    assert right.after > 0.99
+    assert right.before < 0.01
+    np.testing.assert_allclose(loss(off, (1.0, 0.0)).coarse, loss(target, (1.0, 0.0)).coarse)
