@@ -1,19 +1,20 @@
 """The main job: a short list of steps over poses."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from refine.exceptions import RefineError
 from refine.oks import AreaRule
-from refine.poses import Poses
+from refine.poses import Poses, Step
+from refine.rescore import OURS, RECIPES
 
 StepName = Literal["complete", "correct", "rescore", "suppress"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 LEARNED: frozenset[StepName] = frozenset({"complete", "correct", "rescore"})
-"""Steps that need the refiner."""
+"""Steps that need the refiner; "rescore" only for scores of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Config:
         steps: out of `STEPS`; they run in that order.
         weights: name of shipped weights, or a .safetensors file.
         margin: expected keypoint similarity that a move must gain.
+        scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
+            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
+            which takes the joint scores and instance scores of the source.
+        calibration: file of `refine calibrate` for the source of the poses.
         nms_threshold: OKS above which the worse of two poses is removed.
         nms_area: what stands for a pose's size there.
         again: refine poses that were refined before.
@@ -32,6 +37,8 @@ class Config:
     steps: tuple[StepName, ...] = STEPS
     weights: str = "coco17"
     margin: float | None = None
+    scores: str = "blend"
+    calibration: str | None = None
     nms_threshold: float = 0.9
     nms_area: AreaRule = "keypoints"
     again: bool = False
@@ -44,6 +51,11 @@ class Config:
             raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
         if self.margin is not None and not 0 <= self.margin <= 1:
             raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
+        if self.scores not in (*OURS, *RECIPES):
+            raise RefineError(
+                f"expected scores out of those known, got {self.scores!r}",
+                hint=f"one of {', '.join((*OURS, *RECIPES))}",
+            )
 
     @classmethod
     def from_table(cls, table: dict[str, Any]) -> "Config":
@@ -105,7 +117,19 @@ def _refine(
     steps: list[StepName],
     progress: Callable[[int], None] | None,
 ) -> Poses:
-    before = [s.name for s in poses.history if s.name in LEARNED]
+    from refine.rescore import blend, expected_oks, expected_similarity, instance_scores, rescore
+
+    came = poses
+    if config.scores == "own":
+        steps = [s for s in steps if s != "rescore"]
+    if "rescore" in steps and config.scores in RECIPES:
+        score = instance_scores(came.score, came.instance_score, config.scores)
+        if steps != ["rescore"]:
+            poses = _refine(came, replace(config, scores="own"), steps, progress)
+        return rescore(poses, score, recipe=config.scores)
+    if not steps:
+        return poses
+    before = [s.name for s in poses.history if s.name in LEARNED and not _plain(s)]
     if before and not config.again:
         raise RefineError(
             f"expected poses not refined yet, got some that went through {', '.join(before)}: "
@@ -113,17 +137,35 @@ def _refine(
             "the refiner was trained on",
             hint="the original predictions, or --again",
         )
+    from refine.calibration import read_calibration
     from refine.refiner import Refiner
     from refine.refiner.steps import MARGIN, complete, correct
-    from refine.rescore import rescore
 
     refiner = Refiner.load(config.weights)
+    calibration = read_calibration(config.calibration) if config.calibration else None
+    if calibration:
+        calibration.check(poses, refiner.weights)
     belief = refiner.believe(poses, progress)
+    margin = MARGIN
+    if calibration:
+        belief, margin = calibration.calibrate(poses, belief), calibration.margin
     if "complete" in steps:
         poses = complete(poses, belief, refiner.weights)
     if "correct" in steps:
-        margin = MARGIN if config.margin is None else config.margin
-        poses = correct(poses, belief, refiner.weights, margin)
+        chosen = margin if config.margin is None else config.margin
+        poses = correct(poses, belief, refiner.weights, chosen)
     if "rescore" in steps:
-        poses = rescore(poses, belief.oks, refiner.weights)
+        if calibration and config.scores == "blend":
+            score, recipe = calibration.instance_score(came, poses, belief), "calibrated"
+        else:
+            score = expected_oks(expected_similarity(came, poses, belief), belief.annotated)
+            recipe = config.scores
+            if recipe == "blend":
+                score = blend(score, came.instance_score)
+        poses = rescore(poses, score, refiner.weights, recipe)
     return poses
+
+
+def _plain(step: Step) -> bool:
+    """Whether a step rescored by a published recipe, which the refiner took no part in."""
+    return step.name == "rescore" and step.weights is None

@@ -19,6 +19,7 @@ VERBS = {
     "skeletons": "List the skeletons, or print one.",
     "train": "Train a refiner from COCO keypoint annotations.",
     "stats": "Measure the error statistics that training draws from.",
+    "calibrate": "Learn from annotated images how far a source is to be trusted.",
     "demo": "Show the main job on a sample that the project makes itself.",
 }
 

@@ -30,6 +30,13 @@ STEPS = ("complete", "correct", "rescore", "suppress")
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
 @click.option("--margin", type=float, help="Expected similarity that moving a joint must gain.")
+@click.option(
+    "--scores",
+    metavar="RECIPE",
+    help="Instance scores: blend, expected-oks, own, or published: box, mean, box*mean, hrnet, "
+    "cpn, g-rmi, ae, openpose, openpose-cpp, alphapose, pifpaf, rle, ...  [blend]",
+)
+@click.option("--calibration", metavar="FILE", help="What `refine calibrate` knows of the source.")
 @click.option("--nms-threshold", type=float, help="OKS above which a duplicate goes.  [0.9]")
 @click.option("--nms-area", type=click.Choice(["keypoints", "box", "given"]))
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.exceptions import ArrayError, SkeletonError
+from refine.rescore import TotalRule, total_score
 from refine.skeleton import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +88,7 @@ class PafRules:
     assembly: Literal["two-rows", "first-joint", "five-cases"]
     min_joints: int
     min_score: float
-    score: Literal["mean", "total*count", "total*(count-1)", "total/all"]
+    score: TotalRule
     source: str
     blur: Literal["gaussian-3", "smoother"] | None = None
     field_threshold: float = 0.05
@@ -335,12 +336,8 @@ def _people(
     # A person of uncounted joints alone has none to divide by, and too few anyway.
     keep = (counted >= rules.min_joints) & (total >= rules.min_score * np.maximum(counted, 1))
     part, total, count = part[keep], total[keep], count[keep]
-    instance = {
-        "mean": total / np.maximum(count, 1),
-        "total*count": total * count,
-        "total*(count-1)": total * np.maximum(count - 1, 0),
-        "total/all": total / (part.shape[1] + len(limbs.pairs)),
-    }[rules.score]
+    slots = part.shape[1] + len(limbs.pairs)
+    instance = total_score(total, count, slots, rules.score)
     # One row of NaN at the end, where -1 points to.
     points = np.concatenate([xy, np.full((1, 2), np.nan)])
     values = np.concatenate([score, [np.nan]])

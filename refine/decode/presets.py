@@ -7,18 +7,16 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from refine.decode.heatmap import Compat, Method
 from refine.exceptions import RefineError
 from refine.geometry import Alignment
+from refine.rescore import instance_scores
+
+__all__ = ["RECIPES", "Preset", "Recipe", "get_preset", "instance_scores", "load_presets"]
 
 Recipe = Literal["box*mean>0.2", "box*mean", "mean", "box", "box+mean+max"]
 RECIPES: tuple[str, ...] = get_args(Recipe)
-
-CONFIDENT = 0.2
-"""Joints up to here do not count in "box*mean>0.2": HRNet's `IN_VIS_THRE`, lib/dataset/coco.py."""
+"""Those of `refine.rescore.RECIPES` that presets name, by formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +75,3 @@ def get_preset(name: str) -> Preset:
             f"expected the name of a preset, got {name!r}",
             hint=f"one of {', '.join(load_presets())}",
         ) from None
-
-
-def instance_scores(
-    score: npt.NDArray[np.float64], box_score: npt.NDArray[np.float64], recipe: Recipe
-) -> npt.NDArray[np.float64]:
-    """Score poses from their joints and boxes.
-
-    Args:
-        score: (N, K) keypoint scores; NaN counts as 0.
-        box_score: (N,); NaN, where the source gives none, counts as 1.
-        recipe: "mean" of the K joints; "box"; their product; the same over the joints above 0.2,
-            0 if there are none; the sum of both and of the best joint (mmpose `bbox_rle`).
-
-    Returns:
-        (N,).
-
-    Raises:
-        RefineError: no such recipe.
-
-    >>> instance_scores(np.array([[0.9, 0.7, 0.1]]), np.array([0.5]), "box*mean>0.2").tolist()
-    [0.4]
-    """
-    if recipe not in RECIPES:
-        raise RefineError(
-            f"expected a score recipe, got {recipe!r}", hint=f"one of {', '.join(RECIPES)}"
-        )
-    box = np.where(np.isnan(box_score), 1.0, box_score)
-    joints = np.nan_to_num(score, nan=0.0)
-    if recipe == "box":
-        return np.asarray(box)
-    counts = joints > CONFIDENT if recipe == "box*mean>0.2" else np.full(joints.shape, True)
-    mean = np.where(counts, joints, 0.0).sum(1) / np.maximum(counts.sum(1), 1)
-    if recipe == "box+mean+max":
-        return np.asarray(box + mean + joints.max(1, initial=0.0))
-    return np.asarray(mean if recipe == "mean" else box * mean)

@@ -1,0 +1,265 @@
+"""Fit the calibration of one source on annotated images."""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.calibration import GENERIC, Calibration, deviates, rank_in
+from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
+from refine.errors.matching import annotated_persons, match, pair_oks, pair_similarity, same_image
+from refine.errors.taxonomy import MATCH_OKS
+from refine.exceptions import RefineError
+from refine.groundtruth import GroundTruth, as_skeleton, place, read_ground_truth
+from refine.oks import keypoint_similarity, pose_area
+from refine.poses import Poses
+from refine.refiner import Belief, Refiner
+from refine.refiner.steps import complete, correct
+from refine.rescore import SURE, sigmoid
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+
+QUANTILES = 101
+"""Of the source's own scores and sizes; ranks taken in them do not depend on the file at hand."""
+LEAST_IMAGES = 10
+"""With fewer annotated images nothing is fitted."""
+STRENGTHS = (10.0, 40.0, 160.0, 640.0)
+"""Ridges that hold the score at the generic one, in poses; cross-validation chooses."""
+MARGINS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Poses of one source and what became of them.
+
+    Attributes:
+        poses: N poses as they came.
+        belief: the refiner's, not calibrated.
+        image: (N,) index in the ground truth.
+        counts: (N,) poses on the annotated images, but those on crowds and unlabelled persons.
+        came: (N, K) true similarity of the joints as they came, NaN where nobody labelled them.
+        reach: (N, K) the same of the joints as the refiner puts them.
+        labels: (N,) labelled joints of the pose's person, 0 without a person.
+    """
+
+    poses: Poses
+    belief: Belief
+    image: Indices
+    counts: Bools
+    came: Floats
+    reach: Floats
+    labels: npt.NDArray[np.int64]
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> "Sample":
+        chosen = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "belief"}
+        belief = {f.name: getattr(self.belief, f.name)[rows] for f in fields(self.belief)}
+        return Sample(**chosen, belief=Belief(**belief))
+
+    def similarity(self, after: Poses) -> Floats:
+        """Return the true similarity (N, K) of refined joints, NaN where nobody labelled them."""
+        changed = after.present & (after.xy != self.poses.xy).any(-1)
+        there = np.where(changed, self.reach, self.came)
+        return np.where(after.present | np.isnan(there), there, 0.0)
+
+    def oks(self, after: Poses) -> Floats:
+        """Return the true OKS (N,) of refined poses; 0 without a person of their own."""
+        total = np.nan_to_num(self.similarity(after)).sum(1)
+        return np.asarray(total / np.maximum(self.labels, 1))
+
+
+def calibrate(sample: Sample, refiner: Refiner) -> Calibration:
+    """Fit the calibration of a source.
+
+    Curves put expected keypoint similarities right; their form is the one with the least
+    cross-validated loss. The margin is that whose moves gained most, by a standard error more than
+    nothing; joints stay where no margin does. The instance score is a logistic regression on the
+    columns of `Calibration.columns`, held at the generic score.
+
+    Args:
+        sample: see `read_sample`.
+        refiner: whose belief it holds.
+
+    Raises:
+        RefineError: too few images.
+    """
+    images = len(set(sample.image[sample.counts].tolist()))
+    if images < LEAST_IMAGES:
+        raise RefineError(
+            f"expected poses on at least {LEAST_IMAGES} annotated images, got {images}",
+            hint="more annotated images, or `refine run` without a calibration",
+        )
+    return fit(sample, refiner)
+
+
+def fit(sample: Sample, refiner: Refiner) -> Calibration:
+    """Do what `calibrate` does on any number of images."""
+    used = sample[sample.counts]
+    poses, present = used.poses, used.poses.present
+    start = Calibration(
+        skeleton=poses.skeleton.name,
+        weights=refiner.weights,
+        keep=Curve(),
+        move=Curve(),
+        fill=Curve(),
+        margin=1.0,
+        score=GENERIC,
+        intercept=0.0,
+        joint_scores=_quantiles(poses.score[present]),
+        instance_scores=_quantiles(poses.instance_score),
+        sizes=_quantiles(pose_area(poses.xy, "keypoints")),
+    )
+    score = deviates(poses, start.joint_scores)
+    size = rank_in(start.sizes, pose_area(poses.xy, "keypoints")) - 0.5
+    free = ~poses.skeleton.is_derived
+    belief = used.belief
+
+    def curve(expected: Floats, truth: Floats, rows: Bools, score: Floats) -> Curve:
+        return fit_curve(expected, truth, score, size, rows & free, used.image, poses.skeleton)
+
+    found = replace(
+        start,
+        keep=curve(belief.keep, used.came, present, score),
+        move=curve(belief.move, used.reach, present, score),
+        fill=curve(belief.move, used.reach, ~present, np.zeros_like(score)),
+    )
+    honest = found.calibrate(poses, belief)
+    found = replace(found, margin=_margin(used, honest))
+    after = refined(poses, honest, found.margin)
+    weights, intercept = fit_score(found.columns(poses, after, honest), used.oks(after), used.image)
+    return replace(found, score=weights, intercept=intercept)
+
+
+def read_sample(
+    gt: str | Path | GroundTruth,
+    poses: Poses,
+    refiner: Refiner,
+    *,
+    image_ids: Any = None,
+    strict: bool = True,
+) -> Sample:
+    """Let the refiner look at poses and compare them with the truth.
+
+    Args:
+        gt: ground truth.
+        poses: predictions of one source, not refined.
+        refiner: with the weights that are to be calibrated.
+        image_ids: look at these images only.
+        strict: refuse poses on unknown images.
+
+    Raises:
+        FormatError, SkeletonError, WeightsError: see `refine.evaluate` and `Refiner.believe`.
+        RefineError: poses that were refined before.
+    """
+    if any(step.weights for step in poses.history):
+        raise RefineError(
+            "expected poses as the source gave them, got refined ones",
+            hint="the original predictions",
+        )
+    truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    sigmas = truth.skeleton.require_sigmas()
+    image, _ = place(poses, truth, strict=strict and image_ids is None)
+    chosen = range(len(truth.images)) if image_ids is None else truth.rows_of(image_ids)
+    persons = annotated_persons(truth, chosen)
+    belief = refiner.believe(poses)
+    inside = np.flatnonzero(np.isin(image, chosen))
+    shown = as_skeleton(complete(poses, belief), truth.skeleton)[inside]
+    rough = same_image(image[inside], persons.image)
+    ks = pair_similarity(np.nan_to_num(shown), persons, rough, sigmas)
+    best = np.zeros(len(inside))
+    np.maximum.at(best, rough.a, pair_oks(ks, persons, rough))
+    # The best go first, so that a person belongs to the pose that fits it best.
+    order = np.argsort(-best, kind="stable")
+    pairs = same_image(image[inside][order], persons.image)
+    ks = pair_similarity(np.nan_to_num(shown[order]), persons, pairs, sigmas)
+    found = match(pair_oks(ks, persons, pairs), pairs, persons, persons.ignore, MATCH_OKS)
+    n, k = poses.score.shape
+    person = np.full(n, -1)
+    person[inside[order]] = found
+    owned = np.flatnonzero(person >= 0)
+    ignored = np.zeros(n, np.bool_)
+    ignored[owned] = persons.ignore[person[owned]]
+    owned = owned[~ignored[owned]]
+    of = person[owned]
+    came, reach = np.full((n, k), np.nan), np.full((n, k), np.nan)
+    index = truth.skeleton.map_from(poses.skeleton)[0]
+    fed = index >= 0
+    labelled = persons.labelled[of]
+    for xy, out in ((poses.xy, came), (belief.xy, reach)):
+        there = xy[owned][:, index[fed]]
+        similarity = keypoint_similarity(
+            persons.xy[of][:, fed], there, persons.area[of], sigmas[fed]
+        )
+        values = np.where(labelled[:, fed], np.nan_to_num(similarity), np.nan)
+        out[np.ix_(owned, index[fed])] = values
+    labels = np.zeros(n, np.int64)
+    labels[owned] = labelled.sum(1)
+    return Sample(poses, belief, image, np.isin(image, chosen) & ~ignored, came, reach, labels)
+
+
+def refined(poses: Poses, belief: Belief, margin: float) -> Poses:
+    """Fill and move the joints of poses."""
+    return correct(complete(poses, belief), belief, margin=margin)
+
+
+def fit_score(
+    columns: dict[str, Floats], truth: Floats, image: Indices
+) -> tuple[dict[str, float], float]:
+    """Fit the weights of `Calibration.score` and the intercept.
+
+    The generic score may be made steeper or flatter at no cost, which is what calibration is;
+    what changes the ranking is held by a ridge, the one with the least cross-validated loss.
+
+    Args:
+        columns: (N,) each, named as in `GENERIC`.
+        truth: (N,) what the score is to be.
+        image: (N,) whose poses are left out together.
+    """
+    generic = np.array([GENERIC[name] for name in columns])
+    own = np.stack(list(columns.values()), 1)
+    matrix = np.column_stack([own @ generic, own])
+    prior = np.zeros(matrix.shape[1])
+    prior[0] = 1.0
+    fold = folds(image)
+
+    def fit(rows: Bools, strength: float) -> tuple[Floats, float]:
+        ridge = np.full(len(prior), strength)
+        ridge[0] = 0.0
+        return fit_logistic(matrix[rows], truth[rows], prior, ridge)
+
+    def loss(strength: float) -> float:
+        total = 0.0
+        for part in np.unique(fold):
+            weights, intercept = fit(fold != part, strength)
+            p = sigmoid(matrix[fold == part] @ weights + intercept).clip(SURE, 1 - SURE)
+            y = truth[fold == part]
+            total -= float((y * np.log(p) + (1 - y) * np.log(1 - p)).sum())
+        return total
+
+    weights, intercept = fit(np.full(len(truth), True), min(STRENGTHS, key=loss))
+    return dict(zip(columns, (weights[0] * generic + weights[1:]).tolist(), strict=True)), intercept
+
+
+def _margin(sample: Sample, belief: Belief) -> float:
+    """Choose the margin whose moves gained most, a standard error over images taken off."""
+    best, chosen = 0.0, 1.0
+    movable = sample.poses.present & ~sample.poses.skeleton.is_derived & np.isfinite(sample.came)
+    place = np.unique(sample.image, return_inverse=True)[1]
+    for margin in MARGINS:
+        moved = movable & (belief.move > belief.keep + margin)
+        gain = np.where(moved, sample.reach - sample.came, 0.0).sum(1)
+        by_image = np.bincount(place, gain)
+        sure = float(by_image.sum() - np.sqrt((by_image**2).sum()))
+        if sure > best:
+            best, chosen = sure, margin
+    return chosen
+
+
+def _quantiles(values: Floats) -> tuple[float, ...]:
+    known = values[np.isfinite(values)]
+    if not len(known) or np.ptp(known) == 0:
+        return ()
+    return tuple(np.quantile(known, np.linspace(0, 1, QUANTILES)).tolist())

@@ -1,0 +1,87 @@
+"""`refine calibrate`: learn from annotated images how far a source is to be trusted."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refine.cli.common import json_option, output_option, say, summary
+from refine.cli.inputs import input_options, read_poses
+
+if TYPE_CHECKING:
+    from refine.calibration.measure import Report
+
+
+@click.command("calibrate")
+@click.argument("pred")
+@click.argument("truth", metavar="GT", required=False)
+@output_option("Where to write the calibration (JSON); - is standard output.")
+@click.option("--gt", metavar="GT.json", help="The same as GT.")
+@click.option("--image-ids", metavar="FILE[:KEY]", help="Learn from these images only.")
+@click.option("--keep-going", is_flag=True, help="Leave out poses on unknown images.")
+@click.option("--weights", metavar="NAME|FILE", default="coco17", help="Weights of the refiner.")
+@click.option("--picture", metavar="OUT.png", help="Draw what was expected against what came.")
+@input_options
+@json_option
+def command(
+    pred: str,
+    truth: str | None,
+    output: str,
+    gt: str | None,
+    image_ids: str | None,
+    keep_going: bool,
+    weights: str,
+    picture: str | None,
+    as_json: bool,
+    **inputs: Any,
+) -> None:
+    """Calibrate the refiner for the source of PRED, whose images GT annotates.
+
+    PRED is a file of any format that `refine convert` reads, as the source gave it; GT are COCO
+    keypoint annotations. `refine run --calibration OUT` takes the result. What it is worth is
+    told by cross-validation: every fifth of the images is measured with a calibration fitted on
+    the others.
+    """
+    if (truth is None) == (gt is None):
+        raise click.UsageError("expected the annotations once, as GT or as --gt GT")
+    from dataclasses import replace
+
+    from refine.calibration import write_calibration
+    from refine.calibration.fit import calibrate, read_sample
+    from refine.calibration.measure import measure
+    from refine.cli.eval import read_image_ids
+    from refine.files import write_bytes
+    from refine.groundtruth import read_ground_truth
+    from refine.refiner import Refiner
+
+    annotations = read_ground_truth(truth or gt or "")
+    ids = read_image_ids(image_ids) if image_ids else None
+    refiner = Refiner.load(weights)
+    poses = read_poses(pred, **inputs)
+    sample = read_sample(annotations, poses, refiner, image_ids=ids, strict=not keep_going)
+    found = calibrate(sample, refiner)
+    report = measure(sample, refiner, annotations, image_ids=ids)
+    facts = {"source": Path(pred).name, **report.to_dict()}
+    write_calibration(replace(found, facts=facts), output)
+    if picture:
+        from refine.cli.reliability import draw_reliability
+
+        write_bytes(picture, draw_reliability(report))
+    say(_table(report))
+    if as_json:
+        summary(facts, data_on_stdout=output == "-")
+
+
+def _table(report: "Report") -> str:
+    ap = report.ap
+    joints, poses = ([r.ece for r in pair] for pair in (report.similarity, report.oks))
+    return "\n".join(
+        [
+            f"{report.images} images, {report.poses} poses, {report.joints} labelled joints; "
+            "measured on images that were not learned from:",
+            f"{'':10}  {'AP':>6}  {'ECE joints':>10}  {'ECE poses':>9}",
+            f"{'source':10}  {ap['source']:6.4f}",
+            f"{'refined':10}  {ap['refined']:6.4f}  {joints[0]:10.3f}  {poses[0]:9.3f}",
+            f"{'calibrated':10}  {ap['calibrated']:6.4f}  {joints[1]:10.3f}  {poses[1]:9.3f}",
+        ]
+    )
