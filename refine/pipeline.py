@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -10,6 +10,12 @@ from refine.exceptions import RefineError
 from refine.oks import AreaRule
 from refine.poses import Poses, Step
 from refine.rescore import OURS, RECIPES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from refine.refiner import Belief, Refiner
 
 StepName = Literal["complete", "correct", "rescore", "suppress"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -24,6 +30,9 @@ class Config:
     Attributes:
         steps: out of `STEPS`; they run in that order.
         weights: name of shipped weights, or a .safetensors file.
+        pictures: folder of pictures to look at again; poses without one are refined without.
+        picture_weights: name of shipped weights of an image refiner, or a .safetensors file.
+        flip: whether the mirrored crops are looked at, too.
         margin: expected keypoint similarity that a move must gain.
         scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
             "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
@@ -36,6 +45,9 @@ class Config:
 
     steps: tuple[StepName, ...] = STEPS
     weights: str = "coco17"
+    pictures: str | None = None
+    picture_weights: str = "image"
+    flip: bool = True
     margin: float | None = None
     scores: str = "blend"
     calibration: str | None = None
@@ -138,15 +150,13 @@ def _refine(
             hint="the original predictions, or --again",
         )
     from refine.calibration import read_calibration
-    from refine.refiner import Refiner
-    from refine.refiner.steps import MARGIN, complete, correct
+    from refine.refiner.steps import complete, correct
 
-    refiner = Refiner.load(config.weights)
+    refiner = _load(config)
     calibration = read_calibration(config.calibration) if config.calibration else None
     if calibration:
         calibration.check(poses, refiner.weights)
-    belief = refiner.believe(poses, progress)
-    margin = MARGIN
+    poses, belief, margin = _believe(refiner, poses, config, progress)
     if calibration:
         belief, margin = calibration.calibrate(poses, belief), calibration.margin
     if "complete" in steps:
@@ -164,6 +174,31 @@ def _refine(
                 score = blend(score, came.instance_score)
         poses = rescore(poses, score, refiner.weights, recipe)
     return poses
+
+
+def _load(config: Config) -> "Refiner":
+    if config.pictures is None:
+        from refine.refiner import Refiner
+
+        return Refiner.load(config.weights)
+    from refine.posefix.refiner import PictureRefiner
+
+    return PictureRefiner.load(config.picture_weights, config.weights)
+
+
+def _believe(
+    refiner: "Refiner", poses: Poses, config: Config, progress: Callable[[int], None] | None
+) -> tuple[Poses, "Belief", "float | npt.NDArray[np.float64]"]:
+    """Return the poses with the look at their pictures on record, what is believed, the margin."""
+    from refine.posefix.refiner import PictureRefiner
+    from refine.refiner.steps import MARGIN
+
+    if not isinstance(refiner, PictureRefiner) or config.pictures is None:
+        return poses, refiner.believe(poses, progress), MARGIN
+    found = refiner.look(poses, config.pictures, flip=config.flip, progress=progress)
+    seen = int(found.seen.sum())
+    looked = poses.done("look", refiner.weights, poses=seen, without_picture=len(poses) - seen)
+    return looked, found.belief, found.margin
 
 
 def _plain(step: Step) -> bool:

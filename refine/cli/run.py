@@ -29,6 +29,17 @@ STEPS = ("complete", "correct", "rescore", "suppress")
 @click.option("--steps", metavar="LIST", help=f"Comma-separated, out of {','.join(STEPS)}.")
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
+@click.option(
+    "--pictures",
+    metavar="DIR",
+    help="Look at the pictures again; --images DIR does the same, this leaves room for a file.",
+)
+@click.option(
+    "--picture-weights",
+    metavar="NAME|FILE",
+    help="Weights of the image refiner, where --images is a folder.  [image]",
+)
+@click.option("--flip/--no-flip", default=None, help="Also look at mirrored crops.  [flip]")
 @click.option("--margin", type=float, help="Expected similarity that moving a joint must gain.")
 @click.option(
     "--scores",
@@ -62,11 +73,15 @@ def command(
     """Complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
 
     PRED is a file or a folder of any format that `refine convert` reads; - is standard input.
+    With a folder of pictures in --images every pose is looked at again in its picture.
     Nothing is dropped but the duplicates that suppression finds.
     """
     del seed
     inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
     chosen = {key: value for key, value in options.items() if value is not None}
+    if inputs["images"] and Path(inputs["images"]).is_dir():
+        chosen.setdefault("pictures", inputs["images"])
+        inputs["images"] = None
     if no_refine and steps:
         raise click.UsageError("--no-refine and --steps exclude one another")
     if no_refine:
@@ -80,9 +95,10 @@ def command(
     poses = read_poses(pred, **inputs)
     if wants_progress(progress):
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import MofNCompleteColumn, Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
+        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("poses", total=len(poses))
             result = run(poses, settings, lambda done: bar.update(task, completed=done))
     else:
@@ -105,6 +121,12 @@ def command(
         f"{facts['joints_filled']} joints filled, {facts['joints_moved']} moved, "
         f"{len(poses) - len(result)} duplicates removed"
     )
+    if "look" in done:
+        facts["poses_seen"] = done["look"]["poses"]
+        say(
+            f"{facts['poses_seen']} poses looked at in their pictures; "
+            f"{done['look']['without_picture']} without a picture were refined without"
+        )
     if as_json:
         summary(facts, data_on_stdout=output == "-")
 

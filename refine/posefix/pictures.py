@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numba as nb
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from refine.exceptions import FormatError
-from refine.poses import ImageRef
+from refine.poses import ImageRef, Poses
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -82,6 +83,22 @@ def picture_size(path: str | Path) -> tuple[int, int]:
             return picture.size
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
+
+
+def with_sizes(poses: Poses, paths: Sequence[Path | None]) -> Poses:
+    """Complete the sizes of the images of poses from their pictures, one path an image.
+
+    Raises:
+        FormatError: a file that is not a picture.
+    """
+    images = []
+    for ref, path in zip(poses.images, paths, strict=True):
+        if path is not None and not (ref.width and ref.height):
+            width, height = picture_size(path)
+            images.append(replace(ref, width=width, height=height))
+        else:
+            images.append(ref)
+    return poses.replace(images=tuple(images))
 
 
 def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from refine.geometry import Crop
 from refine.posefix.clues import PADDING, Clues, clues, crop_boxes
-from refine.posefix.pictures import find_pictures
+from refine.posefix.pictures import find_pictures, with_sizes
 from refine.posefix.sight import Sight, see, stream_crops
 from refine.poses import Poses
 from refine.refiner import Belief, Refiner
@@ -72,6 +72,7 @@ class PictureRefiner(Refiner):
 
         made = super().load(body)
         made.picture, made.picture_facts = load_picture_weights(weights)
+        made.picture.backbone.fuse()
         return made
 
     @property
@@ -125,6 +126,7 @@ class PictureRefiner(Refiner):
             FormatError: no such folder, or a file in it that is not a picture.
         """
         paths = find_pictures(images, poses.images)
+        poses = with_sizes(poses, paths)
         body = self.skeleton
         scene = self.scene(poses)
         told = self.believe_scene(scene)
