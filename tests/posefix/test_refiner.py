@@ -34,7 +34,7 @@ def people(tmp_path):
     xy = rng.uniform(20, 60, (5, 1, 2)) + rng.normal(0, 12, (5, 17, 2))
     xy[1, 5:9] = np.nan
     xy[3] = np.nan
-    images = tuple(ImageRef(i, file_name=f"{i}.png") for i in (3, 1, 2))
+    images = tuple(ImageRef(i, f"{i}.png", 100, 90) for i in (3, 1, 2))
     for i in (3, 1):
         pixels = rng.integers(0, 256, (90, 100, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
