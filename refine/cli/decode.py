@@ -28,6 +28,12 @@ from refine.cli.common import json_option, output_option, say, summary
     metavar="NAME=VALUE",
     help="Any other option of the preset's family, e.g. assignment=hungarian.",
 )
+@click.option(
+    "--refine",
+    is_flag=True,
+    help="Read the maps again with what the refiner thinks: families heatmap and paf.",
+)
+@click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
 @click.option("--precision", type=click.IntRange(0), default=3, show_default=True, help="Decimals.")
 @click.option("--threads", type=click.IntRange(1), help="For maps of many crops.  [default: 1]")
 @json_option
@@ -38,6 +44,8 @@ def command(
     meta: str | None,
     no_flip: bool,
     settings: tuple[str, ...],
+    refine: bool,
+    weights: str | None,
     precision: int,
     as_json: bool,
     **options: Any,
@@ -56,11 +64,14 @@ def command(
     from refine.formats import write
     from refine.poses import Poses
 
+    if weights and not refine:
+        raise click.UsageError("--weights needs --refine")
     given = {k: v for k, v in options.items() if v is not None}
     given |= dict(_setting(text) for text in settings)
     if no_flip:
         given["flip"] = False
-    parts, merged = [], set()
+    parts: list[Any] = []
+    merged = set()
     for file in files:
         raw = read_outputs(file, preset, meta)
         merged.add(isinstance(raw, RawHeatmaps) and raw.flipped is not None and not no_flip)
@@ -70,12 +81,20 @@ def command(
                 where=file,
                 hint="--no-flip",
             )
-        parts.append(decode(raw, preset, **given))
-    poses = Poses.concat(parts)
+        parts.append(raw if refine else decode(raw, preset, **given))
+    if refine:
+        from refine.refiner import Refiner
+        from refine.refiner.reread import reread
+
+        poses = reread(parts, preset, Refiner.load(weights or "coco17"), **given)
+    else:
+        poses = Poses.concat(parts)
     write(poses, output, format="coco", precision=precision)
-    told = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
+    told: dict[str, Any] = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
     if as_json:
-        summary({**told, **poses.history[-1].parameters}, data_on_stdout=output == "-")
+        for step in poses.history:
+            told |= step.parameters
+        summary(told, data_on_stdout=output == "-")
     else:
         say(f"{len(poses)} poses on {len(poses.images)} images from {len(files)} files")
 

@@ -1,19 +1,46 @@
 """Raw heatmaps with the geometry of their crops to poses."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refine.decode.container import RawHeatmaps
 from refine.decode.flip import merge_flipped
 from refine.decode.heatmap import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.exceptions import SkeletonError
-from refine.geometry import Grid
+from refine.geometry import Crop, Grid
 from refine.poses import Poses
 from refine.skeleton import Skeleton
 from refine.skeleton import skeleton as find_skeleton
+
+
+class PlacedMaps(NamedTuple):
+    """Heatmaps that are ready to be read, and where in the image they lie.
+
+    Attributes:
+        maps: (N, K, H, W), those of the mirrored input merged.
+        grid: cells to network input.
+        crop: image to network input.
+        skeleton: the K joints.
+        preset: with what was overridden.
+    """
+
+    maps: npt.NDArray[Any]
+    grid: Grid
+    crop: Crop
+    skeleton: Skeleton
+    preset: Preset
+
+    def to_image(self, cells: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map cells (N, ..., 2) to image px."""
+        return self.crop.inverse()(self.grid.to_input(cells))
+
+    def to_cells(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map image px (N, ..., 2) to cells."""
+        return self.grid.to_cells(self.crop(xy))
 
 
 def decode_heatmap_outputs(
@@ -56,35 +83,23 @@ def decode_heatmap_outputs(
         SkeletonError: the skeleton has another number of joints than there are maps.
         ArrayError: see `decode_heatmaps`.
     """
-    system = _overridden(
+    placed = place_maps(
+        raw,
         preset,
         method=method,
         kernel=kernel,
         compat=compat,
+        flip=flip,
         flip_shift=flip_shift,
         padding=padding,
         score=score,
+        skeleton=skeleton,
     )
-    joints = (
-        skeleton if isinstance(skeleton, Skeleton) else find_skeleton(skeleton or system.skeleton)
-    )
-    _, k, height, width = raw.heatmaps.shape
-    if len(joints) != k:
-        raise SkeletonError(
-            f"expected {len(joints)} maps a pose for skeleton {joints.name!r}, got {k}",
-            where=raw.where,
-            hint="--skeleton with the joints of these maps",
-        )
-    size = raw.size_of_input(system.stride)
-    grid = Grid((width, height), size, system.alignment, system.offset)
-    crop = raw.crop(size, system.alignment, system.padding)
-    maps = raw.heatmaps
-    if flip and raw.flipped is not None:
-        maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
+    system, joints, maps = placed.preset, placed.skeleton, placed.maps
     cells, peak = find_keypoints(
         maps, system.method, system.kernel, beta=beta, compat=system.compat, threads=threads
     )
-    xy = crop.inverse()(grid.to_input(cells))
+    xy = placed.to_image(cells)
     value = peak * system.score_scale + system.score_offset
     value[~np.isfinite(value)] = np.nan
     poses = Poses(
@@ -106,6 +121,49 @@ def decode_heatmap_outputs(
     if maps is not raw.heatmaps:
         told["flip_shift"] = system.flip_shift
     return poses.done("decode", None, **told)
+
+
+def place_maps(
+    raw: RawHeatmaps,
+    preset: Preset,
+    *,
+    flip: bool = True,
+    skeleton: str | Skeleton | None = None,
+    method: Method | None = None,
+    **changes: Any,
+) -> PlacedMaps:
+    """Prepare raw heatmaps for reading: merge the mirrored ones and find out where they lie.
+
+    Args:
+        raw: from `read_raw` or `raw_heatmaps`.
+        preset: the system that made the outputs.
+        flip: see `decode_heatmap_outputs`, as the next two.
+        skeleton: of the maps.
+        method: of reading them.
+        changes: other entries of the preset to override; None leaves one alone.
+
+    Raises:
+        GeometryError: the crops cannot be built.
+        SkeletonError: the skeleton has another number of joints than there are maps.
+    """
+    system = _overridden(preset, method=method, **changes)
+    joints = (
+        skeleton if isinstance(skeleton, Skeleton) else find_skeleton(skeleton or system.skeleton)
+    )
+    _, k, height, width = raw.heatmaps.shape
+    if len(joints) != k:
+        raise SkeletonError(
+            f"expected {len(joints)} maps a pose for skeleton {joints.name!r}, got {k}",
+            where=raw.where,
+            hint="--skeleton with the joints of these maps",
+        )
+    size = raw.size_of_input(system.stride)
+    grid = Grid((width, height), size, system.alignment, system.offset)
+    crop = raw.crop(size, system.alignment, system.padding)
+    maps = raw.heatmaps
+    if flip and raw.flipped is not None:
+        maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
+    return PlacedMaps(maps, grid, crop, joints, system)
 
 
 def _overridden(system: Preset, *, method: Method | None, **changes: Any) -> Preset:

@@ -82,7 +82,7 @@ def decode_paf_outputs(
     system = find_rules(rules or options["rules"])
     if position is not None:
         system = replace(system, position=position)
-    maps, fields = _arrays(raw, limbs)
+    maps, fields = paf_arrays(raw, limbs)
     matching: Assignment = options.get("assignment", "greedy")
     scale = options.get("resolution", "input")
     if scale not in RESOLUTIONS:
@@ -141,7 +141,14 @@ def _at_image(
     return decode_planned(maps, fields, limbs, rules, assignment, *plans)
 
 
-def _arrays(raw: RawImage, limbs: Limbs) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def paf_arrays(
+    raw: RawImage, limbs: Limbs
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return heatmaps (K or K + 1, H, W) and fields of an image, channels first.
+
+    Raises:
+        FormatError: arrays are missing or do not fit the skeleton.
+    """
     joints, channels = len(limbs.uncounted), int(limbs.channels.max()) + 1
     try:
         if any(name in raw.arrays for name in HEATMAPS):

@@ -89,7 +89,7 @@ class EfficientNetLite0(nn.Module):
         return at8, at16, self.stages[6](self.stages[5](at16))
 
     def fuse(self) -> None:
-        """Fold the batch norms into the convolutions: for inference, a quarter faster."""
+        """Fold the batch norms into the convolutions, for inference."""
         for module in list(self.modules()):
             parts = list(module.children()) if isinstance(module, nn.Sequential) else []
             match parts:
