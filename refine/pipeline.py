@@ -129,7 +129,7 @@ def _refine(
     steps: list[StepName],
     progress: Callable[[int], None] | None,
 ) -> Poses:
-    from refine.rescore import blend, expected_oks, expected_similarity, instance_scores, rescore
+    from refine.rescore import blend, expected_oks, instance_scores, rescore
 
     came = poses
     if config.scores == "own":
@@ -150,7 +150,7 @@ def _refine(
             hint="the original predictions, or --again",
         )
     from refine.calibration import read_calibration
-    from refine.refiner.steps import complete, correct
+    from refine.refiner.steps import complete, correct, expected_similarity
 
     refiner = _load(config)
     calibration = read_calibration(config.calibration) if config.calibration else None

@@ -8,16 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.exceptions import RefineError
 from refine.poses import Poses
-
-if TYPE_CHECKING:
-    from refine.refiner import Belief
 
 Floats = npt.NDArray[np.float64]
 Rule = Callable[[Floats, Floats], Floats]
@@ -193,21 +190,6 @@ def logit(probability: npt.ArrayLike) -> Floats:
 def sigmoid(value: npt.ArrayLike) -> Floats:
     """Return 1 / (1 + exp(-value))."""
     return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(value, np.float64) / 2))
-
-
-def expected_similarity(before: Poses, after: Poses, belief: "Belief") -> Floats:
-    """Say what keypoint similarity is expected of every joint after filling and moving.
-
-    Args:
-        before: N poses as the refiner saw them.
-        after: the same poses; joints that have changed are where the refiner put them.
-        belief: of `before`.
-
-    Returns:
-        (N, K) in [0, 1]; 0 where missing, NaN where the refiner does not know the joint.
-    """
-    changed = after.present & (after.xy != before.xy).any(-1)
-    return np.where(changed, belief.move, np.where(after.present, belief.keep, 0 * belief.keep))
 
 
 def expected_oks(similarity: Floats, annotated: Floats) -> Floats:

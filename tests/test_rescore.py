@@ -7,12 +7,12 @@ from scipy.stats import rankdata
 import refine
 from refine.exceptions import RefineError
 from refine.refiner import Belief
+from refine.refiner.steps import expected_similarity
 from refine.rescore import (
     OURS,
     RECIPES,
     blend,
     expected_oks,
-    expected_similarity,
     instance_scores,
     logit,
     mean_ranks,

@@ -14,8 +14,8 @@ from refine.evaluate import evaluate
 from refine.groundtruth import GroundTruth
 from refine.poses import Poses
 from refine.refiner import Refiner
-from refine.refiner.steps import MARGIN
-from refine.rescore import blend, expected_oks, expected_similarity, rescore
+from refine.refiner.steps import MARGIN, expected_similarity
+from refine.rescore import blend, expected_oks, rescore
 
 Floats = npt.NDArray[np.float64]
 

@@ -53,6 +53,21 @@ def correct(
     return done.done("correct", weights, joints=int(move.sum()), margin=margins)
 
 
+def expected_similarity(before: Poses, after: Poses, belief: Belief) -> npt.NDArray[np.float64]:
+    """Say what keypoint similarity is expected of every joint after filling and moving.
+
+    Args:
+        before: N poses as the refiner saw them.
+        after: the same poses; joints that have changed are where the refiner put them.
+        belief: of `before`.
+
+    Returns:
+        (N, K) in [0, 1]; 0 where missing, NaN where the refiner does not know the joint.
+    """
+    changed = after.present & (after.xy != before.xy).any(-1)
+    return np.where(changed, belief.move, np.where(after.present, belief.keep, 0 * belief.keep))
+
+
 def _with_scores(
     poses: Poses, xy: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]
 ) -> Poses:

@@ -20,11 +20,10 @@ from refine.calibration.fit import calibrate, read_sample, refined
 from refine.calibration.measure import measure
 from refine.groundtruth import read_ground_truth
 from refine.refiner import Refiner
-from refine.refiner.steps import MARGIN
+from refine.refiner.steps import MARGIN, expected_similarity
 from refine.rescore import (
     blend,
     expected_oks,
-    expected_similarity,
     instance_scores,
     logit,
     mean_ranks,

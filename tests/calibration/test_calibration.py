@@ -17,8 +17,8 @@ from refine.calibration import (
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
 from refine.refiner import Belief
-from refine.refiner.steps import complete
-from refine.rescore import blend, expected_oks, expected_similarity
+from refine.refiner.steps import complete, expected_similarity
+from refine.rescore import blend, expected_oks
 from refine.skeleton import skeleton
 
 BODY = skeleton("coco17")
