@@ -39,6 +39,8 @@ class Config:
             which takes the joint scores and instance scores of the source.
         calibration: file of `refine calibrate` for the source of the poses.
         nms_threshold: OKS above which the worse of two poses is removed.
+        merge: average duplicates into the pose that stays; by default where the poses were refined,
+            so that their scores are expected similarities and can be weights.
         nms_area: what stands for a pose's size there.
         again: refine poses that were refined before.
     """
@@ -52,6 +54,7 @@ class Config:
     scores: str = "blend"
     calibration: str | None = None
     nms_threshold: float = 0.9
+    merge: bool | None = None
     nms_area: AreaRule = "keypoints"
     again: bool = False
 
@@ -119,7 +122,8 @@ def run(
     if "suppress" in config.steps:
         from refine.suppress import suppress
 
-        poses = suppress(poses, threshold=config.nms_threshold, area=config.nms_area)
+        merge = poses.score_kind == "expected_ks" if config.merge is None else config.merge
+        poses = suppress(poses, threshold=config.nms_threshold, area=config.nms_area, merge=merge)
     return poses
 
 

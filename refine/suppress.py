@@ -7,15 +7,16 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 import sys
 from typing import Any, Literal, NamedTuple, get_args
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine import Verb
 from refine.exceptions import ArrayError
-from refine.oks import EPS, AreaRule, Floats, pose_area
+from refine.merge import assign_duplicates, merge_joints
+from refine.oks import AreaRule, Floats, pose_area
 from refine.poses import Poses
 from refine.skeleton import Skeleton, skeleton
+from refine.suppress_kernels import hard_kernel, soft_kernel
 
 Indices = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
@@ -71,7 +72,7 @@ def oks_nms(
     pile = _pile(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
     order = np.lexsort((-pile.score, pile.image))
     p, a, w, better, worse, starts = pile.sorted(order)
-    keep = _hard_kernel(p, a, w, better, worse, starts, threshold, pile.most)
+    keep = hard_kernel(p, a, w, better, worse, starts, threshold, pile.most)
     return np.asarray(order[keep])
 
 
@@ -132,7 +133,7 @@ def soft_oks_nms(
     decayed = pile.score[order]
     p, a, w, better, worse, starts = pile.sorted(order)
     linear = kind == "linear"
-    rank = _soft_kernel(
+    rank = soft_kernel(
         p, a, w, better, worse, starts, decayed, threshold, linear, pile.most, score_floor
     )
     picked = np.lexsort((rank, pile.image[order]))
@@ -149,6 +150,7 @@ def suppress(
     score_threshold: float | None = None,
     visible_threshold: float | None = None,
     max_poses: int | None = None,
+    merge: bool = False,
     compat: bool = False,
 ) -> Poses:
     """Remove the duplicates on every image; those that stay keep their order.
@@ -167,6 +169,8 @@ def suppress(
         score_threshold: remove poses with a lower (decayed) score.
         visible_threshold: count only joints with a higher score in both poses.
         max_poses: keep no more than these an image.
+        merge: with "nms", put every joint that stays at the mean of what the kept pose and its
+            duplicates say, weighted by keypoint score and OKS, and take over joints it lacks.
         compat: see `oks_nms`.
 
     Raises:
@@ -181,6 +185,8 @@ def suppress(
     """
     if method not in METHODS:
         raise ArrayError(f"expected a method out of {', '.join(METHODS)}, got {method!r}")
+    if merge and method != "nms":
+        raise ArrayError(f"expected method 'nms' for merging, got {method!r}")
     if visible_threshold is not None and len(poses) and np.isnan(poses.score).all():
         raise ArrayError(
             "expected keypoint scores for a visibility threshold, got none",
@@ -199,6 +205,8 @@ def suppress(
     }
     if method == "nms":
         kept = oks_nms(*arrays, **options)
+        if merge:
+            poses = _merge(poses, joints, sigmas, size, kept)
     else:
         kept, decayed = soft_oks_nms(*arrays, kind=_KINDS[method], **options)
         score[kept] = rank_by[kept] = decayed
@@ -211,10 +219,30 @@ def suppress(
         "score_threshold": score_threshold,
         "visible_threshold": visible_threshold,
         "max_poses": max_poses,
+        "merge": merge or None,
         "removed": len(poses) - len(kept),
     }
     told = {key: value for key, value in parameters.items() if value is not None}
     return poses.replace(instance_score=score)[np.sort(kept)].done("suppress", None, **told)
+
+
+def _merge(poses: Poses, joints: Indices, sigmas: Floats, area: Floats, kept: Indices) -> Poses:
+    """Merge poses into the kept ones that they are duplicates of."""
+    score = np.where(np.isfinite(poses.score), poses.score, ranking_score(poses)[:, None])
+    if (score[poses.present] < 0).any():
+        raise ArrayError(
+            f"expected scores of at least 0 for merging, got {score[poses.present].min()}",
+            hint="no merging, or scores of another kind (`refine run` writes such)",
+        )
+    # Joints of a pose without any scores weigh the same.
+    weight = np.where((score * poses.present).sum(1, keepdims=True) > 0, score, 1.0)
+    winner, alike = assign_duplicates(poses.xy[:, joints], area, sigmas, poses.image, kept)
+    xy, gained = merge_joints(poses.xy, weight, winner, alike)
+    best = np.full(score.shape, -np.inf)
+    given = np.where(poses.present & np.isfinite(poses.score), poses.score, -np.inf)
+    np.maximum.at(best, winner[winner >= 0], given[winner >= 0])
+    taken = gained & np.isfinite(best)
+    return poses.replace(xy=xy, score=np.where(taken, best, poses.score))
 
 
 def ranking_score(poses: Poses) -> Floats:
@@ -320,77 +348,6 @@ def _pile(
         where,
         n if max_poses is None else max_poses,
     )
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _oks(p, area, weight, better, worse, i, j, floor):  # type: ignore[no-untyped-def]
-    """OKS of poses i and j, or `floor` once it cannot exceed that."""
-    used = 0
-    for q in range(len(weight)):
-        used += better[i, q] & worse[j, q]
-    if used == 0 or area[i] == 0 or area[j] == 0:
-        return 0.0
-    scale = -0.5 / ((area[i] + area[j]) / 2 + EPS)
-    total, left = 0.0, used
-    for q in range(len(weight)):
-        if better[i, q] & worse[j, q]:
-            dx, dy = p[i, q, 0] - p[j, q, 0], p[i, q, 1] - p[j, q, 1]
-            exponent = (dx * dx + dy * dy) * weight[q] * scale
-            # exp(-40) is below the rounding of the sum; NaN goes on to be found below.
-            if not exponent < -40:
-                total += np.exp(exponent)
-            left -= 1
-            if total + left < floor * used:
-                return floor
-    # Coordinates so large that distance and area overflow say nothing.
-    return 0.0 if np.isnan(total) else total / used
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _hard_kernel(p, area, weight, better, worse, starts, threshold, most):  # type: ignore[no-untyped-def]
-    keep = np.zeros(len(p), np.bool_)
-    kept = np.empty(len(p), np.intp)
-    for image in range(len(starts) - 1):
-        count = 0
-        for j in range(starts[image], starts[image + 1]):
-            if count == most:
-                break
-            alike = False
-            for c in range(count):
-                i = kept[c]
-                if _oks(p, area, weight, better, worse, i, j, threshold) > threshold:
-                    alike = True
-                    break
-            if not alike:
-                keep[j] = True
-                kept[count] = j
-                count += 1
-    return keep
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear, most, floor):  # type: ignore[no-untyped-def]
-    """Decay `score` in place and return each pose's place on its image, or -1."""
-    rank = np.full(len(p), -1)
-    for image in range(len(starts) - 1):
-        low, high = starts[image], starts[image + 1]
-        for place in range(min(most, high - low)):
-            i = -1
-            for j in range(low, high):
-                if rank[j] < 0 and (i < 0 or score[j] > score[i]):
-                    i = j
-            if score[i] < floor:
-                break
-            rank[i] = place
-            for j in range(low, high):
-                if rank[j] >= 0:
-                    continue
-                oks = _oks(p, area, weight, better, worse, i, j, -1.0)
-                if not linear:
-                    score[j] *= np.exp(-oks * oks / threshold)
-                elif oks >= threshold:
-                    score[j] *= 1 - oks
-    return rank
 
 
 sys.modules[__name__].__class__ = Verb

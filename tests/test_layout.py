@@ -17,6 +17,7 @@ RANKS = (
     {"skeleton", "geometry", "files"},
     {"poses"},
     {"oks"},
+    {"merge", "suppress_kernels"},
     {"decode", "errors", "suppress", "rescore", "evaluate", "groundtruth", "pck", "formats"},
     {"refiner"},
     {"posefix"},

@@ -26,6 +26,9 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 @click.option("--score-threshold", type=float, help="Remove poses with a lower (decayed) score.")
 @click.option("--visible-threshold", type=float, help="Count only joints with a higher score.")
 @click.option("--max-poses", type=int, help="Keep no more than these an image.")
+@click.option(
+    "--merge", is_flag=True, help="Average duplicates into the pose that stays, by score and OKS."
+)
 @click.option("--compat", is_flag=True, help="Joint visibility as HRNet and AlphaPose have it.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @json_option

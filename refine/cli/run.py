@@ -49,6 +49,11 @@ STEPS = ("complete", "correct", "rescore", "suppress")
 )
 @click.option("--calibration", metavar="FILE", help="What `refine calibrate` knows of the source.")
 @click.option("--nms-threshold", type=float, help="OKS above which a duplicate goes.  [0.9]")
+@click.option(
+    "--merge/--no-merge",
+    default=None,
+    help="Average duplicates into the pose that stays.  [where poses are refined]",
+)
 @click.option("--nms-area", type=click.Choice(["keypoints", "box", "given"]))
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
