@@ -67,7 +67,7 @@ def picture_losses(
             return torch.exp(-((at - target) ** 2).sum(-1) / (2 * spread**2))
 
         came = similarity(own[..., :2]) * (own[..., 2] > 0)
-        reached = similarity(best_places(chance, spread))
+        reached = similarity(best_places(chance, spread, iterations=3))
         total = weight.sum(1).clamp(min=1e-6)
         oks = (torch.maximum(came, reached) * weight).sum(1) / total * claims
     judged = binary_cross_entropy_with_logits(said.oks, oks)

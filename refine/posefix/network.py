@@ -119,9 +119,3 @@ class PictureNetwork(nn.Module):
         )
         maps = torch.cat(parts, 1)
         return maps.to(memory_format=torch.channels_last)
-
-    def train(self, mode: bool = True) -> "PictureNetwork":
-        """Set training mode; the backbone keeps ImageNet's batch statistics."""
-        super().train(mode)
-        self.backbone.eval()
-        return self

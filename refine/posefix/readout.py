@@ -28,7 +28,7 @@ def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
     return torch.einsum("nkhw,nkh,nkw->nk", chance, y, x)
 
 
-def best_places(chance: Tensor, spread: Tensor) -> Tensor:
+def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Return where joints have the highest expected similarity, (N, K, 2) x, y in cells.
 
     The map blurred by the OKS kernel tells the cell; mean shift under that kernel climbs on to
@@ -47,7 +47,7 @@ def best_places(chance: Tensor, spread: Tensor) -> Tensor:
     blurred = down @ chance @ across.transpose(2, 3)
     cell = blurred.flatten(2).argmax(2)
     at = torch.stack([cell % w, cell // w], -1).to(chance.dtype)
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         x, y = _similarity(at[..., 0], w, spread), _similarity(at[..., 1], h, spread)
         over_x = torch.einsum("nkhw,nkh->nkw", chance, y) * x
         over_y = torch.einsum("nkhw,nkw->nkh", chance, x) * y

@@ -72,7 +72,6 @@ class PictureRefiner(Refiner):
 
         made = super().load(body)
         made.picture, made.picture_facts = load_picture_weights(weights)
-        made.picture.backbone.fuse()
         return made
 
     @property

@@ -45,8 +45,7 @@ def save_picture_weights(
     Raises:
         FormatError: the target cannot be written.
     """
-    state = {k: v for k, v in network.state_dict().items() if not k.endswith("batches_tracked")}
-    tensors = {name: t.detach().half().contiguous() for name, t in state.items()}
+    tensors = {k: t.detach().half().contiguous() for k, t in network.state_dict().items()}
     header = {
         "format": FORMAT,
         "joints": list(joints),
@@ -84,12 +83,7 @@ def load_picture_weights(name: str | Path) -> tuple[PictureNetwork, dict[str, An
         if header.get("format") != FORMAT:
             raise ValueError(f"format {header.get('format')!r}")
         network = PictureNetwork(len(header["joints"]), int(header["width"]))
-        missing, unknown = network.load_state_dict(
-            {key: t.float() for key, t in tensors.items()}, strict=False
-        )
-        lost = [k for k in missing if not k.endswith("batches_tracked")]
-        if lost or unknown:
-            raise ValueError(f"tensors {(lost or unknown)[0]}")
+        network.load_state_dict({key: t.float() for key, t in tensors.items()})
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(

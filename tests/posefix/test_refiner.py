@@ -142,21 +142,3 @@ def test_bad_input_is_said(weights, people, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
         PictureRefiner.load(tmp_path / "bad.safetensors")
-
-
-def test_folding_the_batch_norms_changes_nothing():
-    torch.manual_seed(1)
-    network = PictureNetwork(3, 8)
-    for module in network.backbone.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-    told = [torch.rand(2, 3, 3) * 30, torch.rand(2, 3, 4) * 30, torch.rand(2, 3, 3, 3)]
-    network.eval()
-    pixels = torch.rand(2, 3, 64, 48) * 255
-    with torch.inference_mode():
-        before = network(pixels, *told, torch.zeros(2))
-        network.backbone.fuse()
-        after = network(pixels, *told, torch.zeros(2))
-    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.backbone.modules())
-    torch.testing.assert_close(before.maps, after.maps, atol=1e-3, rtol=1e-3)
