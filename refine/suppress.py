@@ -27,6 +27,9 @@ _KINDS: dict[Method, Literal["gaussian", "linear"]] = {
     "soft-linear": "linear",
 }
 
+MERGED_DECIMALS = 3
+"""px; means of coordinates have endless digits, which no source is right to."""
+
 
 def oks_nms(
     xy: Floats,
@@ -237,7 +240,9 @@ def _merge(poses: Poses, joints: Indices, sigmas: Floats, area: Floats, kept: In
     # Joints of a pose without any scores weigh the same.
     weight = np.where((score * poses.present).sum(1, keepdims=True) > 0, score, 1.0)
     winner, alike = assign_duplicates(poses.xy[:, joints], area, sigmas, poses.image, kept)
-    xy, gained = merge_joints(poses.xy, weight, winner, alike)
+    merged, gained = merge_joints(poses.xy, weight, winner, alike)
+    same = (merged == poses.xy) | ~np.isfinite(merged)
+    xy = np.where(same, poses.xy, merged.round(MERGED_DECIMALS))
     best = np.full(score.shape, -np.inf)
     given = np.where(poses.present & np.isfinite(poses.score), poses.score, -np.inf)
     np.maximum.at(best, winner[winner >= 0], given[winner >= 0])

@@ -30,6 +30,7 @@ KEYS = {
     "image_size": ("image_size", "picture_size"),
     "input_size": ("input_size", "input_size_wh"),
     "stride": ("stride",),
+    "joints": ("keypoints", "keypoint_names", "joints", "joint_names"),
 }
 """What is read, and the names under which files hold it; the first that is there counts."""
 
@@ -52,6 +53,7 @@ class Crops:
         images: the images.
         extra: one mapping a pose: other arrays of the file with one row a pose.
         where: the file.
+        joints: names of the K joints in the order of the outputs, or None.
     """
 
     affine: npt.NDArray[np.float64] | None
@@ -65,6 +67,7 @@ class Crops:
     images: tuple[ImageRef, ...]
     extra: tuple[Mapping[str, Any], ...]
     where: str
+    joints: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -144,8 +147,8 @@ def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
             raise FormatError(
                 f"expected a JSON object, got {type(table).__name__}", where=str(side)
             )
-        for name in (alias for aliases in KEYS.values() for alias in aliases):
-            if name in table:
+        for key, name in ((key, alias) for key, aliases in KEYS.items() for alias in aliases):
+            if name in table and (key != "joints" or names_of(table[name])):
                 fields.setdefault(name, table[name])
     return raw_heatmaps(fields, where=where)
 
@@ -223,7 +226,9 @@ def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]
             raise FormatError(f"expected a positive `{name}`, got {value.tolist()}", where=where)
     box_score = numbers("box_score", (n,), (n, 1))
     image, images = _images(found["image_id"], found["image_size"], n, where)
-    known = {name for names in KEYS.values() for name in names}
+    named = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
+    known = {name for key in KEYS if key != "joints" for name in KEYS[key]}
+    known |= {name for name, joints in named.items() if joints}
     return {
         "affine": numbers("affine", (n, 2, 3)),
         "center": numbers("center", (n, 2)),
@@ -234,9 +239,21 @@ def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]
         "stride": None if stride is None else float(stride),
         "image": image,
         "images": images,
+        "joints": next(filter(None, named.values()), None),
         "extra": _extra({k: v for k, v in fields.items() if k not in known}, n),
         "where": where,
     }
+
+
+def names_of(value: Any) -> tuple[str, ...] | None:
+    """Return a list or array of strings as a tuple, None for anything else.
+
+    Keypoints of other kinds, such as annotated coordinates, go by the same keys.
+    """
+    listed = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(listed, list) and listed and all(isinstance(v, str) for v in listed):
+        return tuple(listed)
+    return None
 
 
 def _images(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.container import GEOMETRY, KEYS, Crops, crop_fields, read_arrays
+from refine.decode.container import GEOMETRY, KEYS, Crops, crop_fields, names_of, read_arrays
 from refine.decode.image_container import affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
 from refine.files import parse_json, read_bytes
 
-ABOUT = {name for key in KEYS if key not in ("heatmaps", "flipped") for name in KEYS[key]}
+ABOUT = {name for key in KEYS if key not in ("heatmaps", "flipped", "joints") for name in KEYS[key]}
 """Names of what is not an output of the network."""
 FLIPPED = "_flipped_input"
 """Ends the name of an array of the mirrored input."""
@@ -73,6 +73,8 @@ def read_crop_outputs(path: str | Path, meta: str | Path | None = None) -> RawCr
                 f"expected a JSON object, got {type(table).__name__}", where=str(side)
             )
         for name in ABOUT & table.keys():
+            fields.setdefault(name, table[name])
+        for name in (n for n in KEYS["joints"] if names_of(table.get(n))):
             fields.setdefault(name, table[name])
         if "input_size" not in fields and (size := input_size_of(None, table)) is not None:
             fields["input_size"] = size

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.decode.crop_container import FLIPPED, RawCrops
+from refine.decode.crop_poses import check_joints, check_mirror, crop_skeleton, place_poses
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.decode.regression import (
     Debias,
@@ -21,11 +22,10 @@ from refine.decode.regression import (
 from refine.decode.roi_heatmaps import Score as RoiScore
 from refine.decode.roi_heatmaps import decode_roi_heatmaps
 from refine.decode.simcc import RATIO, SIGMA, Method, Score, decode_simcc, merge_flipped_simcc
-from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
+from refine.exceptions import ArrayError, FormatError, GeometryError
 from refine.geometry import Grid
 from refine.poses import Poses, ScoreKind
 from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def decode_simcc_outputs(
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = _skeleton(skeleton, preset)
+    joints = crop_skeleton(skeleton, raw, preset)
     options: dict[str, Any] = {"ratio": RATIO, "joint_score": "min", "softmax": False}
     options |= {"sigma": SIGMA, **preset.options}
     given = {"ratio": ratio, "joint_score": joint_score, "softmax": softmax, "sigma": sigma}
@@ -82,6 +82,7 @@ def decode_simcc_outputs(
     try:
         x, y = (raw.array(*n) for n in names)
         if flip and raw.has_flipped():
+            check_mirror(raw, joints)
             x_back, y_back = (raw.array(*n, flipped=True) for n in names)
             x, y = merge_flipped_simcc(x, y, x_back, y_back, joints.mirror, shift)
         xy, value = decode_simcc(
@@ -98,7 +99,7 @@ def decode_simcc_outputs(
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
     bins = np.array([x.shape[2], y.shape[2]])
     width, height = np.rint(bins / options["ratio"]).astype(int).tolist()
-    poses = _poses(
+    poses = place_poses(
         raw,
         preset,
         joints,
@@ -145,7 +146,7 @@ def decode_expectation_outputs(
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = _skeleton(skeleton, preset)
+    joints = crop_skeleton(skeleton, raw, preset)
     kind = head or preset.options.get("head", "integral")
     heat = 1.0 if beta is None else beta
     unbiased = debias or preset.options.get("debias", "none")
@@ -168,12 +169,13 @@ def decode_expectation_outputs(
     try:
         xy, value = decoded(raw.array(*names))
         if flip and raw.has_flipped():
+            check_mirror(raw, joints)
             back, other = decoded(raw.array(*names, flipped=True))
             xy = merge_mirrored(xy, back, joints.mirror, size[0])
             value = (value + other[:, joints.mirror]) / 2
     except ArrayError as error:
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = _poses(raw, preset, joints, xy, value, size, "probability", padding, score)
+    poses = place_poses(raw, preset, joints, xy, value, size, "probability", padding, score)
     return poses.done("decode", None, preset=preset.name, head=kind)
 
 
@@ -211,7 +213,7 @@ def decode_coordinates_outputs(
         GeometryError: the crops cannot be built, or nothing tells the size of the input.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = _skeleton(skeleton, preset)
+    joints = crop_skeleton(skeleton, raw, preset)
     size = raw.input_size or input_size
     if size is None:
         raise GeometryError(
@@ -234,12 +236,13 @@ def decode_coordinates_outputs(
     try:
         xy, value = decoded(False)
         if flip and raw.has_flipped():
+            check_mirror(raw, joints)
             back, other = decoded(True)
             xy = merge_mirrored(xy, back, joints.mirror, size[0])
             value = (value + other[:, joints.mirror]) / 2
     except ArrayError as error:
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = _poses(raw, preset, joints, xy, value, size, "probability", padding, score)
+    poses = place_poses(raw, preset, joints, xy, value, size, "probability", padding, score)
     return poses.done("decode", None, preset=preset.name)
 
 
@@ -272,7 +275,7 @@ def decode_blazepose_outputs(
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has more joints than there are landmarks.
     """
-    joints = _skeleton(skeleton, preset)
+    joints = crop_skeleton(skeleton, raw, preset)
     marks = raw.array("landmarks", "ld_3d", "Identity")
     if marks.ndim == 2 and marks.shape[1] % 5 == 0:
         marks = marks.reshape(len(marks), -1, 5)
@@ -288,7 +291,7 @@ def decode_blazepose_outputs(
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
     size = raw.input_size or (256, 256)
     k = len(joints)
-    poses = _poses(
+    poses = place_poses(
         raw, preset, joints, xy[:, :k], value[:, :k], size, "probability", padding, score
     )
     flags = [n for n in ("pose_flag", "output_poseflag") if n in raw.arrays]
@@ -326,7 +329,7 @@ def decode_roi_outputs(
         GeometryError: no boxes.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = _skeleton(skeleton, preset)
+    joints = crop_skeleton(skeleton, raw, preset)
     if raw.box is None:
         raise GeometryError(
             "expected the boxes that the maps span, got none",
@@ -340,7 +343,7 @@ def decode_roi_outputs(
         )
     except ArrayError as error:
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    _check_joints(raw, joints, xy)
+    check_joints(raw, joints, xy.shape[1])
     moved = xy + (preset.offset if offset is None else offset)
     recipe = instance_scores(value, raw.box_score, score or preset.score)
     kinds: dict[str, ScoreKind] = {"logit": "logit", "probability": "probability"}
@@ -349,44 +352,3 @@ def decode_roi_outputs(
         score_kind=kinds[kind], box=raw.box, extra=raw.extra,
     )  # fmt: skip
     return poses.done("decode", None, preset=preset.name)
-
-
-def _skeleton(given: str | Skeleton | None, preset: Preset) -> Skeleton:
-    return given if isinstance(given, Skeleton) else find_skeleton(given or preset.skeleton)
-
-
-def _check_joints(raw: RawCrops, joints: Skeleton, xy: Floats) -> None:
-    if xy.shape[1] != len(joints):
-        raise SkeletonError(
-            f"expected {len(joints)} joints a pose for skeleton {joints.name!r}, got {xy.shape[1]}",
-            where=raw.where,
-            hint="--skeleton with the joints of these outputs",
-        )
-
-
-def _poses(
-    raw: RawCrops,
-    preset: Preset,
-    joints: Skeleton,
-    xy: Floats,
-    value: Floats,
-    size: tuple[int, int],
-    kind: ScoreKind,
-    padding: float | None,
-    recipe: Recipe | None,
-) -> Poses:
-    """Bring joints (N, K, 2) from input px to the image."""
-    _check_joints(raw, joints, xy)
-    grown = preset.padding if padding is None else padding
-    crop = raw.crop(size, preset.alignment, grown)
-    return Poses(
-        joints,
-        crop.inverse()(xy),
-        value,
-        instance_scores(value, raw.box_score, recipe or preset.score),
-        raw.image,
-        raw.images,
-        score_kind=kind,
-        box=raw.box,
-        extra=raw.extra,
-    )

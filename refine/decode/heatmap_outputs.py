@@ -7,14 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.decode.container import RawHeatmaps
+from refine.decode.crop_poses import check_joints, check_mirror, crop_skeleton
 from refine.decode.flip import merge_flipped
 from refine.decode.heatmap import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decode.presets import Preset, Recipe, instance_scores
-from refine.exceptions import SkeletonError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
 from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
 
 
 class PlacedMaps(NamedTuple):
@@ -147,21 +146,15 @@ def place_maps(
         SkeletonError: the skeleton has another number of joints than there are maps.
     """
     system = _overridden(preset, method=method, **changes)
-    joints = (
-        skeleton if isinstance(skeleton, Skeleton) else find_skeleton(skeleton or system.skeleton)
-    )
+    joints = crop_skeleton(skeleton, raw, system)
     _, k, height, width = raw.heatmaps.shape
-    if len(joints) != k:
-        raise SkeletonError(
-            f"expected {len(joints)} maps a pose for skeleton {joints.name!r}, got {k}",
-            where=raw.where,
-            hint="--skeleton with the joints of these maps",
-        )
+    check_joints(raw, joints, k)
     size = raw.size_of_input(system.stride)
     grid = Grid((width, height), size, system.alignment, system.offset)
     crop = raw.crop(size, system.alignment, system.padding)
     maps = raw.heatmaps
     if flip and raw.flipped is not None:
+        check_mirror(raw, joints)
         maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
     return PlacedMaps(maps, grid, crop, joints, system)
 
