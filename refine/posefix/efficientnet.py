@@ -35,7 +35,7 @@ class Depthwise(nn.Conv2d):
         """Filter (N, C, H, W)."""
         if input.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(input)
-        weight, bias = self.weight.detach(), self.bias.detach()
+        weight, bias = self.weight.detach(), None if self.bias is None else self.bias.detach()
         full = nn.functional.conv2d(input, weight, bias, 1, self.padding, 1, self.groups)
         return full[..., :: self.stride[0], :: self.stride[1]]
 
@@ -52,8 +52,8 @@ class _Block(nn.Module):
         self.project = nn.Conv2d(middle, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = relu6(self.expand(x), inplace=True) if self.expand is not None else x
-        y = self.project(relu6(self.filter(y), inplace=True))
+        wide = relu6(self.expand(x), inplace=True) if self.expand is not None else x
+        y: Tensor = self.project(relu6(self.filter(wide), inplace=True))
         return x + y if self.residual else y
 
 
