@@ -25,9 +25,13 @@ from refine.decode.crop_outputs import (
 from refine.decode.dekr import decode_dekr
 from refine.decode.efficientpose import decode_efficientpose_outputs
 from refine.decode.flip import merge_flipped
+from refine.decode.fuse import fuse_maps
+from refine.decode.fused_outputs import decode_fused_outputs
 from refine.decode.heatmap import decode_heatmaps
 from refine.decode.heatmap_outputs import decode_heatmap_outputs
 from refine.decode.image_container import RawImage, raw_image, read_image_outputs
+from refine.decode.offset_maps import decode_combined, vote_offsets
+from refine.decode.offset_outputs import decode_combined_outputs, decode_grmi_outputs
 from refine.decode.one_stage import (
     decode_dcc,
     decode_direct_pose,
@@ -73,6 +77,7 @@ __all__ = [
     "decode",
     "decode_blazepose",
     "decode_centernet",
+    "decode_combined",
     "decode_dcc",
     "decode_dekr",
     "decode_direct_pose",
@@ -91,6 +96,7 @@ __all__ = [
     "decode_yolo_output",
     "decode_yolo_pose",
     "decode_yolox_pose",
+    "fuse_maps",
     "get_preset",
     "instance_scores",
     "keep_best",
@@ -103,6 +109,7 @@ __all__ = [
     "read_image_outputs",
     "read_outputs",
     "read_raw",
+    "vote_offsets",
 ]
 
 
@@ -124,6 +131,9 @@ FAMILIES = {
     "centernet": Family(RawImage, read_image_outputs, decode_centernet_outputs),
     "movenet-multipose": Family(RawImage, read_image_outputs, decode_movenet_multipose_outputs),
     "movenet": Family(RawImage, read_image_outputs, decode_movenet_outputs),
+    "fused": Family(RawCrops, read_crop_outputs, decode_fused_outputs),
+    "combined": Family(RawCrops, read_crop_outputs, decode_combined_outputs),
+    "g-rmi": Family(RawCrops, read_crop_outputs, decode_grmi_outputs),
     "simcc": Family(RawCrops, read_crop_outputs, decode_simcc_outputs),
     "expectation": Family(RawCrops, read_crop_outputs, decode_expectation_outputs),
     "coordinates": Family(RawCrops, read_crop_outputs, decode_coordinates_outputs),

@@ -275,7 +275,7 @@ def decode_blazepose_outputs(
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has more joints than there are landmarks.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
+    joints = crop_skeleton(skeleton or preset.skeleton, raw, preset)
     marks = raw.array("landmarks", "ld_3d", "Identity")
     if marks.ndim == 2 and marks.shape[1] % 5 == 0:
         marks = marks.reshape(len(marks), -1, 5)

@@ -1,8 +1,9 @@
-"""DARK (Zhang et al., CVPR 2020) and its UDP form (Huang et al., CVPR 2020), on local patches.
+"""Taylor steps: DARK (Zhang et al., CVPR 2020), its UDP form (Huang et al., CVPR 2020), and CCM's.
 
-The references blur whole maps and rescale them to their old maximum. The rescale is a constant
-under the logarithm and drops out of every derivative unless the floor acts on a cell that the
-step reads, so only those cells are blurred; where the floor does act, the whole map is.
+DARK and UDP work on local patches. The references blur whole maps and rescale them to their old
+maximum. The rescale is a constant under the logarithm and drops out of every derivative unless the
+floor acts on a cell that the step reads, so only those cells are blurred; where the floor does act,
+the whole map is.
 """
 
 import numba as nb
@@ -103,3 +104,33 @@ def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy,
         if det != 0 and np.isfinite(det):
             xy[m, 0] = x - (dyy * dx - dxy * dy) / det
             xy[m, 1] = y - (dxx * dy - dxy * dx) / det
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def decode_taylor(maps, bits, unsigned, nan_above, taps, xy, score):  # type: ignore[no-untyped-def]
+    """Decode maps (M, H, W) into xy (M, 2) and score (M,) by CCM's second-order approximation.
+
+    Newton's step from the highest cell of the blurred map, with the differences to the next cells
+    and without a logarithm (Zhang, Chen and Tao, IJCV 2021; no code is published). In the
+    outermost cells, and where the map is not concave or the step longer than a cell, none.
+    """
+    height, width = maps.shape[1:]
+    for m in range(len(maps)):
+        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        if cell < 0:
+            continue
+        g = blur_map(np.where(maps[m] > -np.inf, maps[m], 0.0), taps, True)
+        best = g.argmax()
+        y, x = best // width, best % width
+        xy[m, 0], xy[m, 1], score[m] = x, y, maps[m, y, x]
+        if not (0 < x < width - 1 and 0 < y < height - 1):
+            continue
+        dx, dy = 0.5 * (g[y, x + 1] - g[y, x - 1]), 0.5 * (g[y + 1, x] - g[y - 1, x])
+        dxx = g[y, x + 1] - 2 * g[y, x] + g[y, x - 1]
+        dyy = g[y + 1, x] - 2 * g[y, x] + g[y - 1, x]
+        dxy = 0.25 * (g[y + 1, x + 1] - g[y - 1, x + 1] - g[y + 1, x - 1] + g[y - 1, x - 1])
+        det = dxx * dyy - dxy * dxy
+        if dxx < 0 and det > 0:
+            step_x, step_y = (dxy * dy - dyy * dx) / det, (dxy * dx - dxx * dy) / det
+            if abs(step_x) <= 1 and abs(step_y) <= 1:
+                xy[m, 0], xy[m, 1] = x + step_x, y + step_y

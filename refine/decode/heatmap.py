@@ -9,17 +9,18 @@ import numpy.typing as npt
 
 from refine.exceptions import ArrayError
 
-Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "soft-argmax"]
-Compat = Literal["hrnet", "mmpose", "udp", "rtmlib"]
+Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
+Compat = Literal["hrnet", "mmpose", "udp", "rtmlib", "pytorch-pose"]
 
 METHODS: tuple[str, ...] = get_args(Method)
 COMPATS: tuple[str, ...] = get_args(Compat)
 
-SENTINELS = {"hrnet": 0.0, "udp": 0.0, "mmpose": -1.0, "rtmlib": -1.0}
+SENTINELS = {"hrnet": 0.0, "udp": 0.0, "mmpose": -1.0, "rtmlib": -1.0, "pytorch-pose": -1.0}
 """Both coordinates of a map without a peak, in the code of each."""
 
-DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1}
-"""DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum)."""
+DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1, "taylor": 11}
+"""DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum). CCM does
+not publish its size."""
 
 UDP_KERNEL = 7
 """UDP-Pose lib/core/inference.py `post`."""
@@ -47,15 +48,18 @@ def decode_heatmaps(
             "second": a quarter cell toward the second maximum (survey; CPN with kernel 21, MSPN
             with 5, where the peak is that of the blurred map and the score the raw value at the
             rounded result);
-            "dark": DarkPose; "dark-udp": UDP; "soft-argmax": expectation of softmax.
-        kernel: blur size of "dark", "dark-udp" (11 for both) and "second" (1: none).
+            "dark": DarkPose; "dark-udp": UDP; "soft-argmax": expectation of softmax;
+            "taylor": the second-order step from the peak of the blurred map, without a logarithm
+            (CCM); the score is the raw value there.
+        kernel: blur size of "dark", "dark-udp", "taylor" (11 for all) and "second" (1: none).
         beta: inverse temperature of "soft-argmax".
         compat: whose borders and sentinels to reproduce, bugs included. None: NaN where there is
             no peak, HRNet's rule for "quarter", mmpose's blur for "dark-udp".
             "hrnet": (0, 0) without a peak. "mmpose": (-1, -1), and "quarter" tests each axis
             alone. "udp": (0, 0), and "dark-udp" blurs 7 x 7 over the mirrored border and
             stretches the range. "rtmlib": (-1, -1), and "dark-udp" blurs over the mirrored
-            border and does not rescale.
+            border and does not rescale. "pytorch-pose": (-1, -1), its (0, 0) counted from 1, and
+            "quarter" leaves out the outermost cells alone.
         threads: batches are split over so many threads; small ones do not gain.
 
     Returns:
@@ -139,11 +143,13 @@ def _kernel(
     if method == "soft-argmax":
         return offset.decode_soft_argmax, (beta,)
     if method in ("argmax", "quarter"):
-        rule = 0 if method == "argmax" else 2 if compat == "mmpose" else 1
-        return offset.decode_quarter, (rule,)
+        rules = {"mmpose": 2, "pytorch-pose": 3}
+        return offset.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
     size = DEFAULT_KERNEL[method] if kernel is None else kernel
     if method == "second":
         return offset.decode_second, (gaussian_taps(size),)
+    if method == "taylor":
+        return dark.decode_taylor, (gaussian_taps(size),)
     if method == "dark":
         return dark.decode_dark, (gaussian_taps(size),)
     if compat == "udp" and kernel is None:

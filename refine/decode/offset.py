@@ -26,7 +26,8 @@ def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):  # type: i
         bits: see `peak_of`.
         unsigned: see `peak_of`.
         nan_above: see `peak_of`.
-        rule: 0 argmax only; 1 step if both axes allow it (HRNet); 2 each axis alone (mmpose 1.x).
+        rule: 0 argmax only; 1 step if both axes allow it (HRNet); 2 each axis alone (mmpose 1.x);
+            3 anywhere but in the outermost cells (pytorch-pose: 1 < x < W, counted from 1).
         xy: (M, 2) result.
         score: (M,) result.
     """
@@ -40,7 +41,9 @@ def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):  # type: i
         if rule == 0:
             continue
         move_x, move_y = 1 < x < width - 1, 1 < y < height - 1
-        if rule == 1:
+        if rule == 3:
+            move_x, move_y = 0 < x < width - 1, 0 < y < height - 1
+        if rule != 2:
             move_x = move_y = move_x and move_y
         else:
             move_x, move_y = move_x and y > 0, move_y and x > 0

@@ -42,6 +42,7 @@ class Preset:
     score_scale: float = 1.0
     score_offset: float = 0.0
     skeleton: str = "coco17"
+    note: str = ""
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
