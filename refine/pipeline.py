@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from refine.refiner import Belief, Refiner
 
-StepName = Literal["complete", "correct", "rescore", "suppress"]
+StepName = Literal["join", "complete", "correct", "rescore", "suppress"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 LEARNED: frozenset[StepName] = frozenset({"complete", "correct", "rescore"})
-"""Steps that need the refiner; "rescore" only for scores of its own."""
+"""Steps that need the refiner's last word; "rescore" only for scores of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,9 @@ class Config:
 def run(
     poses: Poses, config: Config | None = None, progress: Callable[[int], None] | None = None
 ) -> Poses:
-    """Do the main job: complete, correct, rescore and de-duplicate poses.
+    """Do the main job: join fragments, complete, correct, rescore and de-duplicate poses.
 
-    Poses are removed only by "suppress"; their order is kept.
+    Only "join" makes one pose of two and only "suppress" removes any; their order is kept.
 
     Args:
         poses: of any skeleton that the weights serve; scores are ranked over all, so pass whole
@@ -117,6 +117,12 @@ def run(
     """
     config = config or Config()
     learned = [s for s in STEPS if s in config.steps and s in LEARNED]
+    if "join" in config.steps:
+        from refine.refiner import Refiner
+        from refine.refiner.fragments import join
+
+        _check_fresh(poses, config)
+        poses = join(poses, Refiner.load(config.weights))
     if learned:
         poses = _refine(poses, config, learned, progress)
     if "suppress" in config.steps:
@@ -145,14 +151,7 @@ def _refine(
         return rescore(poses, score, recipe=config.scores)
     if not steps:
         return poses
-    before = [s.name for s in poses.history if s.name in LEARNED and not _plain(s)]
-    if before and not config.again:
-        raise RefineError(
-            f"expected poses not refined yet, got some that went through {', '.join(before)}: "
-            "a second pass is not to be trusted, the errors of refined poses are not those that "
-            "the refiner was trained on",
-            hint="the original predictions, or --again",
-        )
+    _check_fresh(poses, config)
     from refine.calibration import read_calibration
     from refine.refiner.steps import complete, correct, expected_similarity
 
@@ -178,6 +177,17 @@ def _refine(
                 score = blend(score, came.instance_score)
         poses = rescore(poses, score, refiner.weights, recipe)
     return poses
+
+
+def _check_fresh(poses: Poses, config: Config) -> None:
+    before = [s.name for s in poses.history if s.name in LEARNED and not _plain(s)]
+    if before and not config.again:
+        raise RefineError(
+            f"expected poses not refined yet, got some that went through {', '.join(before)}: "
+            "a second pass is not to be trusted, the errors of refined poses are not those that "
+            "the refiner was trained on",
+            hint="the original predictions, or --again",
+        )
 
 
 def _load(config: Config) -> "Refiner":

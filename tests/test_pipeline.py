@@ -24,15 +24,15 @@ def poses() -> Poses:
 
 def test_every_instance_survives_but_the_duplicate(poses):
     done = run(poses)
-    assert len(run(poses, Config(steps=("complete", "correct", "rescore")))) == 4
+    assert len(run(poses, Config(steps=("join", "complete", "correct", "rescore")))) == 4
     assert len(done) == 3
     assert done.present.all()
 
 
 def test_history_names_steps_and_weights(poses):
     history = run(poses).history
-    assert [s.name for s in history] == ["complete", "correct", "rescore", "suppress"]
-    assert all(s.weights.startswith("sha256:") for s in history[:3])
+    assert [s.name for s in history] == ["join", "complete", "correct", "rescore", "suppress"]
+    assert all(s.weights.startswith("sha256:") for s in history[:4])
 
 
 def test_a_second_pass_is_refused(poses):
@@ -40,7 +40,7 @@ def test_a_second_pass_is_refused(poses):
     with pytest.raises(RefineError, match="second pass"):
         run(done)
     again = run(done, Config(again=True))
-    assert len(again.history) == 8
+    assert len(again.history) == 10
     assert again.extra[0]["source_scores"] == done.extra[0]["source_scores"]
 
 

@@ -63,7 +63,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
         write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
 
     before = refine.read(files["predictions"], images=files["truth"])
-    moved = refine.run(before, refine.Config(steps=("complete", "correct", "rescore")))
+    moved = refine.run(before, refine.Config(steps=("join", "complete", "correct", "rescore")))
     after = refine.run(before)
     refine.write(after, files["refined"], precision=3)
     stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
@@ -80,6 +80,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     done = {step.name: step.parameters for step in after.history}
     say(
         f"{len(before)} poses of {len(truth)} persons on {IMAGES} images: "
+        f"{done['join']['fragments']} fragments joined, "
         f"{done['complete']['joints']} joints filled, {done['correct']['joints']} moved, "
         f"{done['suppress']['removed']} duplicates removed"
     )

@@ -19,7 +19,7 @@ from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 
 # Those of refine.pipeline, which is imported only when the verb runs.
-STEPS = ("complete", "correct", "rescore", "suppress")
+STEPS = ("join", "complete", "correct", "rescore", "suppress")
 
 
 @click.command("run")
@@ -75,11 +75,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
+    """Join, complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
 
     PRED is a file or a folder of any format that `refine convert` reads; - is standard input.
     With a folder of pictures in --images every pose is looked at again in its picture.
-    Nothing is dropped but the duplicates that suppression finds.
+    Fragments of one person become one pose; nothing is dropped but duplicates.
     """
     del seed
     inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
@@ -116,6 +116,7 @@ def command(
         "poses_out": len(result),
         "images": len(poses.images),
         "format": found,
+        "fragments_joined": done.get("join", {}).get("fragments", 0),
         "joints_filled": done.get("complete", {}).get("joints", 0),
         "joints_moved": done.get("correct", {}).get("joints", 0),
         "weights": next((s.weights for s in steps_done if s.weights), None),
@@ -123,8 +124,9 @@ def command(
     }
     say(
         f"{facts['poses_in']} poses on {facts['images']} images: "
-        f"{facts['joints_filled']} joints filled, {facts['joints_moved']} moved, "
-        f"{len(poses) - len(result)} duplicates removed"
+        f"{facts['fragments_joined']} fragments joined, {facts['joints_filled']} joints filled, "
+        f"{facts['joints_moved']} moved, "
+        f"{done.get('suppress', {}).get('removed', 0)} duplicates removed"
     )
     if "look" in done:
         facts["poses_seen"] = done["look"]["poses"]

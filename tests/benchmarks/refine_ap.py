@@ -14,7 +14,7 @@ import numpy as np
 
 import refine
 from refine.groundtruth import read_ground_truth
-from refine.pipeline import Config
+from refine.pipeline import STEPS, Config
 
 MIXED = "coco/images_val_gt.json"
 SOURCES = {
@@ -31,10 +31,11 @@ SOURCES = {
     "PP-TinyPose 128x96, true boxes": ("pp-tinypose-128x96__val_gtbox_dark", MIXED, None),
 }
 COLUMNS = {
-    "complete": ("complete",),
-    "+ correct": ("complete", "correct"),
-    "+ rescore": ("complete", "correct", "rescore"),
-    "+ suppress": ("complete", "correct", "rescore", "suppress"),
+    "join": ("join",),
+    "+ complete": ("join", "complete"),
+    "+ correct": ("join", "complete", "correct"),
+    "+ rescore": ("join", "complete", "correct", "rescore"),
+    "+ suppress": STEPS,
     "scores only": ("rescore",),
 }
 

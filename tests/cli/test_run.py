@@ -64,7 +64,10 @@ def test_missing_joints_are_filled_and_all_else_is_unchanged(run):
     assert result.code == 0
     assert result.out == ""
     assert "pred.json: read as coco, coco17: 2 poses on 2 images" in result.err
-    assert "2 poses on 2 images: 4 joints filled, 0 moved, 0 duplicates removed" in result.err
+    assert (
+        "2 poses on 2 images: 0 fragments joined, 4 joints filled, 0 moved, 0 duplicates removed"
+        in result.err
+    )
     for old, new in zip(before, after, strict=True):
         kept = [i for i in range(17) if i not in MISSING]
         assert points(new)[kept, :2].tolist() == points(old)[kept, :2].tolist()
@@ -134,8 +137,8 @@ def test_the_history_tells_what_was_done(run):
     _, after = run([row(), row(8)])
     assert after[0]["refine_history"] == after[1]["refine_history"]
     names = [line.split()[0] for line in after[0]["refine_history"]]
-    assert names == ["complete", "correct", "rescore", "suppress"]
-    for line in after[0]["refine_history"][:3]:
+    assert names == ["join", "complete", "correct", "rescore", "suppress"]
+    for line in after[0]["refine_history"][:4]:
         assert "weights=sha256:" in line
 
 
@@ -149,7 +152,7 @@ def test_a_second_pass_needs_again(run, cli, tmp_path):
     assert "--again" in result.err
     assert not again.exists()
     assert cli("run", first, "-o", again, "--again").code == 0
-    assert len(load(again)[0]["refine_history"]) == 8
+    assert len(load(again)[0]["refine_history"]) == 10
     assert load(again)[0]["source_scores"] == load(first)[0]["source_scores"]
 
 
@@ -168,7 +171,7 @@ def test_the_summary_counts(run):
         "joints_filled": 4,
     }
     assert facts["weights"].startswith("sha256:")
-    assert facts["steps"] == ["complete", "correct", "rescore", "suppress"]
+    assert facts["steps"] == ["join", "complete", "correct", "rescore", "suppress"]
 
 
 def test_the_progress_bar_is_on_standard_error(run):
@@ -349,3 +352,13 @@ def test_a_folder_that_is_not_empty_is_left_alone(cli, tmp_path):
     assert result.code == 3
     assert "empty folder" in result.err
     assert {f.name: f.read_bytes() for f in source.iterdir()} == before
+
+
+def test_fragments_become_one_pose(run):
+    upper, lower = row(1, score=0.5), row(1, score=0.4)
+    upper["keypoints"][33:], lower["keypoints"][:33] = [0] * 18, [0] * 33
+    result, after = run([upper, lower])
+    assert "1 images: 1 fragments joined" in result.err
+    assert len(after) == 1
+    assert after[0]["keypoints"][:2] == upper["keypoints"][:2]
+    assert after[0]["keypoints"][45:47] == lower["keypoints"][45:47]
