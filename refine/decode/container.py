@@ -34,6 +34,8 @@ KEYS = {
 }
 """What is read, and the names under which files hold it; the first that is there counts."""
 
+FLIPPED = "_flipped_input"
+"""Ends the name of an array of the mirrored input."""
 GEOMETRY = "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`"
 
 

@@ -8,15 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.container import GEOMETRY, KEYS, Crops, crop_fields, names_of, read_arrays
+from refine.decode.container import (
+    FLIPPED,
+    GEOMETRY,
+    KEYS,
+    Crops,
+    crop_fields,
+    names_of,
+    read_arrays,
+)
 from refine.decode.image_container import affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
 from refine.files import parse_json, read_bytes
 
 ABOUT = {name for key in KEYS if key not in ("heatmaps", "flipped", "joints") for name in KEYS[key]}
 """Names of what is not an output of the network."""
-FLIPPED = "_flipped_input"
-"""Ends the name of an array of the mirrored input."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

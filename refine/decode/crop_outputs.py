@@ -5,7 +5,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.crop_container import FLIPPED, RawCrops
+from refine.decode.container import FLIPPED
+from refine.decode.crop_container import RawCrops
 from refine.decode.crop_poses import check_joints, check_mirror, crop_skeleton, place_poses
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.decode.regression import (

@@ -7,6 +7,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine.decode.resample import cubic_weights
 from refine.exceptions import ArrayError
 
 Floats = npt.NDArray[np.float64]
@@ -88,15 +89,10 @@ def fuse_maps(
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _weights(t, cubic, out):  # type: ignore[no-untyped-def]
     """Fill (4,) weights of the cells -1, 0, 1 and 2 for a point t in [0, 1) right of cell 0."""
-    if not cubic:
+    if cubic:
+        cubic_weights(t, CUBIC, out)
+    else:
         out[0], out[1], out[2], out[3] = 0.0, 1 - t, t, 0.0
-        return
-    for j in range(4):
-        d = abs(t - (j - 1))
-        if d <= 1:
-            out[j] = ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1
-        else:
-            out[j] = CUBIC * (((d - 5) * d + 8) * d - 4)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.crop_container import FLIPPED, RawCrops
+from refine.decode.container import FLIPPED
+from refine.decode.crop_container import RawCrops
 from refine.decode.crop_poses import check_mirror, crop_skeleton, place_poses
 from refine.decode.flip import merge_flipped
 from refine.decode.fuse import MapsPart, fuse_maps

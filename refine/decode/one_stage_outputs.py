@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.container import read_arrays
+from refine.decode.container import FLIPPED, read_arrays
 from refine.decode.dekr import decode_dekr, merge_flipped_dekr, rescore_dekr
 from refine.decode.image_container import RawImage
 from refine.decode.one_stage import (
@@ -27,7 +27,6 @@ from refine.skeleton import Skeleton
 from refine.skeleton import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
-FLIPPED = "_flipped_input"
 
 
 def decode_yolo_outputs(

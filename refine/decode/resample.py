@@ -38,14 +38,27 @@ def cubic(n: int, size: int) -> Floats:
     """
     at = (np.arange(size) + 0.5) * n / size - 0.5
     low = np.floor(at).astype(int)
-    t = at - low
-    a = CUBIC
-    near = [(a + 2) * d**3 - (a + 3) * d**2 + 1 for d in (t, 1 - t)]
-    far = [a * (d**3 - 5 * d**2 + 8 * d - 4) for d in (1 + t, 2 - t)]
+    weights = np.empty((size, 4))
+    for t, row in zip(at - low, weights, strict=True):
+        cubic_weights(t, CUBIC, row)
     out = np.zeros((size, n))
-    for step, weight in zip((-1, 0, 1, 2), (far[0], near[0], near[1], far[1]), strict=True):
+    for step, weight in zip((-1, 0, 1, 2), weights.T, strict=True):
         np.add.at(out, (np.arange(size), np.clip(low + step, 0, n - 1)), weight)
     return out
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def cubic_weights(t, a, out):  # type: ignore[no-untyped-def]
+    """Fill (4,) weights of the cells -1, 0, 1 and 2 for a point t in [0, 1) right of cell 0.
+
+    Keys' kernel with parameter a.
+    """
+    for j in range(4):
+        d = abs(t - (j - 1))
+        if d <= 1:
+            out[j] = ((a + 2) * d - (a + 3)) * d * d + 1
+        else:
+            out[j] = a * (((d - 5) * d + 8) * d - 4)
 
 
 def double(n: int) -> Floats:

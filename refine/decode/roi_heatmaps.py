@@ -6,7 +6,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode.resample import CUBIC
+from refine.decode.resample import CUBIC, cubic_weights
 from refine.exceptions import ArrayError
 
 Floats = npt.NDArray[np.float64]
@@ -66,12 +66,7 @@ def _taps(n, size):  # type: ignore[no-untyped-def]
         at = (i + 0.5) * n / size - 0.5
         low = int(np.floor(at))
         first[i] = low - 1
-        for j in range(4):
-            d = abs(at - (low - 1 + j))
-            if d <= 1:
-                weights[i, j] = ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1
-            else:
-                weights[i, j] = CUBIC * (((d - 5) * d + 8) * d - 4)
+        cubic_weights(at - low, CUBIC, weights[i])
     return first, weights
 
 

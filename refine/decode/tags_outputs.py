@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from refine.decode.container import FLIPPED
 from refine.decode.flip import merge_flipped
 from refine.decode.image_container import RawImage
 from refine.decode.presets import Preset
@@ -16,7 +17,6 @@ from refine.poses import Poses
 from refine.skeleton import Skeleton
 from refine.skeleton import skeleton as find_skeleton
 
-FLIPPED = "_flipped_input"
 SCALED = re.compile(r"heatmaps(?:_half)?_x(\d+(?:\.\d+)?)")
 
 

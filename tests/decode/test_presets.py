@@ -2,26 +2,90 @@ import dataclasses
 
 import numpy as np
 import pytest
+from crop_encoders import crops, gaussians, mirrored, places
 
-from refine.decode import decode_heatmaps, get_preset, instance_scores, load_presets
+from refine.decode import (
+    FAMILIES,
+    decode,
+    decode_heatmaps,
+    get_preset,
+    instance_scores,
+    load_presets,
+    raw_heatmaps,
+)
 from refine.decode.presets import RECIPES
 from refine.exceptions import RefineError
 from refine.geometry import Grid
 from refine.skeleton import skeleton
 
+SURVEY = """
+    hourglass cu-net prm soft-gated cfa cpm unipose
+    simple-baseline hrnet darkpose udp vitpose litehrnet tinypose cpn mspn ccm udp-offset g-rmi
+    simcc rtmpose integral dsnt rle blazepose mask-rcnn
+    openpose lightweight-openpose tf-pose associative-embedding higherhrnet personlab posenet
+    centernet movenet-multipose movenet directpose yolox-pose rtmo dekr deepcut deepercut posefix
+""".split()
+OTHERWISE = {"yolo-pose": ("yolov5-pose", "yolov8-pose", "yolo26-pose")}
+"""Systems that go by several presets, one for each form of their outputs."""
+HEATMAPS = [p.name for p in load_presets().values() if p.family == "heatmap"]
+SIZE, CELLS = (192, 256), (48, 64)
 
-@pytest.mark.parametrize("name", [p.name for p in load_presets().values() if p.family == "heatmap"])
+
+@pytest.mark.parametrize("name", [*SURVEY, *(n for names in OTHERWISE.values() for n in names)])
+def test_every_system_of_the_survey_has_a_preset(name):
+    preset = get_preset(name)
+    assert preset.family in FAMILIES
+    assert preset.score in RECIPES
+    assert len(preset.source) > 20
+    assert len(skeleton(preset.skeleton))
+
+
+@pytest.mark.parametrize("name", HEATMAPS)
 def test_every_preset_can_be_used(name):
     preset = get_preset(name)
     maps = np.random.default_rng(0).random((1, 2, 16, 12))
     xy, _ = decode_heatmaps(maps, preset.method, preset.kernel, compat=preset.compat)
     assert np.isfinite(xy).all()
-    assert preset.score in RECIPES
-    assert preset.source
-    assert len(skeleton(preset.skeleton))
-    grid = Grid((48, 64), (192, 256), preset.alignment, preset.offset)
+    grid = Grid(CELLS, SIZE, preset.alignment, preset.offset)
     # Published shifts are off by up to a quarter cell, never by more.
     assert abs(preset.flip_shift - grid.flip_shift) <= 0.25
+
+
+REACH = {
+    "argmax": 0.5,
+    "quarter": 0.25,
+    "second": 0.5,
+    "taylor": 0.015,
+    "dark": 5e-4,
+    "dark-udp": 2e-4,
+    "fit": 1e-5,
+}
+"""Cells that a method may be off by on an axis. The second maximum may leave an axis alone."""
+RESAMPLED = 0.006
+"""Cells more where mirrored maps are moved by a fraction of a cell, by linear interpolation."""
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("name", HEATMAPS)
+def test_round_trip(name, flip):
+    """Joints come back from maps with the preset's alignment, as closely as its method can."""
+    preset = get_preset(name)
+    joints = skeleton(preset.skeleton)
+    grid = Grid(CELLS, SIZE, preset.alignment, preset.offset)
+    crop, xy = crops(SIZE), places(grid, len(joints), margin=9.0)
+    full = 255 if preset.score_scale != 1 else 1
+    fields = {"heatmaps": full * gaussians(grid.to_cells(xy), CELLS), "affine": crop.matrix}
+    if flip:
+        back = grid.to_cells(mirrored(xy, joints.mirror, SIZE[0]))
+        fields["heatmaps_flipped_input"] = full * gaussians(back, CELLS)
+    raw = raw_heatmaps(fields)
+    slack = RESAMPLED if flip else 0.0
+    exact = crop(decode(raw, name, method="fit", flip_shift=grid.flip_shift).xy)
+    assert np.abs(exact - xy).max() < 1e-3 + 4 * slack
+    # Moved too far, or not at all, the mirrored map pulls the mean by half of that.
+    pull = abs(preset.flip_shift - grid.flip_shift) / 2 if flip else 0.0
+    found = crop(decode(raw, name).xy)
+    assert np.abs(found - xy).max() <= 255 / 63 * (REACH[preset.method] + pull + slack)
 
 
 def test_unknown_preset_names_the_known():
