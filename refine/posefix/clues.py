@@ -22,6 +22,10 @@ PADDING = 1.4
 leaves out the joints that are missing."""
 LEAST_BOX = 1.0
 """Least longer side of the box in body sizes: a few joints of a person are not the person."""
+POSE_PADDING = 1.2 * 1.25
+"""Sides of the crop over those of `pose_boxes`: PoseFix's data/COCO/dataset.py."""
+LEAST_SIDE = 20.0
+"""Width or height, px, of a pose's box that has none; as there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,17 @@ def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     extent = (box[:, 2:] - box[:, :2]).max(1)
     grow = np.maximum(LEAST_BOX * belief.size_px - extent, 0) / 2 + 0.5
     return np.concatenate([box[:, :2] - grow[:, None], box[:, 2:] + grow[:, None]], 1)
+
+
+def pose_boxes(scene: Scene) -> Floats:
+    """Return the tight boxes xyxy (N, 4), image px, around the joints of poses as they came.
+
+    A pose without joints gets one at the origin.
+    """
+    box = keypoint_box(np.where(scene.present[..., None], scene.xy, np.nan))
+    low, extent = np.nan_to_num(box[:, :2]), np.nan_to_num(box[:, 2:] - box[:, :2])
+    grow = np.where(extent > 0, 0.0, LEAST_SIDE / 2)
+    return np.concatenate([low - grow, low + extent + grow], 1)
 
 
 def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:

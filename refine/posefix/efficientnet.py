@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import relu6
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from refine.posefix.imagenet import require_tensors
+
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -22,6 +24,8 @@ STAGES = (
 STEM = 32
 EPSILON = 1e-3
 """Of the batch norms: efficientnet_lite_builder.efficientnet_lite."""
+STATISTICS = ("running_mean", "running_var", "weight", "bias")
+"""Tensors of a batch norm, in the order in which they fold."""
 
 
 class Depthwise(nn.Conv2d):
@@ -89,8 +93,7 @@ class EfficientNetLite0(nn.Module):
         """Take over ImageNet weights named as in `efficientnet_lite_pytorch`.
 
         Raises:
-            KeyError: a tensor is missing.
-            RuntimeError: one has another shape.
+            WeightsError: a tensor is missing, or has another shape.
         """
         names = {"stem": ("_conv_stem", "_bn0")}
         blocks = [
@@ -104,13 +107,16 @@ class EfficientNetLite0(nn.Module):
                 names[f"{here}.expand"] = (f"{there}._expand_conv", f"{there}._bn0")
             names[f"{here}.filter"] = (f"{there}._depthwise_conv", f"{there}._bn1")
             names[f"{here}.project"] = (f"{there}._project_conv", f"{there}._bn2")
-        own = {}
+        own: dict[str, Tensor] = {}
+        shapes = {}
         for here, (convolution, norm) in names.items():
-            mean, variance, gain, shift = (
-                state[f"{norm}.{n}"] for n in ("running_mean", "running_var", "weight", "bias")
-            )
-            weight, bias = fuse_conv_bn_weights(
+            weight = self.get_parameter(f"{here}.weight")
+            shapes[f"{convolution}.weight"] = tuple(weight.shape)
+            shapes |= {f"{norm}.{n}": (len(weight),) for n in STATISTICS}
+        require_tensors(state, shapes, "EfficientNet-Lite0")
+        for here, (convolution, norm) in names.items():
+            mean, variance, gain, shift = (state[f"{norm}.{n}"] for n in STATISTICS)
+            own[f"{here}.weight"], own[f"{here}.bias"] = fuse_conv_bn_weights(
                 state[f"{convolution}.weight"], None, mean, variance, EPSILON, gain, shift
             )
-            own[f"{here}.weight"], own[f"{here}.bias"] = weight, bias
         self.load_state_dict(own)

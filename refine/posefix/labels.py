@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.formats import read
-from refine.posefix.pictures import find_pictures
+from refine.posefix.pictures import find_pictures, with_sizes
 from refine.poses import Poses
 from refine.refiner.showing import Persons, persons_from_poses
 from refine.skeleton import Skeleton
@@ -91,7 +91,7 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, 
 
     Raises:
         FormatError: a file that cannot be read.
-        RefineError: no person on any picture.
+        RefineError: no picture in a set's folder, or no person on any picture.
     """
     parts = [p for s in sets for p in [_read_set(s, body, extra)] * int(s.get("repeat", 1))]
     start = np.cumsum([0] + [len(p.pictures) for p in parts])
@@ -119,6 +119,14 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     truth = read(table["annotations"], "coco-gt", skeleton=table.get("skeleton"))
     paths = find_pictures(table["images"], truth.images)
     there = np.array([p is not None for p in paths], np.bool_)
+    if not there.any():
+        name = truth.images[0].file_name or truth.images[0].id if truth.images else "none"
+        raise RefineError(
+            f"expected pictures of the {len(paths)} images of {table['annotations']}, got none",
+            where=str(table["images"]),
+            hint=f"the folder that holds {name}",
+        )
+    truth = with_sizes(truth, paths)
     truth = truth[np.flatnonzero(there[truth.image])]
     number = np.cumsum(there) - 1
     persons = persons_from_poses(truth)

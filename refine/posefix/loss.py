@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from refine.posefix.network import Said
-from refine.posefix.readout import best_places
+from refine.posefix.readout import best_places, mean_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +50,13 @@ def picture_losses(
         claims: (N,) bool, the best row of its person; the others count as OKS 0.
         fine: weight of the soft-argmax's error; 1 in PoseFix.
     """
-    _n, _k, h, w = said.maps.shape
-    inside = (target >= 0).all(-1) & (target[..., 0] <= w - 1) & (target[..., 1] <= h - 1)
-    use = weight * inside
+    use, coarse, chance, mean = _read(said.maps, target, weight)
     count = use.sum().clamp(min=1)
-    logs = log_softmax(said.maps.flatten(2), 2)
-    coarse = (_cross_entropy(logs, target, w, h) * use).sum() / count
-    chance = logs.exp().view_as(said.maps)
-    columns = torch.arange(w, device=logs.device, dtype=logs.dtype)
-    rows = torch.arange(h, device=logs.device, dtype=logs.dtype)
-    mean = torch.stack([(chance.sum(2) * columns).sum(2), (chance.sum(3) * rows).sum(2)], -1)
+    coarse = (coarse * use).sum() / count
     off = ((mean - target).abs().sum(-1) * use).sum() / count
     with torch.no_grad():
-
-        def similarity(at: Tensor) -> Tensor:
-            return torch.exp(-((at - target) ** 2).sum(-1) / (2 * spread**2))
-
-        came = similarity(own[..., :2]) * (own[..., 2] > 0)
-        reached = similarity(best_places(chance, spread, iterations=3))
+        came = _similarity(own[..., :2], target, spread) * (own[..., 2] > 0)
+        reached = _similarity(best_places(chance, spread, iterations=3), target, spread)
         total = weight.sum(1).clamp(min=1e-6)
         oks = (torch.maximum(came, reached) * weight).sum(1) / total * claims
     judged = binary_cross_entropy_with_logits(said.oks, oks)
@@ -79,6 +68,45 @@ def picture_losses(
         (came * weight).sum() / everything,
         (reached * weight).sum() / everything,
     )
+
+
+def paper_losses(
+    said: Said, own: Tensor, target: Tensor, weight: Tensor, spread: Tensor, claims: Tensor
+) -> PictureLosses:
+    """Compare as PoseFix does: both means are over all joints, those without a label count as 0.
+
+    The arguments are those of `picture_losses`, but `claims` is not used, and labels beyond the
+    last cells count as on them. "After" is read where the soft-argmax puts the joints.
+    """
+    del claims
+    _, coarse, _, mean = _read(said.maps, target, weight)
+    entropy = (coarse * weight).mean()
+    # reduce_mean over x and y, too.
+    off = ((mean - target).abs().mean(-1) * weight).mean()
+    with torch.no_grad():
+        came = _similarity(own[..., :2], target, spread) * (own[..., 2] > 0)
+        reached = _similarity(mean, target, spread)
+    everything = weight.sum().clamp(min=1)
+    return PictureLosses(
+        entropy + off,
+        entropy.detach(),
+        off.detach(),
+        (came * weight).sum() / everything,
+        (reached * weight).sum() / everything,
+    )
+
+
+def _read(maps: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Read maps (N, K, h, w): weight of joints on them, cross-entropy, probability, its mean."""
+    _n, _k, h, w = maps.shape
+    inside = (target >= 0).all(-1) & (target[..., 0] <= w - 1) & (target[..., 1] <= h - 1)
+    logs = log_softmax(maps.flatten(2), 2)
+    chance = logs.exp().view_as(maps)
+    return weight * inside, _cross_entropy(logs, target, w, h), chance, mean_places(chance)
+
+
+def _similarity(at: Tensor, target: Tensor, spread: Tensor) -> Tensor:
+    return torch.exp(-((at - target) ** 2).sum(-1) / (2 * spread**2))
 
 
 def _cross_entropy(logs: Tensor, target: Tensor, w: int, h: int) -> Tensor:

@@ -1,6 +1,7 @@
 """The small network that ships: picture and pose in, one map a joint and an expected OKS out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,16 @@ class PictureNetwork(nn.Module):
     Args:
         joints: K.
         width: channels of the pyramid.
+
+    Attributes:
+        stride: input px a cell.
+        offset: where cell 0 lies, input px.
+        believes: whether it is told what the image-free refiner believes.
     """
+
+    stride = STRIDE
+    offset = (STRIDE - 1) / 2
+    believes = True
 
     def __init__(self, joints: int, width: int = 64) -> None:
         super().__init__()
@@ -73,6 +83,11 @@ class PictureNetwork(nn.Module):
         with torch.no_grad():
             self.leave.weight.mul_(0.1)
         self.prior = nn.Parameter(torch.tensor([2.0, 4.0]))
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What a weights file says of the architecture."""
+        return {"width": self.width}
 
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor

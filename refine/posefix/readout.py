@@ -56,6 +56,14 @@ def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) ->
     return at
 
 
+def mean_places(chance: Tensor) -> Tensor:
+    """Return the means of maps (N, K, h, w) that each sum to 1, (N, K, 2) x, y in cells."""
+    h, w = chance.shape[2:]
+    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
+    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
+    return torch.stack([(chance.sum(2) * columns).sum(2), (chance.sum(3) * rows).sum(2)], -1)
+
+
 def expected_error(chance: Tensor, at: Tensor) -> Tensor:
     """Return the mean absolute error per axis that points are expected to have, (N, K) cells."""
     h, w = chance.shape[2:]

@@ -9,8 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.geometry import Crop
-from refine.posefix.clues import PADDING, Clues, clues, crop_boxes
-from refine.posefix.pictures import find_pictures, with_sizes
+from refine.posefix.clues import (
+    PADDING,
+    POSE_PADDING,
+    Clues,
+    clues,
+    crop_boxes,
+    pose_boxes,
+)
+from refine.posefix.paper_sight import see_paper
+from refine.posefix.pictures import Pixels, find_pictures, with_sizes
 from refine.posefix.sight import Sight, see, stream_crops
 from refine.poses import Poses
 from refine.refiner import Belief, Refiner
@@ -19,6 +27,7 @@ from refine.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from refine.posefix.network import PictureNetwork
+    from refine.posefix.paper import PaperNetwork
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,7 +63,7 @@ class PictureRefiner(Refiner):
     Build it with `load`; calling it without a folder of pictures is the image-free refiner.
     """
 
-    picture: "PictureNetwork"
+    picture: "PictureNetwork | PaperNetwork"
     picture_facts: dict[str, Any]
 
     @classmethod
@@ -130,9 +139,11 @@ class PictureRefiner(Refiner):
         scene = self.scene(poses)
         told = self.believe_scene(scene)
         joints = tuple(self.picture_facts["joints"])
-        crop = Crop.from_box(
-            crop_boxes(scene, told), tuple(self.picture_facts["size"]), padding=PADDING
-        )
+        size = tuple(self.picture_facts["size"])
+        if self.picture.believes:
+            crop = Crop.from_box(crop_boxes(scene, told), size, padding=PADDING)
+        else:
+            crop = Crop.from_box(pose_boxes(scene), size, padding=POSE_PADDING)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
         place = np.array([names.get(j, -1) for j in joints], np.intp)
         hints = clues(scene, told, crop, len(joints) - len(body))
@@ -146,11 +157,20 @@ class PictureRefiner(Refiner):
         done = int((~seen).sum())
         parts: list[tuple[npt.NDArray[np.intp], Sight]] = []
         for rows, crops in stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers):
-            parts.append((rows, see(self.picture, crops, hints[rows], kernel[rows], mirror)))
+            parts.append((rows, self._see(crops, hints[rows], kernel[rows], mirror)))
             done += len(rows)
             if progress:
                 progress(done)
         return Seen(_join(self.believe(poses), parts, crop, scale, place), seen)
+
+    def _see(
+        self, crops: Pixels, told: Clues, kernel: Floats, mirror: npt.NDArray[np.intp] | None
+    ) -> Sight:
+        from refine.posefix.paper import PaperNetwork
+
+        if isinstance(self.picture, PaperNetwork):
+            return see_paper(self.picture, crops, told, kernel, mirror)
+        return see(self.picture, crops, told, kernel, mirror)
 
 
 def _with_extra(

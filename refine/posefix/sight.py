@@ -15,7 +15,10 @@ from refine.posefix.clues import Clues
 from refine.posefix.pictures import Pixels, cut, read_picture
 
 if TYPE_CHECKING:
+    import torch
+
     from refine.posefix.network import PictureNetwork
+    from refine.posefix.paper import PaperNetwork
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -67,23 +70,11 @@ def see(
     from refine.posefix.network import STRIDE
     from refine.posefix.readout import best_places, expected_error, expected_similarity
 
-    pixels = np.ascontiguousarray(np.moveaxis(crops, -1, 1))
     device = network.leave.weight.device
     with torch.inference_mode():
-
-        def look(pixels: Pixels, told: Clues) -> tuple[torch.Tensor, torch.Tensor]:
-            image = torch.from_numpy(pixels).to(device, torch.float32)
-            hints = {f.name: torch.from_numpy(getattr(told, f.name)) for f in fields(told)}
-            said = network(
-                image.contiguous(memory_format=torch.channels_last),
-                **{name: t.to(device) for name, t in hints.items()},
-            )
-            return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
-
-        chance, oks = look(pixels, told)
+        chance, oks = look(network, crops, told)
         if mirror is not None:
-            width = pixels.shape[3]
-            turned, again = look(pixels[..., ::-1].copy(), mirrored(told, width, mirror))
+            turned, again = look(network, crops[:, :, ::-1], mirrored(told, crops.shape[2], mirror))
             chance = (chance + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
             oks = (oks + again) / 2
         offset = (STRIDE - 1) / 2
@@ -98,6 +89,23 @@ def see(
             sigma=(expected_error(chance, at) * STRIDE).double().cpu().numpy(),
             oks=torch.sigmoid(oks).double().cpu().numpy(),
         )
+
+
+def look(
+    network: "PictureNetwork | PaperNetwork", crops: Pixels, told: Clues
+) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return the maps (N, K, h, w) of probability, and the logits (N,) of the expected OKS."""
+    import torch
+
+    device = network.leave.weight.device
+    pixels = np.ascontiguousarray(np.moveaxis(crops, -1, 1))
+    image = torch.from_numpy(pixels).to(device, torch.float32)
+    hints = {f.name: torch.from_numpy(getattr(told, f.name)) for f in fields(told)}
+    said = network(
+        image.contiguous(memory_format=torch.channels_last),
+        **{name: t.to(device) for name, t in hints.items()},
+    )
+    return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
 
 
 def mirrored(told: Clues, width: int, mirror: Rows) -> Clues:

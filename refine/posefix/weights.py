@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
 from refine.posefix.network import PictureNetwork
+from refine.posefix.paper import PaperNetwork
 
 FORMAT = "refine-posefix-1"
 
@@ -26,7 +27,7 @@ def shipped_names() -> tuple[str, ...]:
 
 def save_picture_weights(
     path: Path,
-    network: PictureNetwork,
+    network: PictureNetwork | PaperNetwork,
     joints: tuple[str, ...],
     size: tuple[int, int],
     refiner: str,
@@ -45,19 +46,24 @@ def save_picture_weights(
     Raises:
         FormatError: the target cannot be written.
     """
-    tensors = {k: t.detach().half().contiguous() for k, t in network.state_dict().items()}
+    tensors = {
+        key: (t.detach().half() if t.is_floating_point() else t).contiguous()
+        for key, t in network.state_dict().items()
+    }
     header = {
         "format": FORMAT,
         "joints": list(joints),
         "size": list(size),
-        "width": network.width,
+        **network.header,
         "refiner": refiner,
         **facts,
     }
     write_bytes(path, save(tensors, {"refine": json.dumps(header)}))
 
 
-def load_picture_weights(name: str | Path) -> tuple[PictureNetwork, dict[str, Any]]:
+def load_picture_weights(
+    name: str | Path,
+) -> tuple[PictureNetwork | PaperNetwork, dict[str, Any]]:
     """Read shipped weights by name, or a file.
 
     Returns:
@@ -82,7 +88,7 @@ def load_picture_weights(name: str | Path) -> tuple[PictureNetwork, dict[str, An
         header: dict[str, Any] = json.loads(facts.get("refine", "{}"))
         if header.get("format") != FORMAT:
             raise ValueError(f"format {header.get('format')!r}")
-        network = PictureNetwork(len(header["joints"]), int(header["width"]))
+        network = _build(header)
         network.load_state_dict({key: t.float() for key, t in tensors.items()})
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -94,3 +100,11 @@ def load_picture_weights(name: str | Path) -> tuple[PictureNetwork, dict[str, An
     header["sha256"] = hashlib.sha256(data).hexdigest()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval(), header
+
+
+def _build(header: dict[str, Any]) -> PictureNetwork | PaperNetwork:
+    """Build the network of a header; the light one's names no architecture."""
+    joints, name = len(header["joints"]), header.get("architecture")
+    if name is None:
+        return PictureNetwork(joints, int(header["width"]))
+    return PaperNetwork(joints, int(name.removeprefix("resnet")), float(header["sigma"]))

@@ -1,0 +1,131 @@
+"""Training samples as PoseFix draws them: the annotated box, augmented, and wrong joints in it.
+
+Source of the procedure and of its constants: mks0601/PoseFix_RELEASE, main/gen_batch.py and
+main/config.py.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.errors.statistics import ErrorStatistics
+from refine.errors.synthesis import INVALID, corrupt, neighbours
+from refine.geometry import Crop
+from refine.posefix.clues import Clues
+from refine.posefix.dataset import Rows
+from refine.posefix.labels import Labelled
+from refine.refiner import Refiner
+from refine.refiner.features import Scene, nearest_poses
+from refine.skeleton import Skeleton
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+PADDING = 1.25
+"""Sides of a crop over those of the annotated box."""
+SCALE = (0.3, 0.7, 1.3)
+"""Deviation of the random scale about 1, and where it is cut off."""
+TURN = (40.0, 80.0, 0.6)
+"""Deviation of the random turn, where it is cut off, degrees; and how often there is one."""
+FLIP = 0.5
+"""How often a crop is mirrored."""
+
+
+def guess_joints(labelled: Labelled, refiner: Refiner) -> Floats:
+    """Return where joints that are not labelled may be, (N, K, 2) px.
+
+    PoseFix asks a second network that saw the picture; here the image-free refiner is asked.
+    """
+    persons = labelled.persons
+    present: Bools = np.asarray(np.isfinite(persons.xy).all(-1))
+    xy = np.where(present[..., None], persons.xy, 0.0)
+    near = nearest_poses(xy, present, persons.image)
+    unscored = np.full((*present.shape, 2), -1.0)
+    return refiner.believe_scene(Scene(xy, present, unscored, near, persons.image_size)).xy
+
+
+def augmented_crops(
+    box_xyxy: Floats, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[Crop, Bools]:
+    """Draw the crops of N annotated boxes, and which of them (N,) are mirrored left-right."""
+    n = len(box_xyxy)
+    center = (box_xyxy[:, :2] + box_xyxy[:, 2:]) / 2
+    extent = np.maximum(box_xyxy[:, 2:] - box_xyxy[:, :2], 1.0)
+    width = np.maximum(extent[:, 0], extent[:, 1] * size[0] / size[1])
+    deviation, least, most = SCALE
+    width *= PADDING * np.clip(rng.normal(1, deviation, n), least, most)
+    spread, limit, often = TURN
+    turn = np.clip(rng.normal(0, spread, n), -limit, limit) * (rng.random(n) < often)
+    sides = np.stack([width, width * size[1] / size[0]], 1)
+    crop = Crop.from_center_scale(center, sides, size, unit=1.0, rotation=turn)
+    mirrored = rng.random(n) < FLIP
+    matrix = crop.matrix.copy()
+    matrix[mirrored, 0] *= -1
+    matrix[mirrored, 0, 2] += size[0] - 1
+    return Crop(matrix, size), mirrored
+
+
+def draw_paper_rows(
+    labelled: Labelled,
+    guessed: Floats,
+    skeleton: Skeleton,
+    statistics: ErrorStatistics,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Rows:
+    """Draw one epoch: every person once, with PoseFix's own errors in its crop, shuffled.
+
+    Args:
+        labelled: N persons on pictures.
+        guessed: (N, K, 2) px of `guess_joints`.
+        skeleton: of the persons, with sigmas.
+        statistics: error rates.
+        size: width and height of the network input.
+        rng: all randomness.
+    """
+    persons = labelled.persons
+    n, k = persons.xy.shape[:2]
+    crop, mirrored = augmented_crops(persons.box, size, rng)
+
+    def place(xy: Floats, rows: npt.NDArray[np.intp]) -> Floats:
+        inside = Crop(crop.matrix[rows], size)(xy)
+        return np.where(mirrored[rows, None, None], inside[:, skeleton.mirror], inside)
+
+    everyone = np.arange(n)
+    target, estimated = place(persons.xy, everyone), place(guessed, everyone)
+    # NaN lies nowhere. Joints outside of the crop count as not annotated.
+    visible: Bools = np.asarray(((target >= 0) & (target < np.array(size))).all(-1))
+    box = persons.box
+    index, start = neighbours(box, persons.image, iou=statistics.neighbour_iou)
+    near = place(persons.xy[index], np.repeat(everyone, np.diff(start)))
+    scale = np.abs(np.linalg.det(crop.matrix[:, :, :2]))
+    wrong, kind = corrupt(
+        target,
+        visible,
+        (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]) * scale,
+        near,
+        np.asarray(np.isfinite(near).all(-1)),
+        start,
+        skeleton=skeleton,
+        statistics=statistics,
+        rng=rng,
+        estimated=estimated,
+    )
+    shown = (kind != INVALID)[..., None]
+    own = np.where(shown, np.concatenate([wrong, np.ones((n, k, 1))], -1), 0.0)
+    trust = labelled.trust
+    trust = np.where(mirrored[:, None], trust[:, skeleton.mirror], trust) * visible
+    rows = Rows(
+        persons.image,
+        crop.matrix,
+        Clues(
+            own.astype(np.float32),
+            np.zeros((n, k, 4), np.float32),
+            np.zeros((n, 0, k, 3), np.float32),
+            np.zeros(n, np.float32),
+        ),
+        np.where(visible[..., None], target, 0.0).astype(np.float32),
+        trust.astype(np.float32),
+        (persons.area * scale).astype(np.float32),
+        np.ones(n, np.bool_),
+    )
+    return rows[rng.permutation(n)]

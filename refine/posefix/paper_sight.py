@@ -1,0 +1,67 @@
+"""Crops through the network of the PoseFix paper, read as its test reads them."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refine.posefix.clues import Clues
+from refine.posefix.pictures import Pixels
+from refine.posefix.sight import Floats, Rows, Sight, look, mirrored
+
+if TYPE_CHECKING:
+    from refine.posefix.paper import PaperNetwork
+
+
+def see_paper(
+    network: "PaperNetwork",
+    crops: Pixels,
+    told: Clues,
+    kernel: Floats,
+    mirror: Rows | None = None,
+) -> Sight:
+    """Let the network look at crops; places are soft-argmaxes, of both looks the means.
+
+    Published cells lie at 4 i px, so that mirrored maps lie between the cells of those that are
+    not; places can be averaged all the same. How sure the network is comes from the maps.
+
+    Args:
+        network: in evaluation mode.
+        crops: (N, H, W, 3) uint8.
+        told: of the same poses.
+        kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
+        mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well;
+            None not to.
+    """
+    straight = _see(network, crops, told, kernel)
+    if mirror is None:
+        return straight
+    width = crops.shape[2]
+    turned = _see(network, crops[:, :, ::-1], mirrored(told, width, mirror), kernel[:, mirror])
+    xy = turned.xy[:, mirror]
+    xy[..., 0] = width - 1 - xy[..., 0]
+    joints = {name: getattr(turned, name)[:, mirror] for name in ("move", "keep", "sigma")}
+    back = Sight(xy=xy, oks=turned.oks, **joints)
+    both = {f.name: (getattr(straight, f.name) + getattr(back, f.name)) / 2 for f in fields(Sight)}
+    return Sight(**both)
+
+
+def _see(network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
+    import torch
+
+    from refine.posefix.readout import expected_error, expected_similarity, mean_places
+
+    with torch.inference_mode():
+        chance, oks = look(network, crops, told)
+        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
+        own = torch.from_numpy(told.own).to(chance.device)
+        at = mean_places(chance)
+        came = (own[..., :2] - network.offset) / network.stride
+        keep = expected_similarity(chance, came, spread) * (own[..., 2] > 0)
+        return Sight(
+            xy=(at * network.stride + network.offset).double().cpu().numpy(),
+            move=expected_similarity(chance, at, spread).double().cpu().numpy(),
+            keep=keep.double().cpu().numpy(),
+            sigma=(expected_error(chance, at) * network.stride).double().cpu().numpy(),
+            oks=torch.sigmoid(oks).double().cpu().numpy(),
+        )
