@@ -187,7 +187,7 @@ def _triples(raw: RawCrops, name: str, joints: Skeleton) -> Maps:
         raise _wrong(raw, joints, maps.shape[1])
     if maps.ndim == 4:
         raise _wrong(raw, joints, maps.shape[1] / 3)
-    if maps.ndim != 5 or maps.shape[2] != 3 or 0 in maps.shape:
+    if maps.ndim != 5 or maps.shape[2] != 3 or 0 in maps.shape[1:]:
         raise ArrayError(f"expected `{name}` (N, 3 K, H, W) or (N, K, 3, H, W), got {maps.shape}")
     return maps
 

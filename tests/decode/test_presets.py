@@ -18,13 +18,15 @@ from refine.exceptions import RefineError
 from refine.geometry import Grid
 from refine.skeleton import skeleton
 
-SURVEY = """
-    hourglass cu-net prm soft-gated cfa cpm unipose
-    simple-baseline hrnet darkpose udp vitpose litehrnet tinypose cpn mspn ccm udp-offset g-rmi
-    simcc rtmpose integral dsnt rle blazepose mask-rcnn
-    openpose lightweight-openpose tf-pose associative-embedding higherhrnet personlab posenet
-    centernet movenet-multipose movenet directpose yolox-pose rtmo dekr deepcut deepercut posefix
-""".split()
+SURVEY = [
+    "hourglass", "cu-net", "prm", "soft-gated", "cfa", "cpm", "unipose",
+    "simple-baseline", "hrnet", "darkpose", "udp", "vitpose",
+    "litehrnet", "tinypose", "cpn", "mspn", "ccm", "udp-offset", "g-rmi",
+    "simcc", "rtmpose", "integral", "dsnt", "rle", "blazepose", "mask-rcnn",
+    "openpose", "lightweight-openpose", "tf-pose", "associative-embedding",
+    "higherhrnet", "personlab", "posenet", "centernet", "movenet-multipose",
+    "movenet", "directpose", "yolox-pose", "rtmo", "dekr", "deepcut", "deepercut", "posefix",
+]  # fmt: skip
 OTHERWISE = {"yolo-pose": ("yolov5-pose", "yolov8-pose", "yolo26-pose")}
 """Systems that go by several presets, one for each form of their outputs."""
 HEATMAPS = [p.name for p in load_presets().values() if p.family == "heatmap"]
