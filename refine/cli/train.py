@@ -1,5 +1,7 @@
 """``refine train``: from annotations to weights in one command."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,18 @@ import click
 
 from refine.cli.common import json_option, progress_option, say, summary, wants_progress
 
+PICTURES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
+"""Options that say nothing where no pictures are looked at."""
+
 
 @click.command("train")
-@click.argument("annotations")
+@click.argument("annotations", required=False)
+@click.option("--annotations", "given", metavar="GT.json", help="The same as ANNOTATIONS.")
 @click.option("-o", "--output", required=True, metavar="FILE.safetensors")
 @click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not name it.")
 @click.option("--stats", "statistics", metavar="NAME|FILE", help="Error statistics.  [posefix]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the persons.  [100]")
-@click.option("--batch", type=click.IntRange(1), help="Rows a step.  [768]")
+@click.option("--batch", type=click.IntRange(1), help="Rows a step, over all processes.  [768]")
 @click.option("--width", type=click.IntRange(8), help="Width of the network.  [512]")
 @click.option("--blocks", type=click.IntRange(1), help="Residual blocks.  [4]")
 @click.option("--rate", type=float, help="Peak learning rate.  [0.001]")
@@ -22,14 +28,33 @@ from refine.cli.common import json_option, progress_option, say, summary, wants_
 @click.option("--mixed/--no-mixed", default=None, help="bfloat16 matrix products.  [mixed]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside OUT.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [the GPU if there is one]")
+@click.option("--images", metavar="DIR", help="Train an image refiner, on the pictures in DIR.")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="What of: light, or as in the paper posefix-r50-256, posefix-r101-256, posefix-r152-256, "
+    "posefix-r152-384. Its defaults replace those above.  [light]",
+)
+@click.option(
+    "--imagenet",
+    metavar="FILE",
+    help="ImageNet weights to start from: .pth or .safetensors, of efficientnet-lite0 for light, "
+    "else of a ResNet as torchvision names it.  [random weights]",
+)
+@click.option("--validate", metavar="GT.json", help="Measure on these after every epoch.")
+@click.option("--validate-images", metavar="DIR", help="Their pictures.  [those of --images]")
+@click.option("--weights", metavar="NAME|FILE", help="Image-free refiner below.  [coco17]")
+@click.option("--workers", type=click.IntRange(1), help="Threads that read pictures.  [2]")
 @progress_option
 @json_option
 def command(
-    annotations: str,
+    annotations: str | None,
+    given: str | None,
     output: str,
     skeleton: str | None,
     resume: bool,
     device: str | None,
+    images: str | None,
     progress: bool | None,
     as_json: bool,
     **options: Any,
@@ -39,13 +64,51 @@ def command(
     Every person is shown with synthetic jitter, inversion, swap, miss and missing joints, and the
     network learns to put them right. A checkpoint is written after every epoch. On several GPUs:
     torchrun --nproc-per-node N -m refine train ...
+
+    With --images the refiner looks at the pictures, too, and the curve of its losses is drawn
+    beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each with annotations and
+    images, perhaps skeleton, repeat, boxes, teacher.
     """
+    if (annotations is None) == (given is None):
+        raise click.UsageError("expected the annotations once, as ANNOTATIONS or --annotations")
+    source = annotations or given or ""
     if Path(output).suffix != ".safetensors":
         raise click.UsageError(f"expected -o to name a .safetensors file, got {output}")
+    if not Path(output).resolve().parent.is_dir():
+        from refine.exceptions import FormatError
+
+        raise FormatError("expected a folder to write in, got none", where=output)
+    chosen = {key: value for key, value in options.items() if value is not None}
+    looks = {key: chosen.pop(key) for key in PICTURES_ONLY if key in chosen}
+    if images is not None or Path(source).suffix == ".toml":
+        from refine.cli.train_pictures import train_pictures
+
+        facts = train_pictures(
+            source, images, Path(output), chosen, skeleton=skeleton, resume=resume, device=device,
+            progress=progress, **looks,
+        )  # fmt: skip
+    elif looks:
+        name = next(iter(looks)).replace("_", "-")
+        raise click.UsageError(f"--{name} needs the pictures: --images DIR")
+    else:
+        facts = _train_on_poses(source, Path(output), chosen, skeleton, resume, device, progress)
+    if as_json and facts and is_first():
+        summary(facts, data_on_stdout=False)
+
+
+def _train_on_poses(
+    annotations: str,
+    output: Path,
+    options: dict[str, Any],
+    skeleton: str | None,
+    resume: bool,
+    device: str | None,
+    progress: bool | None,
+) -> dict[str, Any]:
     from refine.formats import read
     from refine.refiner.train import Progress, Settings, train
 
-    settings = Settings(**{key: value for key, value in options.items() if value is not None})
+    settings = Settings(**options)
     say(f"reading {annotations}")
     truth = read(annotations, "coco-gt", skeleton=skeleton)
     say(f"{len(truth)} annotations, {len(truth.images)} images, skeleton {truth.skeleton.name}")
@@ -56,43 +119,64 @@ def command(
             f"filled {at.filled:.3f}, present {at.kept:.3f} -> {at.moved:.3f}"
         )
 
-    last: list[Progress] = []
-    if wants_progress(progress):
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
+    def start(report: Callable[[Progress], None]) -> None:
+        train(truth, output, settings, resume=resume, device=device, report=report)
 
-        with Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        ) as bar:
-            task = bar.add_task("drawing errors", total=settings.epochs)
+    at: Progress | None = follow(start, settings.epochs, figures, progress)
+    if at is None:
+        return {}
+    return {
+        "weights": str(output),
+        "epochs": at.epoch + 1,
+        "loss": at.loss,
+        "filled": at.filled,
+        "present_before": at.kept,
+        "present_after": at.moved,
+    }
 
-            def show(at: Progress) -> None:
-                bar.update(task, completed=at.epoch + at.step / at.steps, description=figures(at))
-                last[:] = [at]
 
-            train(truth, Path(output), settings, resume=resume, device=device, report=show)
-    else:
+def is_first() -> bool:
+    """Whether this process speaks for all that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
 
-        def note(at: Progress) -> None:
+
+def follow(
+    start: Callable[[Callable[[Any], None]], None],
+    epochs: int,
+    figures: Callable[[Any], str],
+    progress: bool | None,
+) -> Any:
+    """Run a training and say where it stands: a bar with the time left, or a line an epoch.
+
+    Args:
+        start: runs it, given what to report to: objects with epoch, step and steps.
+        epochs: in all.
+        figures: words for a report.
+        progress: of `progress_option`.
+
+    Returns:
+        the last report, None if there was none.
+    """
+    last: list[Any] = []
+    if not wants_progress(progress) or not is_first():
+
+        def note(at: Any) -> None:
             if at.step == at.steps:
                 say(figures(at))
             last[:] = [at]
 
-        train(truth, Path(output), settings, resume=resume, device=device, report=note)
-    if as_json and last:
-        at = last[-1]
-        summary(
-            {
-                "weights": output,
-                "epochs": at.epoch + 1,
-                "loss": at.loss,
-                "filled": at.filled,
-                "present_before": at.kept,
-                "present_after": at.moved,
-            },
-            data_on_stdout=False,
-        )
+        start(note)
+        return last[-1] if last else None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("drawing errors", total=epochs)
+
+        def show(at: Any) -> None:
+            bar.update(task, completed=at.epoch + at.step / at.steps, description=figures(at))
+            last[:] = [at]
+
+        start(show)
+    return last[-1] if last else None

@@ -92,12 +92,13 @@ def train_on_pictures(
     Raises:
         WeightsError: a checkpoint of other settings, or weights of another backbone.
         FormatError: a picture that cannot be read, or nothing to resume.
-        RefineError: a batch that the processes cannot share, or fewer persons than processes.
+        RefineError: no such device, a batch that the processes cannot share, or fewer persons than
+            processes.
     """
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if settings.batch % world:
         raise RefineError(f"expected a batch that {world} processes share, got {settings.batch}")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = _device(device)
     if where.type == "cuda":
         where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
         torch.cuda.set_device(where)
@@ -128,6 +129,18 @@ def train_on_pictures(
         if world > 1:
             torch.distributed.destroy_process_group()
     return output
+
+
+def _device(name: str | None) -> torch.device:
+    """Return a device that this machine has."""
+    there = torch.cuda.is_available()
+    try:
+        where = torch.device(name or ("cuda" if there else "cpu"))
+    except RuntimeError:
+        where = None
+    if where is None or (where.type == "cuda" and not there):
+        raise RefineError(f"expected a device of this machine, got {name!r}", hint="cpu")
+    return where
 
 
 def _epochs(
