@@ -18,6 +18,7 @@ VERBS = {
     "presets": "List the published systems that `decode` knows.",
     "skeletons": "List the skeletons, or print one.",
     "train": "Train a refiner from COCO keypoint annotations.",
+    "export": "Write a refiner or the heatmap decoder as an ONNX file.",
     "stats": "Measure the error statistics that training draws from.",
     "calibrate": "Learn from annotated images how far a source is to be trusted.",
     "demo": "Show the main job on a sample that the project makes itself.",

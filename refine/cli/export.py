@@ -1,0 +1,114 @@
+"""`refine export`: networks and the heatmap decoder as ONNX files, compared with torch."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refine.cli.common import json_option, output_option, say, summary
+
+if TYPE_CHECKING:
+    from refine.refiner.export import Exportable
+
+DECODER = "decoder"
+
+
+@click.command("export")
+@click.argument("what", metavar="[NAME|FILE.safetensors|decoder]", default="coco17")
+@output_option("The ONNX file; - is standard output.")
+@click.option("--int8", is_flag=True, help="Quantise: weights of eight bits, a third of the size.")
+@click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Image refiners: whether mirrored crops are looked at, too.  [flip]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["argmax", "quarter", "dark"]),
+    help="Decoder: how keypoints are read off maps.  [dark]",
+)
+@click.option("--kernel", type=int, help="Decoder: blur of dark, cells.  [11]")
+@click.option(
+    "--compat",
+    type=click.Choice(["hrnet", "mmpose"]),
+    help="Decoder: do as this code base where a map has no peak.  [NaN]",
+)
+@json_option
+def command(
+    what: str,
+    output: str,
+    int8: bool,
+    flip: bool | None,
+    method: str | None,
+    kernel: int | None,
+    compat: str | None,
+    as_json: bool,
+) -> None:
+    """Export a refiner, an image refiner or the heatmap decoder as an ONNX file.
+
+    Any number of poses goes in at once. The refiner takes keypoints in image px and returns where
+    it believes each joint, an image refiner takes crops, the decoder maps; the file's metadata
+    tell joints, sizes, the hash of the weights and what every input and output means. The file is
+    compared with torch in onnxruntime, and only written if they agree.
+    Needs pip install "refine-pose[export]".
+    """
+    if output != "-" and Path(output).suffix != ".onnx":
+        raise click.UsageError(f"expected -o to name an .onnx file, got {output}")
+    decoder = {"method": method, "kernel": kernel, "compat": compat}
+    given = {name: value for name, value in decoder.items() if value is not None}
+    if what == DECODER:
+        if int8 or flip is not None:
+            raise click.UsageError("the decoder has no weights: neither --int8 nor --flip serve it")
+        model = _decoder(given)
+    else:
+        if given:
+            raise click.UsageError(f"--{next(iter(given))} is an option of `refine export decoder`")
+        model = _network(what, flip)
+    from refine.files import write_bytes
+    from refine.refiner.export import CHECKED, export_onnx
+
+    data, found = export_onnx(model, int8=int8)
+    write_bytes(output, data)
+    worst = max(found, key=lambda name: found[name])
+    say(
+        f"{model.facts['kind']}, {len(data) / 1000:,.0f} kB{', int8' if int8 else ''}: "
+        f"{CHECKED} random rows differ from torch by {found[worst]:.2g} at most, in {worst}"
+    )
+    if as_json:
+        facts = {"kind": model.facts["kind"], "int8": int8, "bytes": len(data)}
+        summary(facts | {"largest_difference": found}, data_on_stdout=output == "-")
+
+
+def _decoder(options: dict[str, Any]) -> "Exportable":
+    from refine.decode.torch_heatmap import TorchHeatmapDecoder
+    from refine.refiner.export import exportable_decoder
+
+    return exportable_decoder(TorchHeatmapDecoder(**options))
+
+
+def _network(what: str, flip: bool | None) -> "Exportable":
+    from refine.posefix.weights import FORMAT, load_picture_weights, shipped_names
+
+    if what in shipped_names() or _format(what) == FORMAT:
+        from refine.posefix.export import exportable_picture
+
+        return exportable_picture(*load_picture_weights(what), flip=flip is not False)
+    from refine.refiner.graph import exportable_refiner
+    from refine.refiner.weights import load_weights
+
+    loaded = load_weights(what)
+    if flip is not None:
+        raise click.UsageError("--flip is an option of image refiners, these weights see none")
+    return exportable_refiner(*loaded)
+
+
+def _format(path: str) -> str | None:
+    """Return what a weights file says it is; None for names, and for what is no such file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            return str(json.loads(file.metadata()["refine"])["format"])
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):
+        return None
