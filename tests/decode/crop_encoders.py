@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from refine.geometry import Crop
+from refine.geometry import Crop, Grid
+from refine.skeleton import skeleton
 
+SIZE, CELLS = (192, 256), (48, 64)
 BOX = np.array([[30.0, 40, 130, 190], [10, 10, 90, 250], [200, 100, 260, 130]])
 
 
@@ -51,3 +53,16 @@ def discs(cells, size, radius, everywhere=False):
 def mirrored(xy, mirror, width):
     """Return input px (N, K, 2) of the mirrored input: left joints are right ones there."""
     return xy[:, mirror] * (-1, 1) + (width - 1, 0)
+
+
+def heatmaps(preset, flip=False):
+    """Return the arrays of a file of one heatmap a joint, their grid, crop and joints in px."""
+    joints = skeleton(preset.skeleton)
+    grid = Grid(CELLS, SIZE, preset.alignment, preset.offset)
+    crop, xy = crops(SIZE), places(grid, len(joints), margin=9.0)
+    full = 255 if preset.score_scale != 1 else 1
+    fields = {"heatmaps": full * gaussians(grid.to_cells(xy), CELLS), "affine": crop.matrix}
+    if flip:
+        back = grid.to_cells(mirrored(xy, joints.mirror, SIZE[0]))
+        fields["heatmaps_flipped_input"] = full * gaussians(back, CELLS)
+    return fields, grid, crop, xy

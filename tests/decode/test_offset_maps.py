@@ -4,14 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from crop_encoders import crops, discs, gaussians, mirrored, places
+from crop_encoders import CELLS, SIZE, crops, discs, gaussians, mirrored, places
 
 from refine.decode import decode, decode_combined, raw_crops, vote_offsets
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.skeleton import skeleton
 
-SIZE, CELLS = (192, 256), (48, 64)
 MIRROR = skeleton("coco17").mirror
 UDP = {"udp-offset": 4.0, "mmpose-udp-offset": 3.5, "mmpose0-udp-offset": 3.5}
 """Radius in cells; of mmpose 0.0546875 times 64."""

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from crop_encoders import gaussians
+from crop_encoders import CELLS, gaussians
 
 from refine.decode import decode, decode_heatmaps, raw_heatmaps
 from refine.decode.offset_maps import decode_combined
 
-CELLS = (48, 64)
 AFFINE = [np.eye(2, 3)]
 
 

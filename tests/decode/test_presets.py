@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crop_encoders import crops, gaussians, mirrored, places
+from crop_encoders import CELLS, SIZE, heatmaps
 
 from refine.decode import (
     FAMILIES,
@@ -30,7 +30,6 @@ SURVEY = [
 OTHERWISE = {"yolo-pose": ("yolov5-pose", "yolov8-pose", "yolo26-pose")}
 """Systems that go by several presets, one for each form of their outputs."""
 HEATMAPS = [p.name for p in load_presets().values() if p.family == "heatmap"]
-SIZE, CELLS = (192, 256), (48, 64)
 
 
 @pytest.mark.parametrize("name", [*SURVEY, *(n for names in OTHERWISE.values() for n in names)])
@@ -72,14 +71,7 @@ RESAMPLED = 0.006
 def test_round_trip(name, flip):
     """Joints come back from maps with the preset's alignment, as closely as its method can."""
     preset = get_preset(name)
-    joints = skeleton(preset.skeleton)
-    grid = Grid(CELLS, SIZE, preset.alignment, preset.offset)
-    crop, xy = crops(SIZE), places(grid, len(joints), margin=9.0)
-    full = 255 if preset.score_scale != 1 else 1
-    fields = {"heatmaps": full * gaussians(grid.to_cells(xy), CELLS), "affine": crop.matrix}
-    if flip:
-        back = grid.to_cells(mirrored(xy, joints.mirror, SIZE[0]))
-        fields["heatmaps_flipped_input"] = full * gaussians(back, CELLS)
+    fields, grid, crop, xy = heatmaps(preset, flip)
     raw = raw_heatmaps(fields)
     slack = RESAMPLED if flip else 0.0
     exact = crop(decode(raw, name, method="fit", flip_shift=grid.flip_shift).xy)
