@@ -1,6 +1,7 @@
 """ImageNet weights that a training starts from: reading the file, saying what is wrong with it."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def read_imagenet(path: str | Path) -> dict[str, Tensor]:
     try:
         if Path(path).suffix == ".safetensors":
             return dict(load(data))
-        state = torch.load(Path(path), map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        with warnings.catch_warnings():
+            # Of files that are no weights, before the error that says so.
+            warnings.simplefilter("ignore")
+            state = torch.load(Path(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        # Its message recommends to unpickle all the same.
+        raise _not_weights(path, "no file of tensors") from None
+    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise _not_weights(path, reason) from None
     if not isinstance(state, Mapping) or not all(isinstance(t, Tensor) for t in state.values()):

@@ -1,0 +1,30 @@
+import pytest
+
+from refine.exceptions import RefineError
+from refine.posefix.settings import PaperSettings, PictureSettings, preset_names, read_preset
+
+
+def test_the_presets_are_what_the_literature_says():
+    assert read_preset("light") == PictureSettings()
+    assert read_preset("posefix-r152-256") == PaperSettings()
+    found = {n: read_preset(n) for n in preset_names() if n != "light"}
+    assert {n: (s.depth, s.size, s.sigma) for n, s in found.items()} == {
+        "posefix-r50-256": (50, (192, 256), 7),
+        "posefix-r101-256": (101, (192, 256), 7),
+        "posefix-r152-256": (152, (192, 256), 7),
+        "posefix-r152-384": (152, (288, 384), 9),
+    }
+    for s in found.values():
+        assert (s.epochs, s.drops, s.rate, s.decay) == (140, (90, 120), 5e-4, 1e-5)
+
+
+def test_a_shorter_training_drops_its_rate_earlier():
+    assert read_preset("posefix-r50-256", epochs=70, batch=8).drops == (45, 60)
+    assert read_preset("light", epochs=3).epochs == 3
+
+
+def test_unknown_names_are_said():
+    with pytest.raises(RefineError, match="posefix-r50-256"):
+        read_preset("posefix")
+    with pytest.raises(RefineError, match="'width'"):
+        read_preset("posefix-r50-256", width=32)
