@@ -1,37 +1,43 @@
-"""The image refiner from crops to places as one torch module, for export."""
+"""Image refiners from crops to places as torch modules, for export."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from refine.posefix.clues import PADDING
-from refine.posefix.network import STRIDE
-from refine.posefix.readout import best_places, expected_error, expected_similarity
+from refine.posefix.clues import PADDING, POSE_PADDING
+from refine.posefix.network import PictureNetwork
+from refine.posefix.paper import PaperNetwork
+from refine.posefix.readout import best_places, expected_error, expected_similarity, mean_places
+from refine.posefix.refiner import PICTURE_MARGIN
 from refine.refiner.export import Exportable
 from refine.refiner.features import NEIGHBOURS
 from refine.skeleton import Skeleton
 
 INPUTS = {
-    "pixels": "(n, 3, H, W) float32 RGB, 0 to 255: the crop around the person, "
-    f"{PADDING} times as large as the box of the joints",
+    "pixels": "(n, 3, H, W) float32 RGB, 0 to 255: the crop around the person, `padding` times as "
+    "large as the box of the joints",
     "own": "(n, K, 3) float32 x, y in px of the crop and weight of the joints as they came; the "
     "weight is the expected keypoint similarity, 0 where missing",
+    "kernel": "(n, K) float32 standard deviation of the OKS kernel, 2 sigma sqrt(area), px of the "
+    "crop",
     "belief": "(n, K, 4) float32 x, y, mean absolute error per axis in px of the crop, and weight "
     "of where the image-free refiner would put them; the weight is its `annotated`",
     "near": "(n, M, K, 3) float32 x, y and weight (1 or 0) of the neighbouring poses' joints",
     "oks": "(n,) float32 logit of the OKS that the image-free refiner expects",
-    "kernel": "(n, K) float32 standard deviation of the OKS kernel, 2 sigma sqrt(area), px of the "
-    "crop",
 }
 OUTPUTS = {
-    "refined": "(n, K, 2) float32 where each joint has the highest expected similarity, px of the "
-    "crop",
-    "move": "(n, K) float32 that similarity",
+    "refined": "(n, K, 2) float32 where the picture shows each joint, px of the crop",
+    "move": "(n, K) float32 expected keypoint similarity there; move where it exceeds keep by "
+    f"{PICTURE_MARGIN}, fill where missing",
     "keep": "(n, K) float32 that of the joint as it came; 0 where missing",
     "sigma_px": "(n, K) float32 mean absolute error per axis expected there, px of the crop",
     "expected_oks": "(n,) float32 expected OKS of the refined pose",
 }
+PAPER_INPUTS = 3
+"""The paper's network is told the pose alone."""
+PAPER_OUTPUTS = 4
+"""It says nothing of the whole pose."""
 
 
 class PictureGraph(nn.Module):
@@ -44,46 +50,94 @@ class PictureGraph(nn.Module):
         mirror: index of every joint's mirror partner, to look at the mirrored crops as well.
     """
 
-    def __init__(self, network: nn.Module, mirror: list[int] | None) -> None:
+    def __init__(self, network: PictureNetwork, mirror: list[int] | None) -> None:
         super().__init__()
         self.network, self.mirror = network, mirror
 
     def forward(
-        self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor, kernel: Tensor
+        self, pixels: Tensor, own: Tensor, kernel: Tensor, belief: Tensor, near: Tensor, oks: Tensor
     ) -> tuple[Tensor, ...]:
         """Look at N crops."""
+        n, last = pixels.shape[0], pixels.shape[3] - 1
         looks: tuple[Tensor, ...] = (pixels, own, belief, near, oks)
         if self.mirror is not None:
-            last = pixels.shape[3] - 1
-            points = (self._turn(p, last) for p in (own, belief, near))
-            turned = (pixels.flip(3), *points, oks)
-            looks = tuple(torch.cat(pair) for pair in zip(looks, turned, strict=True))
+            points = (_turn(p, last, self.mirror) for p in (own, belief, near))
+            looks = _both(looks, (pixels.flip(3), *points, oks))
         said = self.network(*looks)
-        chance, verdict = said.maps.flatten(2).softmax(2).view_as(said.maps), said.oks
+        chance, verdict = _chance(said.maps), said.oks
         if self.mirror is not None:
-            n = pixels.shape[0]
             chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
-        offset, spread = (STRIDE - 1) / 2, kernel / STRIDE
+        spread = kernel / self.network.stride
         at = best_places(chance, spread)
-        keep = expected_similarity(chance, (own[..., :2] - offset) / STRIDE, spread)
-        return (
-            at * STRIDE + offset,
-            expected_similarity(chance, at, spread),
-            torch.where(own[..., 2] > 0, keep, 0.0),
-            expected_error(chance, at) * STRIDE,
-            verdict.sigmoid(),
-        )
+        return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
 
-    def _turn(self, points: Tensor, last: int) -> Tensor:
-        """Mirror points, as `refine.posefix.sight.mirrored` does."""
-        points = points[..., self.mirror, :]
-        x = torch.where(points[..., -1:] > 0, last - points[..., :1], 0.0)
-        return torch.cat([x, points[..., 1:]], -1)
+
+class PaperGraph(nn.Module):
+    """`refine.posefix.paper_sight.see_paper` in torch.
+
+    Takes and returns the first `PAPER_INPUTS` of `INPUTS` and the first `PAPER_OUTPUTS` of
+    `OUTPUTS`.
+
+    Args:
+        network: in evaluation mode.
+        mirror: index of every joint's mirror partner, to look at the mirrored crops as well.
+    """
+
+    def __init__(self, network: PaperNetwork, mirror: list[int] | None) -> None:
+        super().__init__()
+        self.network, self.mirror = network, mirror
+
+    def forward(self, pixels: Tensor, own: Tensor, kernel: Tensor) -> tuple[Tensor, ...]:
+        """Look at N crops."""
+        n, last = pixels.shape[0], pixels.shape[3] - 1
+        looks: tuple[Tensor, ...] = (pixels, own, kernel)
+        if self.mirror is not None:
+            turned = _turn(own, last, self.mirror)
+            looks = _both(looks, (pixels.flip(3), turned, kernel[:, self.mirror]))
+        seen, shown, width = looks
+        # What the network is not told it does not look at.
+        chance = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
+        spread = width / self.network.stride
+        read = _read(self.network, chance, mean_places(chance), shown, spread)
+        if self.mirror is None:
+            return read
+        straight, back = [v[:n] for v in read], [v[n:, self.mirror] for v in read]
+        back[0] = torch.cat([last - back[0][..., :1], back[0][..., 1:]], -1)
+        return tuple((a + b) / 2 for a, b in zip(straight, back, strict=True))
+
+
+def _chance(maps: Tensor) -> Tensor:
+    return maps.flatten(2).softmax(2).view_as(maps)
+
+
+def _both(straight: tuple[Tensor, ...], turned: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Put mirrored crops behind those that are not, so that the file holds the network once."""
+    return tuple(torch.cat(pair) for pair in zip(straight, turned, strict=True))
+
+
+def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
+    """Mirror points, as `refine.posefix.sight.mirrored` does."""
+    points = points[..., mirror, :]
+    x = torch.where(points[..., -1:] > 0, last - points[..., :1], 0.0)
+    return torch.cat([x, points[..., 1:]], -1)
+
+
+def _read(
+    network: PictureNetwork | PaperNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+) -> tuple[Tensor, ...]:
+    """Return the first four of `OUTPUTS` for places `at`, in cells."""
+    came = (own[..., :2] - network.offset) / network.stride
+    return (
+        at * network.stride + network.offset,
+        expected_similarity(chance, at, spread),
+        torch.where(own[..., 2] > 0, expected_similarity(chance, came, spread), 0.0),
+        expected_error(chance, at) * network.stride,
+    )
 
 
 def exportable_picture(
-    network: nn.Module, facts: dict[str, Any], *, flip: bool = True
+    network: PictureNetwork | PaperNetwork, facts: dict[str, Any], *, flip: bool = True
 ) -> Exportable:
     """Describe an image refiner as `refine.posefix.weights.load_picture_weights` returns it.
 
@@ -93,7 +147,13 @@ def exportable_picture(
         flip: also look at the mirrored crop, as `refine run` does; takes twice as long.
     """
     joints, (width, height) = tuple(facts["joints"]), facts["size"]
-    k = len(joints)
+    k, taken, given = len(joints), len(INPUTS), len(OUTPUTS)
+    mirror = Skeleton("crop", joints).mirror.tolist() if flip else None
+    if isinstance(network, PaperNetwork):
+        graph: nn.Module = PaperGraph(network, mirror)
+        taken, given, padding = PAPER_INPUTS, PAPER_OUTPUTS, POSE_PADDING
+    else:
+        graph, padding = PictureGraph(network, mirror), PADDING
 
     def examples(n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         def draw(*size: int) -> Tensor:
@@ -104,26 +164,27 @@ def exportable_picture(
         # Joints that nobody has seen give flat maps, whose highest place is anybody's guess.
         weight = 0.5 + 0.5 * draw(k, 2)
         error = 1 + 5 * draw(k, 1)
-        return (
+        everything = (
             255 * draw(3, height, width),
             torch.cat([own, weight[..., :1]], -1),
+            2 + 6 * draw(k),
             torch.cat([own + error * (draw(k, 2) - 0.5), error, weight[..., 1:]], -1),
             torch.cat([other, (draw(NEIGHBOURS, k, 1) < 0.5).float()], -1),
             4 * draw() - 2,
-            2 + 6 * draw(k),
         )
+        return everything[:taken]
 
     return Exportable(
-        module=PictureGraph(network, Skeleton("crop", joints).mirror.tolist() if flip else None),
-        inputs=INPUTS,
-        outputs=OUTPUTS,
+        module=graph.eval(),
+        inputs=dict(list(INPUTS.items())[:taken]),
+        outputs=dict(list(OUTPUTS.items())[:given]),
         examples=examples,
         facts={
             "kind": "picture-refiner",
             "joints": list(joints),
             "size": [width, height],
+            "padding": padding,
             "flip": flip,
-            "neighbours": NEIGHBOURS,
             "weights": f"sha256:{facts['sha256']}",
             "refiner": facts["refiner"],
         },

@@ -162,7 +162,6 @@ def exportable_refiner(
         facts={
             "kind": "refiner",
             "joints": list(body.joints),
-            "neighbours": NEIGHBOURS,
             "weights": f"sha256:{facts['sha256']}",
         },
         # Coordinates in and out: a sixth of the weights, half of the error.
