@@ -1,6 +1,6 @@
 """What the image refiner is told beside the picture: the pose, what is believed, the others."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -68,15 +68,27 @@ def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     return np.concatenate([box[:, :2] - grow[:, None], box[:, 2:] + grow[:, None]], 1)
 
 
-def pose_boxes(scene: Scene) -> Floats:
+def pose_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the tight boxes xyxy (N, 4), image px, around the joints of poses as they came.
 
-    A pose without joints gets one at the origin.
+    Joints that are missing but likely labelled count where the image-free refiner puts them. A
+    pose without joints gets a box at the origin.
     """
-    box = keypoint_box(np.where(scene.present[..., None], scene.xy, np.nan))
+    xy = np.where(scene.present[..., None], scene.xy, belief.xy)
+    use = scene.present | (belief.annotated > LIKELY)
+    box = keypoint_box(np.where(use[..., None], xy, np.nan))
     low, extent = np.nan_to_num(box[:, :2]), np.nan_to_num(box[:, 2:] - box[:, :2])
     grow = np.where(extent > 0, 0.0, LEAST_SIDE / 2)
     return np.concatenate([low - grow, low + extent + grow], 1)
+
+
+def completed(told: Clues) -> Clues:
+    """Show missing joints where the image-free refiner believes them.
+
+    PoseFix is shown complete poses, in training, too.
+    """
+    guess = np.delete(told.belief, 2, axis=-1)
+    return replace(told, own=np.where(told.own[..., 2:] > 0, told.own, guess))
 
 
 def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:

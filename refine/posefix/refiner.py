@@ -14,6 +14,7 @@ from refine.posefix.clues import (
     POSE_PADDING,
     Clues,
     clues,
+    completed,
     crop_boxes,
     pose_boxes,
 )
@@ -143,7 +144,7 @@ class PictureRefiner(Refiner):
         if self.picture.believes:
             crop = Crop.from_box(crop_boxes(scene, told), size, padding=PADDING)
         else:
-            crop = Crop.from_box(pose_boxes(scene), size, padding=POSE_PADDING)
+            crop = Crop.from_box(pose_boxes(scene, told), size, padding=POSE_PADDING)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
         place = np.array([names.get(j, -1) for j in joints], np.intp)
         hints = clues(scene, told, crop, len(joints) - len(body))
@@ -169,7 +170,8 @@ class PictureRefiner(Refiner):
         from refine.posefix.paper import PaperNetwork
 
         if isinstance(self.picture, PaperNetwork):
-            return see_paper(self.picture, crops, told, kernel, mirror)
+            sight = see_paper(self.picture, crops, completed(told), kernel, mirror)
+            return replace(sight, keep=np.where(told.own[..., 2] > 0, sight.keep, 0.0))
         return see(self.picture, crops, told, kernel, mirror)
 
 

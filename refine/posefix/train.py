@@ -36,7 +36,8 @@ HELD_SEED = 2**31
 class PictureProgress:
     """Where a training stands: epoch, step of it, steps an epoch, and the running figures.
 
-    The last report of an epoch has those of the persons held out, too: ``held_...``.
+    The last report of an epoch has those of the persons held out, too: ``held_...``. Of several
+    processes the first one's are given.
     """
 
     epoch: int

@@ -1,5 +1,7 @@
 """PoseFix as published: its network, errors, losses, test, and all of it from file to file."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from refine.errors.statistics import read_statistics
 from refine.geometry import Crop
 from refine.posefix import resnet
-from refine.posefix.clues import Clues, pose_boxes
+from refine.posefix.clues import Clues, completed, pose_boxes
 from refine.posefix.labels import read_labelled
 from refine.posefix.loss import paper_losses
 from refine.posefix.network import Said
@@ -19,6 +21,7 @@ from refine.posefix.settings import read_preset
 from refine.posefix.sight import mirrored
 from refine.posefix.train import train_on_pictures
 from refine.posefix.weights import load_picture_weights
+from refine.refiner import Belief
 from refine.refiner.features import Scene
 from refine.skeleton import skeleton
 
@@ -178,14 +181,27 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
 
 
 def test_boxes_are_tight_and_never_empty():
-    xy = np.zeros((3, 17, 2))
-    xy[0, :2], xy[1, 0] = [[5, 6], [15, 40]], [30, 40]
-    present = np.zeros((3, 17), bool)
-    present[0, :2] = present[1, 0] = True
-    scene = Scene(xy, present, np.zeros((3, 17, 2)), np.zeros((3, 3), int), np.zeros((3, 2)))
-    assert pose_boxes(scene).tolist() == [
-        [5, 6, 15, 40], [20, 30, 40, 50], [-10, -10, 10, 10]
+    xy = np.zeros((4, 17, 2))
+    xy[0, :2], xy[1, 0], xy[3, 0] = [[5, 6], [15, 40]], [30, 40], [30, 40]
+    present = np.zeros((4, 17), bool)
+    present[0, :2] = present[1, 0] = present[3, 0] = True
+    scene = Scene(xy, present, np.zeros((4, 17, 2)), np.zeros((4, 3), int), np.zeros((4, 2)))
+    flat = np.zeros((4, 17))
+    annotated = flat.copy()
+    annotated[3, 5] = 0.9
+    guess = Belief(np.full((4, 17, 2), 70.0), flat, flat, flat, flat, annotated, flat[0], flat[0])
+    assert pose_boxes(scene, guess).tolist() == [
+        [5, 6, 15, 40], [20, 30, 40, 50], [-10, -10, 10, 10], [30, 40, 70, 70]
     ]  # fmt: skip
+
+
+def test_missing_joints_are_shown_where_the_pose_alone_puts_them():
+    hints = told(np.random.default_rng(0), 2, SIZE, shown=0.5)
+    belief = np.random.default_rng(1).uniform(1, 9, hints.belief.shape).astype("f4")
+    own = completed(dataclasses.replace(hints, belief=belief)).own
+    came = hints.own[..., 2] > 0
+    np.testing.assert_array_equal(own[came], hints.own[came])
+    np.testing.assert_array_equal(own[~came], belief[~came][:, [0, 1, 3]])
 
 
 def test_the_rate_drops_twice(body, monkeypatch):
