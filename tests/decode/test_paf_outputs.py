@@ -64,6 +64,16 @@ def test_image_resolution(tmp_path, preset):
     np.testing.assert_allclose(shifted.xy - poses.xy, offset)
 
 
+def test_half_a_pixel_of_the_image_in_cpp(tmp_path):
+    truth = people(1, np.random.default_rng(3)) + np.array([0, 4])
+    path = tmp_path / "7.npz"
+    saved(path, truth, affine=AFFINE, input_size=SIZE)
+    options = {"skeleton": "openpose18", "to": None}
+    plain = decode(path, "openpose-cpp", image_offset=0.0, **options)
+    assert len(plain) == 1
+    np.testing.assert_allclose(decode(path, "openpose-cpp", **options).xy - plain.xy, 0.5)
+
+
 def test_geometry_beside_the_arrays(tmp_path):
     truth = people(1, np.random.default_rng(3)) + np.array([0, 4])
     about = {"scale": SCALE, "pad_left": PAD[0], "pad_top": PAD[1], "input_size": SIZE}
