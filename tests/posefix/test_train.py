@@ -135,7 +135,7 @@ def test_processes_of_torchrun_end_with_equal_weights(pictured, tmp_path):
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
             script, pictured, tmp_path,
         ],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
