@@ -8,7 +8,13 @@ from torch import Tensor, nn
 from refine.posefix.clues import PADDING, POSE_PADDING
 from refine.posefix.network import PictureNetwork
 from refine.posefix.paper import PaperNetwork
-from refine.posefix.readout import best_places, expected_error, expected_similarity, mean_places
+from refine.posefix.readout import (
+    best_places,
+    expected_error,
+    expected_similarity,
+    hear,
+    mean_places,
+)
 from refine.posefix.refiner import PICTURE_MARGIN
 from refine.refiner.export import Exportable
 from refine.refiner.features import NEIGHBOURS
@@ -69,6 +75,7 @@ class PictureGraph(nn.Module):
             chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
         spread = kernel / self.network.stride
+        chance = hear(chance, _in_cells(self.network, own), spread)
         at = best_places(chance, spread)
         return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
 
@@ -123,11 +130,15 @@ def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
     return torch.cat([x, points[..., 1:]], -1)
 
 
+def _in_cells(network: PictureNetwork | PaperNetwork, own: Tensor) -> Tensor:
+    return torch.cat([(own[..., :2] - network.offset) / network.stride, own[..., 2:]], -1)
+
+
 def _read(
     network: PictureNetwork | PaperNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, ...]:
     """Return the first four of `OUTPUTS` for places `at`, in cells."""
-    came = (own[..., :2] - network.offset) / network.stride
+    came = _in_cells(network, own)[..., :2]
     return (
         at * network.stride + network.offset,
         expected_similarity(chance, at, spread),

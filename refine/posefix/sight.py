@@ -68,7 +68,7 @@ def see(
     import torch
 
     from refine.posefix.network import STRIDE
-    from refine.posefix.readout import best_places, expected_error, expected_similarity
+    from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
 
     device = network.leave.weight.device
     with torch.inference_mode():
@@ -80,8 +80,10 @@ def see(
         offset = (STRIDE - 1) / 2
         spread = torch.from_numpy(kernel.astype(np.float32)).to(device) / STRIDE
         own = torch.from_numpy(told.own).to(device)
+        own = torch.cat([(own[..., :2] - offset) / STRIDE, own[..., 2:]], -1)
+        chance = hear(chance, own, spread)
         at = best_places(chance, spread)
-        keep = expected_similarity(chance, (own[..., :2] - offset) / STRIDE, spread)
+        keep = expected_similarity(chance, own[..., :2], spread)
         return Sight(
             xy=(at * STRIDE + offset).double().cpu().numpy(),
             move=expected_similarity(chance, at, spread).double().cpu().numpy(),

@@ -3,7 +3,7 @@ import torch
 
 from refine.posefix.loss import picture_losses
 from refine.posefix.network import Said
-from refine.posefix.readout import best_places, expected_error, expected_similarity
+from refine.posefix.readout import WITNESS, best_places, expected_error, expected_similarity, hear
 
 
 def oracle(chance, at, spread):
@@ -46,6 +46,24 @@ def test_one_sharp_peak_between_cells_is_read_to_a_hundredth():
     chance = torch.from_numpy(chance / chance.sum())[None, None]
     at = best_places(chance, torch.full((1, 1), 1.5, dtype=torch.float64))
     np.testing.assert_allclose(at[0, 0].numpy(), [5.3, 7.6], atol=0.01)
+
+
+def test_hearing_a_witness_is_bayes_rule():
+    rng = np.random.default_rng(2)
+    chance, spread = maps(rng), rng.uniform(0.7, 3, (2, 3))
+    own = np.concatenate([rng.uniform(0, 9, (2, 3, 2)), rng.random((2, 3, 1))], -1)
+    own[0, 0, 2] = 0
+    got = hear(*(torch.from_numpy(a) for a in (chance, own, spread))).numpy()
+    y, x = np.mgrid[:12, :10]
+    for i in range(2):
+        for j in range(3):
+            at, weight, sd = own[i, j, :2], own[i, j, 2], WITNESS * spread[i, j]
+            near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * sd**2)) / (
+                2 * np.pi * sd**2
+            )
+            want = chance[i, j] * (weight * near + (1 - weight) / near.size)
+            np.testing.assert_allclose(got[i, j], want / want.sum(), rtol=1e-6)
+    np.testing.assert_allclose(got[0, 0], chance[0, 0])
 
 
 def test_expected_error_is_the_mean_absolute_deviation():
