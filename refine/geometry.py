@@ -4,6 +4,7 @@ Pixels have their centres on integers: (0, 0) is the centre of the first pixel. 
 of the project lives in this file.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,8 +156,8 @@ class Crop:
         >>> crop(np.array([[[48.0, 64.0]]])).tolist()
         [[[96.0, 128.0]]]
         """
-        n = len(self.matrix)
-        flat = np.asarray(xy, np.float64).reshape(n, -1, 2)
+        n, points = len(self.matrix), math.prod(np.shape(xy)[1:-1])
+        flat = np.asarray(xy, np.float64).reshape(n, points, 2)
         out = np.einsum("nij,npj->npi", self.matrix[:, :, :2], flat) + self.matrix[:, None, :, 2]
         return np.asarray(out.reshape(np.shape(xy)))
 

@@ -190,3 +190,8 @@ def test_boxes():
 def test_what_is_refused(make, message):
     with pytest.raises(GeometryError, match=message):
         make()
+
+
+def test_no_crops_map_no_points():
+    none = Crop.from_box(np.zeros((0, 4)), (192, 256))
+    assert none(np.zeros((0, 17, 2))).shape == (0, 17, 2)
