@@ -14,7 +14,7 @@ from refine.cli.common import json_option, output_option, say, summary
 @click.option("--preset", required=True, help="The system that made the maps: `refine presets`.")
 @click.option("--method", help="Another decoder: fit, argmax, quarter, second, dark, taylor, ...")
 @click.option("--kernel", type=int, help="Blur size of dark, dark-udp, taylor and second.")
-@click.option("--compat", help="Whose borders to reproduce: hrnet, mmpose, udp, rtmlib, pytorch-pose.")
+@click.option("--compat", help="Whose borders to reproduce: hrnet, mmpose, udp, rtmlib, ...")
 @click.option("--flip-shift", type=float, help="Cells: 0.75 or 1 at stride 4, 0 for UDP.")
 @click.option("--no-flip", is_flag=True, help="Leave the maps of the mirrored input out.")
 @click.option("--padding", type=float, help="Growth of the boxes, where the crops come from boxes.")
