@@ -18,7 +18,7 @@ METHOD = st.sampled_from(METHODS)
 @given(MAPS, METHOD)
 def test_any_map_gives_a_point_or_none(image, method):
     xy, score = decode_heatmaps(image[None, None], method)
-    assert score[0, 0] == image.max() or method == "second"
+    assert score[0, 0] == image.max() or method in ("second", "taylor")
     if image.max() > 0 or method == "soft-argmax":
         assert np.isfinite(xy).all()
     else:
