@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from refine.formats import convert, read, sniff, write
     from refine.geometry import Crop, Grid
     from refine.pipeline import Config, run
+    from refine.posefix.refiner import PictureRefiner
     from refine.poses import ImageRef, Poses
     from refine.refiner import Refiner
     from refine.skeleton import Skeleton, skeleton
@@ -23,6 +24,7 @@ __all__ = [
     "Crop",
     "Grid",
     "ImageRef",
+    "PictureRefiner",
     "Poses",
     "RefineError",
     "Refiner",
@@ -43,6 +45,7 @@ _HOME = {
     "Crop": "geometry",
     "Grid": "geometry",
     "ImageRef": "poses",
+    "PictureRefiner": "posefix.refiner",
     "Poses": "poses",
     "RefineError": "exceptions",
     "Refiner": "refiner",

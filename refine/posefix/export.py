@@ -15,7 +15,6 @@ from refine.posefix.readout import (
     hear,
     mean_places,
 )
-from refine.posefix.refiner import PICTURE_MARGIN
 from refine.refiner.export import Exportable
 from refine.refiner.features import NEIGHBOURS
 from refine.skeleton import Skeleton
@@ -31,11 +30,13 @@ INPUTS = {
     "of where the image-free refiner would put them; the weight is its `annotated`",
     "near": "(n, M, K, 3) float32 x, y and weight (1 or 0) of the neighbouring poses' joints",
     "oks": "(n,) float32 logit of the OKS that the image-free refiner expects",
+    "precision": "(n,) float32 how much sharper the source is than the average, see "
+    "refine.posefix.sharpness; 0 where that is not known",
 }
 OUTPUTS = {
     "refined": "(n, K, 2) float32 where the picture shows each joint, px of the crop",
-    "move": "(n, K) float32 expected keypoint similarity there; move where it exceeds keep by "
-    f"{PICTURE_MARGIN}, fill where missing",
+    "move": "(n, K) float32 expected keypoint similarity there; move where it exceeds keep, fill "
+    "where missing",
     "keep": "(n, K) float32 that of the joint as it came; 0 where missing",
     "sigma_px": "(n, K) float32 mean absolute error per axis expected there, px of the crop",
     "expected_oks": "(n,) float32 expected OKS of the refined pose",
@@ -61,7 +62,14 @@ class PictureGraph(nn.Module):
         self.network, self.mirror = network, mirror
 
     def forward(
-        self, pixels: Tensor, own: Tensor, kernel: Tensor, belief: Tensor, near: Tensor, oks: Tensor
+        self,
+        pixels: Tensor,
+        own: Tensor,
+        kernel: Tensor,
+        belief: Tensor,
+        near: Tensor,
+        oks: Tensor,
+        precision: Tensor,
     ) -> tuple[Tensor, ...]:
         """Look at N crops."""
         n, last = pixels.shape[0], pixels.shape[3] - 1
@@ -75,7 +83,7 @@ class PictureGraph(nn.Module):
             chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
         spread = kernel / self.network.stride
-        chance = hear(chance, _in_cells(self.network, own), spread)
+        chance = hear(chance, _in_cells(self.network, own), spread, precision)
         at = best_places(chance, spread)
         return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
 
@@ -182,6 +190,7 @@ def exportable_picture(
             torch.cat([own + error * (draw(k, 2) - 0.5), error, weight[..., 1:]], -1),
             torch.cat([other, (draw(NEIGHBOURS, k, 1) < 0.5).float()], -1),
             4 * draw() - 2,
+            4 * draw(),
         )
         return everything[:taken]
 

@@ -1,5 +1,6 @@
 """Crops through the network of the PoseFix paper, read as its test reads them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
     from refine.posefix.paper import PaperNetwork
 
 
+PAPER_MARGIN = 0.05
+"""Expected similarity that a move must gain; a guess, no such network was at hand to tune it."""
+
+
 def see_paper(
     network: "PaperNetwork",
-    crops: Pixels,
+    batches: Iterable[tuple[Rows, Pixels]],
     told: Clues,
     kernel: Floats,
     mirror: Rows | None = None,
-) -> Sight:
+) -> Iterator[tuple[Rows, Sight]]:
     """Let the network look at crops; places are soft-argmaxes, of both looks the means.
 
     Published cells lie at 4 i px, so that mirrored maps lie between the cells of those that are
@@ -27,12 +32,22 @@ def see_paper(
 
     Args:
         network: in evaluation mode.
-        crops: (N, H, W, 3) uint8.
-        told: of the same poses.
+        batches: rows (B,) of the poses and their crops (B, H, W, 3).
+        told: of all N poses.
         kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
         mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well;
             None not to.
+
+    Yields:
+        rows (B,) and what their pictures say.
     """
+    for rows, crops in batches:
+        yield rows, _see_twice(network, crops, told[rows], kernel[rows], mirror)
+
+
+def _see_twice(
+    network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Rows | None
+) -> Sight:
     straight = _see(network, crops, told, kernel)
     if mirror is None:
         return straight
@@ -41,7 +56,7 @@ def see_paper(
     xy = turned.xy[:, mirror]
     xy[..., 0] = width - 1 - xy[..., 0]
     joints = {name: getattr(turned, name)[:, mirror] for name in ("move", "keep", "sigma")}
-    back = Sight(xy=xy, oks=turned.oks, **joints)
+    back = Sight(xy=xy, oks=turned.oks, margin=turned.margin, **joints)
     both = {f.name: (getattr(straight, f.name) + getattr(back, f.name)) / 2 for f in fields(Sight)}
     return Sight(**both)
 
@@ -64,4 +79,5 @@ def _see(network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats) ->
             keep=keep.double().cpu().numpy(),
             sigma=(expected_error(chance, at) * network.stride).double().cpu().numpy(),
             oks=torch.sigmoid(oks).double().cpu().numpy(),
+            margin=np.full(len(kernel), PAPER_MARGIN),
         )

@@ -3,9 +3,6 @@
 import torch
 from torch import Tensor
 
-WITNESS = 2.0
-"""Spread of a source's right joints over that of the OKS kernel. It was chosen on development
-sources, together with `refine.posefix.refiner.PICTURE_MARGIN`."""
 ITERATIONS = 12
 """Of mean shift; three quarters of the maps of real pictures move less than .01 cell after 6."""
 
@@ -31,31 +28,32 @@ def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
     return torch.einsum("nkhw,nkh,nkw->nk", chance, y, x)
 
 
-def hear(chance: Tensor, own: Tensor, spread: Tensor) -> Tensor:
+def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
     """Take the joints as they came for witnesses beside the picture: Bayes' rule, cell by cell.
 
     A joint of weight w is right with that probability, and then lies near the truth; else it may
-    lie anywhere. The network, which has seen many estimators, trusts this one as the average; it
-    moves joints of good ones too readily without.
+    lie anywhere.
 
     Args:
         chance: (N, K, h, w), each map sums to 1.
         own: (N, K, 3) x, y in cells and weight, 0 where missing.
         spread: (N, K) standard deviation of the OKS kernel, in cells.
+        precision: (N,) of right joints, in units of that of the kernel; 0 changes nothing.
 
     Returns:
         (N, K, h, w), each map sums to 1.
 
     >>> chance = torch.full((1, 1, 8, 8), 1 / 64)
-    >>> heard = hear(chance, torch.tensor([[[5.0, 2.0, 0.9]]]), torch.ones(1, 1))
+    >>> heard = hear(chance, torch.tensor([[[5.0, 2.0, 0.9]]]), torch.ones(1, 1), torch.ones(1))
     >>> divmod(int(heard.argmax()), 8)
     (2, 5)
     """
     h, w = chance.shape[2:]
-    wide = WITNESS * spread
+    weight, precision = own[..., 2].clamp(max=0.99), precision[:, None]
+    wide = spread / precision.sqrt()
     x, y = _similarity(own[..., 0], w, wide), _similarity(own[..., 1], h, wide)
-    near = own[..., 2] * h * w / (2 * torch.pi * wide**2)
-    likely = (near[..., None] * y)[..., None] * x[..., None, :] + (1 - own[..., 2])[..., None, None]
+    near = weight * h * w * precision / (2 * torch.pi * spread**2)
+    likely = (near[..., None] * y)[..., None] * x[..., None, :] + (1 - weight)[..., None, None]
     heard = chance * likely
     return heard / heard.sum((2, 3), keepdim=True).clamp(min=1e-12)
 

@@ -1,6 +1,6 @@
 """The image refiner: what the picture says of every joint, on top of what the pose says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-PICTURE_MARGIN = 0.05
-"""Expected similarity that a move must gain where the picture was seen; tuned on dev sources."""
 EXTRA_SIGMA = 0.08
 """OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
 EXTRA_TRUST = 0.8
@@ -47,15 +45,12 @@ class Seen:
     Attributes:
         belief: of the picture where there was one, of the pose alone elsewhere.
         seen: (N,) whether there was one.
+        margin: (N, 1) expected similarity that a move must gain.
     """
 
     belief: Belief
     seen: npt.NDArray[np.bool_]
-
-    @property
-    def margin(self) -> Floats:
-        """Expected similarity that a move must gain, (N, 1)."""
-        return np.where(self.seen, PICTURE_MARGIN, MARGIN)[:, None]
+    margin: Floats
 
 
 class PictureRefiner(Refiner):
@@ -157,22 +152,32 @@ class PictureRefiner(Refiner):
         mirror = Skeleton("crop", joints).mirror if flip else None
         done = int((~seen).sum())
         parts: list[tuple[npt.NDArray[np.intp], Sight]] = []
-        for rows, crops in stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers):
-            parts.append((rows, self._see(crops, hints[rows], kernel[rows], mirror)))
+        crops = stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers)
+        for rows, sight in self._see(crops, hints, kernel, mirror):
+            parts.append((rows, sight))
             done += len(rows)
             if progress:
                 progress(done)
-        return Seen(_join(self.believe(poses), parts, crop, scale, place), seen)
+        margin = np.full((len(poses), 1), MARGIN)
+        for rows, sight in parts:
+            margin[rows, 0] = sight.margin
+        return Seen(_join(self.believe(poses), parts, crop, scale, place), seen, margin)
 
     def _see(
-        self, crops: Pixels, told: Clues, kernel: Floats, mirror: npt.NDArray[np.intp] | None
-    ) -> Sight:
+        self,
+        crops: Iterable[tuple[npt.NDArray[np.intp], Pixels]],
+        told: Clues,
+        kernel: Floats,
+        mirror: npt.NDArray[np.intp] | None,
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Sight]]:
         from refine.posefix.paper import PaperNetwork
 
-        if isinstance(self.picture, PaperNetwork):
-            sight = see_paper(self.picture, crops, completed(told), kernel, mirror)
-            return replace(sight, keep=np.where(told.own[..., 2] > 0, sight.keep, 0.0))
-        return see(self.picture, crops, told, kernel, mirror)
+        if not isinstance(self.picture, PaperNetwork):
+            yield from see(self.picture, crops, told, kernel, mirror)
+            return
+        missing = told.own[..., 2] == 0
+        for rows, sight in see_paper(self.picture, crops, completed(told), kernel, mirror):
+            yield rows, replace(sight, keep=np.where(missing[rows], 0.0, sight.keep))
 
 
 def _with_extra(

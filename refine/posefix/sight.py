@@ -1,7 +1,7 @@
 """Crops through the network: from pixels and clues to places, similarities and an OKS."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from refine.geometry import Crop
 from refine.posefix.clues import Clues
 from refine.posefix.pictures import Pixels, cut, read_picture
+from refine.posefix.sharpness import SAMPLE, Sharpness, judge, source_spread
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,7 @@ class Sight:
         keep: (N, K) the similarity expected of the joint as it came; 0 where missing.
         sigma: (N, K) mean absolute error per axis expected at `xy`.
         oks: (N,) expected OKS of the pose once refined.
+        margin: (N,) expected similarity that a move must gain.
     """
 
     xy: Floats
@@ -46,42 +48,86 @@ class Sight:
     keep: Floats
     sigma: Floats
     oks: Floats
+    margin: Floats
 
 
 def see(
     network: "PictureNetwork",
-    crops: Pixels,
+    batches: Iterable[tuple[Rows, Pixels]],
     told: Clues,
     kernel: Floats,
     mirror: Rows | None = None,
-) -> Sight:
-    """Let the network look at crops.
+) -> Iterator[tuple[Rows, Sight]]:
+    """Let the network look at crops; the first of them tell how sharp their source is.
 
     Args:
         network: in evaluation mode.
-        crops: (N, H, W, 3) uint8.
-        told: of the same poses.
+        batches: rows (B,) of the poses and their crops (B, H, W, 3).
+        told: of all N poses.
         kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
         mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well
             and take the mean of both maps; None not to.
+
+    Yields:
+        rows (B,) and what their pictures say.
     """
+    held: list[tuple[Rows, torch.Tensor, torch.Tensor]] = []
+    source: Sharpness | None = None
+
+    def read(source: Sharpness) -> Iterator[tuple[Rows, Sight]]:
+        for rows, chance, oks in held:
+            yield rows, _read(chance, oks, told[rows], kernel[rows], source)
+
+    for rows, crops in batches:
+        held.append((rows, *_look_twice(network, crops, told[rows], mirror)))
+        if source is None and sum(len(r) for r, *_ in held) >= SAMPLE:
+            source = _judge(list(read(Sharpness())), told, kernel)
+        if source is not None:
+            yield from read(source)
+            held.clear()
+    yield from read(source or _judge(list(read(Sharpness())), told, kernel))
+
+
+def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats) -> Sharpness:
+    """Say how sharp a source is by what the pictures of some of its poses say."""
+    if not looks:
+        return Sharpness()
+    rows = np.concatenate([r for r, _ in looks])
+    xy, move, keep = (
+        np.concatenate([getattr(s, name) for _, s in looks]) for name in ("xy", "move", "keep")
+    )
+    off = np.hypot(*np.moveaxis(xy - told.own[rows, :, :2], -1, 0)) / kernel[rows]
+    return judge(source_spread(off, move, keep))
+
+
+def _look_twice(
+    network: "PictureNetwork", crops: Pixels, told: Clues, mirror: Rows | None
+) -> "tuple[torch.Tensor, torch.Tensor]":
     import torch
 
-    from refine.posefix.network import STRIDE
-    from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
-
-    device = network.leave.weight.device
     with torch.inference_mode():
         chance, oks = look(network, crops, told)
         if mirror is not None:
             turned, again = look(network, crops[:, :, ::-1], mirrored(told, crops.shape[2], mirror))
             chance = (chance + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
             oks = (oks + again) / 2
+    return chance, oks
+
+
+def _read(
+    chance: "torch.Tensor", oks: "torch.Tensor", told: Clues, kernel: Floats, source: Sharpness
+) -> Sight:
+    import torch
+
+    from refine.posefix.network import STRIDE
+    from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
+
+    with torch.inference_mode():
         offset = (STRIDE - 1) / 2
-        spread = torch.from_numpy(kernel.astype(np.float32)).to(device) / STRIDE
-        own = torch.from_numpy(told.own).to(device)
+        spread = torch.from_numpy(kernel.astype(np.float32)).to(chance.device) / STRIDE
+        own = torch.from_numpy(told.own).to(chance.device)
         own = torch.cat([(own[..., :2] - offset) / STRIDE, own[..., 2:]], -1)
-        chance = hear(chance, own, spread)
+        chance = hear(chance, own, spread, torch.full_like(oks, source.precision))
         at = best_places(chance, spread)
         keep = expected_similarity(chance, own[..., :2], spread)
         return Sight(
@@ -90,6 +136,7 @@ def see(
             keep=np.where(told.own[..., 2] > 0, keep.double().cpu().numpy(), 0.0),
             sigma=(expected_error(chance, at) * STRIDE).double().cpu().numpy(),
             oks=torch.sigmoid(oks).double().cpu().numpy(),
+            margin=np.full(len(kernel), source.margin),
         )
 
 

@@ -23,9 +23,10 @@ PAIRS = ("pairs.log_distance", "pairs.weight")
 
 
 def shipped_names() -> tuple[str, ...]:
-    """Names of the weights that ship with the package."""
+    """Names of the image-free weights that ship with the package."""
     folder = resources.files("refine") / "weights"
-    return tuple(sorted(f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors")))
+    names = [f.name[:-12] for f in folder.iterdir() if f.name.endswith(".safetensors")]
+    return tuple(sorted(n for n in names if not n.endswith(".picture")))
 
 
 def save_weights(
@@ -68,7 +69,8 @@ def load_weights(name: str | Path) -> tuple[Network, PairTable, Skeleton, dict[s
     else:
         raise WeightsError(
             f"expected the name of shipped weights or a .safetensors file, got {str(name)!r}",
-            hint=f"one of {', '.join(shipped_names())}, or `refine train` to make your own",
+            hint=f"one of {', '.join(shipped_names())}, or `refine train` to make your own; "
+            "image refiners are loaded by refine.PictureRefiner",
         )
     try:
         tensors = load(data)

@@ -13,6 +13,7 @@ from refine.posefix.network import PictureNetwork
 from refine.posefix.paper import PaperNetwork
 from refine.posefix.paper_sight import see_paper
 from refine.posefix.resnet import BLOCKS
+from refine.posefix.sharpness import Sharpness
 from refine.posefix.sight import see
 from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
@@ -101,7 +102,8 @@ def settled(network):
 
 
 @pytest.mark.parametrize("options", [(), ("--no-flip",), ("--int8",)])
-def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options):
+def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, monkeypatch):
+    monkeypatch.setattr("refine.posefix.sight.judge", lambda spread: Sharpness(2.0))
     out = tmp_path / "picture.onnx"
     result = cli("export", picture, "-o", out, *options)
     assert result.code == 0, result.err
@@ -124,9 +126,13 @@ def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options):
     inputs = {"pixels": pixels, "own": told.own, "kernel": kernel}
     if network.believes:
         inputs |= {"belief": told.belief, "near": told.near, "oks": told.oks}
+        inputs["precision"] = np.full(len(crops), 2, np.float32)
     got = run(**inputs)
     mirror = None if "--no-flip" in options else Skeleton("crop", tuple(header["joints"])).mirror
-    expected = (see if network.believes else see_paper)(network, crops, told, kernel, mirror)
+    looked = (see if network.believes else see_paper)(
+        network, [(np.arange(3), crops)], told, kernel, mirror
+    )
+    [(_, expected)] = looked
     names = {"refined": "xy", "sigma_px": "sigma", "expected_oks": "oks"}
     for name, value in got.items():
         known = getattr(expected, names.get(name, name))

@@ -164,18 +164,18 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
     rng = np.random.default_rng(2)
     crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     hints, kernel = told(rng, 2, SIZE, shown=0.8), rng.uniform(3, 9, (2, 17))
-    plain = see_paper(network, crops, hints, kernel, COCO.mirror)
-    turned = see_paper(
-        network, crops[:, :, ::-1], mirrored(hints, SIZE[0], COCO.mirror), kernel[:, COCO.mirror],
-        COCO.mirror,
-    )  # fmt: skip
+    rows, again = np.arange(2), mirrored(hints, SIZE[0], COCO.mirror)
+    [(_, plain)] = see_paper(network, [(rows, crops)], hints, kernel, COCO.mirror)
+    [(_, turned)] = see_paper(
+        network, [(rows, crops[:, :, ::-1])], again, kernel[:, COCO.mirror], COCO.mirror
+    )
     back = turned.xy[:, COCO.mirror]
     back[..., 0] = SIZE[0] - 1 - back[..., 0]
     np.testing.assert_allclose(plain.xy, back, atol=1e-2)
     for name in ("move", "keep", "sigma"):
         ours, theirs = getattr(plain, name), getattr(turned, name)[:, COCO.mirror]
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    once = see_paper(network, crops, hints, kernel)
+    [(_, once)] = see_paper(network, [(rows, crops)], hints, kernel)
     assert np.abs(once.xy - plain.xy).max() > 0.1
     assert (plain.keep[hints.own[..., 2] == 0] == 0).all()
 

@@ -3,7 +3,7 @@ import torch
 
 from refine.posefix.loss import picture_losses
 from refine.posefix.network import Said
-from refine.posefix.readout import WITNESS, best_places, expected_error, expected_similarity, hear
+from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
 
 
 def oracle(chance, at, spread):
@@ -53,17 +53,20 @@ def test_hearing_a_witness_is_bayes_rule():
     chance, spread = maps(rng), rng.uniform(0.7, 3, (2, 3))
     own = np.concatenate([rng.uniform(0, 9, (2, 3, 2)), rng.random((2, 3, 1))], -1)
     own[0, 0, 2] = 0
-    got = hear(*(torch.from_numpy(a) for a in (chance, own, spread))).numpy()
+    precision = np.array([0.5, 3.0])
+    got = hear(*(torch.from_numpy(a) for a in (chance, own, spread, precision))).numpy()
     y, x = np.mgrid[:12, :10]
     for i in range(2):
         for j in range(3):
-            at, weight, sd = own[i, j, :2], own[i, j, 2], WITNESS * spread[i, j]
+            at, weight, sd = own[i, j, :2], own[i, j, 2], spread[i, j] / precision[i] ** 0.5
             near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * sd**2)) / (
                 2 * np.pi * sd**2
             )
             want = chance[i, j] * (weight * near + (1 - weight) / near.size)
             np.testing.assert_allclose(got[i, j], want / want.sum(), rtol=1e-6)
     np.testing.assert_allclose(got[0, 0], chance[0, 0])
+    nothing = hear(*(torch.from_numpy(a) for a in (chance, own, spread, 0 * precision))).numpy()
+    np.testing.assert_allclose(nothing, chance)
 
 
 def test_expected_error_is_the_mean_absolute_deviation():

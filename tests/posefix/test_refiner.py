@@ -7,6 +7,7 @@ from refine.exceptions import FormatError, WeightsError
 from refine.posefix.clues import Clues
 from refine.posefix.network import PictureNetwork
 from refine.posefix.refiner import PictureRefiner
+from refine.posefix.sharpness import Sharpness
 from refine.posefix.sight import BATCH, mirrored, see, stream_crops
 from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
@@ -93,14 +94,45 @@ def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
     told = Clues(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
     kernel = np.full((2, 19), 6.0)
     mirror = Skeleton("crop", JOINTS).mirror
-    plain = see(network, crops, told, kernel, mirror)
-    turned = see(network, crops[:, :, ::-1], mirrored(told, SIZE[0], mirror), kernel, mirror)
+    rows = np.arange(2)
+    [(_, plain)] = see(network, [(rows, crops)], told, kernel, mirror)
+    again = mirrored(told, SIZE[0], mirror)
+    [(_, turned)] = see(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
     back = turned.xy[:, mirror]
     back[..., 0] = SIZE[0] - 1 - back[..., 0]
     np.testing.assert_allclose(plain.move, turned.move[:, mirror], atol=1e-4)
     sharp = plain.move > 0.3
     np.testing.assert_allclose(plain.xy[sharp], back[sharp], atol=0.05)
     np.testing.assert_allclose(plain.oks, turned.oks, atol=1e-5)
+
+
+def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
+    network, _ = load_picture_weights(weights)
+    rng = np.random.default_rng(3)
+    crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
+    points[..., 2] = 0.9
+    told = Clues(
+        points, np.insert(points, 2, 3.0, axis=-1), points[:, None].repeat(3, 1), points[:, 0, 2]
+    )
+    kernel = np.full((6, 19), 6.0)
+    asked = []
+
+    def judge(spread):
+        asked.append(spread)
+        return Sharpness(4.0, 0.25)
+
+    monkeypatch.setattr("refine.posefix.sight.SAMPLE", 3)
+    monkeypatch.setattr("refine.posefix.sight.judge", judge)
+    batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
+    found = list(see(network, batches, told, kernel))
+    assert len(asked) == 1
+    assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
+    assert {m for _, sight in found for m in sight.margin} == {0.25}
+    monkeypatch.setattr("refine.posefix.sight.judge", lambda spread: Sharpness())
+    for (_, sharp), (_, blunt) in zip(found, see(network, batches, told, kernel), strict=True):
+        assert (sharp.keep > blunt.keep).all()
+    assert list(see(network, [], told, kernel)) == []
 
 
 def test_every_crop_comes_once_and_in_batches(people):
