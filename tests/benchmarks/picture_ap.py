@@ -29,6 +29,13 @@ SOURCES = {
     "PP-TinyPose 128x96, true boxes": "pp-tinypose-128x96__val_gtbox_dark",
     "PP-TinyPose 256x192, true boxes": "pp-tinypose-256x192__val_gtbox_dark",
 }
+VARIANTS = {
+    "PP-TinyPose 256x192, true boxes, quarter step": "pp-tinypose-256x192__val_gtbox_quarter",
+    "PP-TinyPose 128x96, true boxes, quarter step": "pp-tinypose-128x96__val_gtbox_quarter",
+    "PP-TinyPose 256x192, detected boxes": "pp-tinypose-256x192__val_detbox_dark",
+    "PP-TinyPose 128x96, detected boxes": "pp-tinypose-128x96__val_detbox_dark",
+}
+"""Nothing was chosen on these."""
 LAST_IMAGE = 212226
 """The Lightweight OpenPose file ends at this image."""
 COLUMNS = ("input", "without picture", "coordinates only", "with the picture", "persons/s")
@@ -48,7 +55,7 @@ def main() -> None:
     kinds = []
     print("| source |", " | ".join(COLUMNS), "|")
     print("|---|" + "---|" * len(COLUMNS))
-    for name, file in SOURCES.items():
+    for name, file in (SOURCES | VARIANTS).items():
         poses = refine.read(
             options.data / "predictions" / f"{file}.json", images=options.data / TRUTH
         )

@@ -1,0 +1,64 @@
+"""Print how many persons a second the image refiner looks at, and where the time goes.
+
+Usage: python tests/benchmarks/picture_speed.py DATA [--weights FILE] [--threads N] [--no-flip]
+
+DATA is the folder of the evaluation data, which is not part of the project. "Outside of the
+network" is all wall time but that of its forward passes: reading and cutting pictures as far as
+the network waits for them, the image-free refiner, read-out and judgement.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+import refine
+
+SOURCE = "posenet-coral__val"
+TRUTH = "coco/images_val_gt.json"
+RUNS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", default="image")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--no-flip", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    truth = options.data / TRUTH
+    poses = refine.read(options.data / "predictions" / f"{SOURCE}.json", images=truth)
+    refiner = refine.PictureRefiner.load(options.weights)
+    inside = [0.0]
+
+    def timed(forward):
+        def run(*args, **kwargs):
+            began = time.perf_counter()
+            said = forward(*args, **kwargs)
+            inside[0] += time.perf_counter() - began
+            return said
+
+        return run
+
+    refiner.picture.forward = timed(refiner.picture.forward)
+    speeds, shares = [], []
+    for _ in range(1 + RUNS):
+        inside[0] = 0.0
+        began = time.perf_counter()
+        refiner.look(poses, options.data / "coco/images", flip=not options.no_flip)
+        took = time.perf_counter() - began
+        speeds.append(len(poses) / took)
+        shares.append(1 - inside[0] / took)
+    flip = "one look" if options.no_flip else "two looks"
+    print(
+        f"{len(poses)} poses, {options.threads} threads, {flip}: "
+        f"{statistics.median(speeds[1:]):.1f} persons/s, "
+        f"{100 * statistics.median(shares[1:]):.1f} % of the time outside of the network"
+    )
+
+
+if __name__ == "__main__":
+    main()
