@@ -18,6 +18,8 @@ SAMPLE = 256
 SURE = 0.9
 """Expected similarity from which a place counts as surely shown."""
 QUANTILE = 0.75
+ONE_LOOK = 1.07
+"""Spread beside one look at the crops, over that beside the mean of two, on the same sources."""
 TYPICAL, PSEUDO = 0.175, 100
 """A file of few joints is taken for a typical one: so many joints of that spread are added."""
 SHARP, BLUNT = 0.15, 0.19
@@ -43,13 +45,14 @@ class Sharpness:
     margin: float = 0.0
 
 
-def source_spread(off: Floats, move: Floats, keep: Floats) -> float:
+def source_spread(off: Floats, move: Floats, keep: Floats, *, mirrored: bool = True) -> float:
     """Measure how far a source's joints lie from where the picture surely shows them.
 
     Args:
         off: (N, K) distance between both, over the standard deviation of the OKS kernel.
         move: (N, K) similarity expected of the place in the picture.
         keep: (N, K) of the joint as it came; 0 where missing.
+        mirrored: whether the mirrored crops were looked at, too.
 
     >>> places = np.full((1, 4), 0.95)
     >>> round(source_spread(np.full((1, 4), 0.3), places, places), 3)
@@ -58,7 +61,7 @@ def source_spread(off: Floats, move: Floats, keep: Floats) -> float:
     sure = off[(move > SURE) & (keep > 0)]
     if not len(sure):
         return TYPICAL
-    spread = np.quantile(sure, QUANTILE)
+    spread = np.quantile(sure, QUANTILE) / (1.0 if mirrored else ONE_LOOK)
     return float((len(sure) * spread + PSEUDO * TYPICAL) / (len(sure) + PSEUDO))
 
 

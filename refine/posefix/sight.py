@@ -81,14 +81,14 @@ def see(
     for rows, crops in batches:
         held.append((rows, *_look_twice(network, crops, told[rows], mirror)))
         if source is None and sum(len(r) for r, *_ in held) >= SAMPLE:
-            source = _judge(list(read(Sharpness())), told, kernel)
+            source = _judge(list(read(Sharpness())), told, kernel, mirror is not None)
         if source is not None:
             yield from read(source)
             held.clear()
-    yield from read(source or _judge(list(read(Sharpness())), told, kernel))
+    yield from read(source or _judge(list(read(Sharpness())), told, kernel, mirror is not None))
 
 
-def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats) -> Sharpness:
+def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats, twice: bool) -> Sharpness:
     """Say how sharp a source is by what the pictures of some of its poses say."""
     if not looks:
         return Sharpness()
@@ -97,7 +97,7 @@ def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats) -> Shar
         np.concatenate([getattr(s, name) for _, s in looks]) for name in ("xy", "move", "keep")
     )
     off = np.hypot(*np.moveaxis(xy - told.own[rows, :, :2], -1, 0)) / kernel[rows]
-    return judge(source_spread(off, move, keep))
+    return judge(source_spread(off, move, keep, mirrored=twice))
 
 
 def _look_twice(

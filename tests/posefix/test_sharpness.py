@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from refine.posefix.sharpness import BLUNT, PSEUDO, SHARP, TYPICAL, judge, source_spread
+from refine.posefix.sharpness import BLUNT, ONE_LOOK, PSEUDO, SHARP, TYPICAL, judge, source_spread
 
 
 def test_only_joints_that_are_there_and_surely_shown_count():
@@ -16,6 +16,9 @@ def test_only_joints_that_are_there_and_surely_shown_count():
     want = np.quantile(off[use], 0.75)
     assert source_spread(off, move, keep) == pytest.approx(want, abs=0.002)
     assert source_spread(off, move, 0 * keep) == TYPICAL
+    assert source_spread(ONE_LOOK * off, move, keep, mirrored=False) == pytest.approx(
+        source_spread(off, move, keep)
+    )
 
 
 def test_a_few_joints_hardly_count():
