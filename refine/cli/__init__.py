@@ -9,7 +9,7 @@ from refine import __version__
 
 # Kept here, not in the verbs, so that `refine --help` imports none of them.
 VERBS = {
-    "run": "Complete, correct, rescore and de-duplicate poses: the main job.",
+    "run": "Join, complete, correct, rescore and de-duplicate poses: the main job.",
     "decode": "Turn the raw outputs of a network into poses.",
     "nms": "Remove duplicate poses by OKS.",
     "eval": "Score poses against ground truth (COCO AP and AR).",
@@ -17,7 +17,7 @@ VERBS = {
     "convert": "Convert poses between file formats and skeletons.",
     "presets": "List the published systems that `decode` knows.",
     "skeletons": "List the skeletons, or print one.",
-    "train": "Train a refiner from COCO keypoint annotations.",
+    "train": "Train a refiner from COCO keypoint annotations, with pictures or without.",
     "export": "Write a refiner or the heatmap decoder as an ONNX file.",
     "stats": "Measure the error statistics that training draws from.",
     "calibrate": "Learn from annotated images how far a source is to be trusted.",
