@@ -8,13 +8,7 @@ from torch import Tensor, nn
 from refine.posefix.clues import PADDING, POSE_PADDING
 from refine.posefix.network import PictureNetwork
 from refine.posefix.paper import PaperNetwork
-from refine.posefix.readout import (
-    best_places,
-    expected_error,
-    expected_similarity,
-    hear,
-    mean_places,
-)
+from refine.posefix.readout import best_places, hear, in_cells, judge_places, mean_places
 from refine.refiner.export import Exportable
 from refine.refiner.features import NEIGHBOURS
 from refine.skeleton import Skeleton
@@ -83,7 +77,8 @@ class PictureGraph(nn.Module):
             chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
         spread = kernel / self.network.stride
-        chance = hear(chance, _in_cells(self.network, own), spread, precision)
+        own = in_cells(own, self.network.stride, self.network.offset)
+        chance = hear(chance, own, spread, precision)
         at = best_places(chance, spread)
         return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
 
@@ -114,7 +109,8 @@ class PaperGraph(nn.Module):
         # What the network is not told it does not look at.
         chance = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
         spread = width / self.network.stride
-        read = _read(self.network, chance, mean_places(chance), shown, spread)
+        came = in_cells(shown, self.network.stride, self.network.offset)
+        read = _read(self.network, chance, mean_places(chance), came, spread)
         if self.mirror is None:
             return read
         straight, back = [v[:n] for v in read], [v[n:, self.mirror] for v in read]
@@ -138,21 +134,12 @@ def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
     return torch.cat([x, points[..., 1:]], -1)
 
 
-def _in_cells(network: PictureNetwork | PaperNetwork, own: Tensor) -> Tensor:
-    return torch.cat([(own[..., :2] - network.offset) / network.stride, own[..., 2:]], -1)
-
-
 def _read(
     network: PictureNetwork | PaperNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, ...]:
-    """Return the first four of `OUTPUTS` for places `at`, in cells."""
-    came = _in_cells(network, own)[..., :2]
-    return (
-        at * network.stride + network.offset,
-        expected_similarity(chance, at, spread),
-        torch.where(own[..., 2] > 0, expected_similarity(chance, came, spread), 0.0),
-        expected_error(chance, at) * network.stride,
-    )
+    """Return the first four of `OUTPUTS` for places `at`; all is in cells."""
+    move, keep, error = judge_places(chance, at, own, spread)
+    return at * network.stride + network.offset, move, keep, error * network.stride
 
 
 def exportable_picture(

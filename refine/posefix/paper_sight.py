@@ -8,7 +8,7 @@ import numpy as np
 
 from refine.posefix.clues import Clues
 from refine.posefix.pictures import Pixels
-from refine.posefix.sight import Floats, Rows, Sight, look, mirrored
+from refine.posefix.sight import Floats, Rows, Sight, look, mirrored, sight_of
 
 if TYPE_CHECKING:
     from refine.posefix.paper import PaperNetwork
@@ -64,20 +64,11 @@ def _see_twice(
 def _see(network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
     import torch
 
-    from refine.posefix.readout import expected_error, expected_similarity, mean_places
+    from refine.posefix.readout import in_cells, mean_places
 
     with torch.inference_mode():
         chance, oks = look(network, crops, told)
         spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
         own = torch.from_numpy(told.own).to(chance.device)
-        at = mean_places(chance)
-        came = (own[..., :2] - network.offset) / network.stride
-        keep = expected_similarity(chance, came, spread) * (own[..., 2] > 0)
-        return Sight(
-            xy=(at * network.stride + network.offset).double().cpu().numpy(),
-            move=expected_similarity(chance, at, spread).double().cpu().numpy(),
-            keep=keep.double().cpu().numpy(),
-            sigma=(expected_error(chance, at) * network.stride).double().cpu().numpy(),
-            oks=torch.sigmoid(oks).double().cpu().numpy(),
-            margin=np.full(len(kernel), PAPER_MARGIN),
-        )
+        own = in_cells(own, network.stride, network.offset)
+        return sight_of(network, chance, mean_places(chance), own, spread, oks, PAPER_MARGIN)

@@ -28,6 +28,34 @@ def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
     return torch.einsum("nkhw,nkh,nkw->nk", chance, y, x)
 
 
+def in_cells(points: Tensor, stride: int, offset: float) -> Tensor:
+    """Express x and y (..., 2 or more) in cells; what else stands in the last axis is kept."""
+    return torch.cat([(points[..., :2] - offset) / stride, points[..., 2:]], -1)
+
+
+def judge_places(
+    chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Say what is expected of places and of the joints as they came.
+
+    Args:
+        chance: (N, K, h, w), each map sums to 1.
+        at: (N, K, 2) x, y of the places in cells.
+        own: (N, K, 3) x, y in cells and weight of the joints as they came, 0 where missing.
+        spread: (N, K) standard deviation of the OKS kernel, in cells.
+
+    Returns:
+        (N, K) each: similarity of the places, that of the joints as they came, 0 where missing,
+        and the mean absolute error per axis of the places, in cells.
+    """
+    keep = expected_similarity(chance, own[..., :2], spread)
+    return (
+        expected_similarity(chance, at, spread),
+        torch.where(own[..., 2] > 0, keep, 0.0),
+        expected_error(chance, at),
+    )
+
+
 def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
     """Take the joints as they came for witnesses beside the picture: Bayes' rule, cell by cell.
 

@@ -161,7 +161,9 @@ class PictureRefiner(Refiner):
         margin = np.full((len(poses), 1), MARGIN)
         for rows, sight in parts:
             margin[rows, 0] = sight.margin
-        return Seen(_join(self.believe(poses), parts, crop, scale, place), seen, margin)
+        return Seen(
+            _join(self.spread(told, poses.skeleton), parts, crop, scale, place), seen, margin
+        )
 
     def _see(
         self,

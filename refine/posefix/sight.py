@@ -76,7 +76,7 @@ def see(
 
     def read(source: Sharpness) -> Iterator[tuple[Rows, Sight]]:
         for rows, chance, oks in held:
-            yield rows, _read(chance, oks, told[rows], kernel[rows], source)
+            yield rows, _read(network, chance, oks, told[rows], kernel[rows], source)
 
     for rows, crops in batches:
         held.append((rows, *_look_twice(network, crops, told[rows], mirror)))
@@ -115,29 +115,47 @@ def _look_twice(
 
 
 def _read(
-    chance: "torch.Tensor", oks: "torch.Tensor", told: Clues, kernel: Floats, source: Sharpness
+    network: "PictureNetwork",
+    chance: "torch.Tensor",
+    oks: "torch.Tensor",
+    told: Clues,
+    kernel: Floats,
+    source: Sharpness,
 ) -> Sight:
     import torch
 
-    from refine.posefix.network import STRIDE
-    from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
+    from refine.posefix.readout import best_places, hear, in_cells
 
     with torch.inference_mode():
-        offset = (STRIDE - 1) / 2
-        spread = torch.from_numpy(kernel.astype(np.float32)).to(chance.device) / STRIDE
+        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
         own = torch.from_numpy(told.own).to(chance.device)
-        own = torch.cat([(own[..., :2] - offset) / STRIDE, own[..., 2:]], -1)
+        own = in_cells(own, network.stride, network.offset)
         chance = hear(chance, own, spread, torch.full_like(oks, source.precision))
         at = best_places(chance, spread)
-        keep = expected_similarity(chance, own[..., :2], spread)
-        return Sight(
-            xy=(at * STRIDE + offset).double().cpu().numpy(),
-            move=expected_similarity(chance, at, spread).double().cpu().numpy(),
-            keep=np.where(told.own[..., 2] > 0, keep.double().cpu().numpy(), 0.0),
-            sigma=(expected_error(chance, at) * STRIDE).double().cpu().numpy(),
-            oks=torch.sigmoid(oks).double().cpu().numpy(),
-            margin=np.full(len(kernel), source.margin),
-        )
+        return sight_of(network, chance, at, own, spread, oks, source.margin)
+
+
+def sight_of(
+    network: "PictureNetwork | PaperNetwork",
+    chance: "torch.Tensor",
+    at: "torch.Tensor",
+    own: "torch.Tensor",
+    spread: "torch.Tensor",
+    oks: "torch.Tensor",
+    margin: float,
+) -> Sight:
+    """Put what maps say of places `at` into network-input px; all tensors are in cells."""
+    from refine.posefix.readout import judge_places
+
+    move, keep, error = judge_places(chance, at, own, spread)
+    return Sight(
+        xy=(at * network.stride + network.offset).double().cpu().numpy(),
+        move=move.double().cpu().numpy(),
+        keep=keep.double().cpu().numpy(),
+        sigma=(error * network.stride).double().cpu().numpy(),
+        oks=oks.sigmoid().double().cpu().numpy(),
+        margin=np.full(len(at), margin),
+    )
 
 
 def look(

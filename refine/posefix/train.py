@@ -17,6 +17,7 @@ from refine.posefix.dataset import Rows, load_crops
 from refine.posefix.labels import Labelled
 from refine.posefix.loss import PictureLosses
 from refine.posefix.pictures import Pixels
+from refine.posefix.readout import in_cells
 from refine.posefix.recipe import Recipe, make_recipe
 from refine.posefix.refiner import EXTRA_SIGMA
 from refine.posefix.settings import PictureSettings, Settings
@@ -261,12 +262,10 @@ def _judge(
     image = pixels.to(where).to(memory_format=torch.channels_last)
     with torch.autocast(where.type, torch.bfloat16, enabled=mixed):
         said = model(image, **told)
-    own = told["own"]
-    own = torch.cat([(own[..., :2] - network.offset) / network.stride, own[..., 2:]], -1)
     return recipe.losses(
         said,
-        own,
-        (tensor(batch.target) - network.offset) / network.stride,
+        in_cells(told["own"], network.stride, network.offset),
+        in_cells(tensor(batch.target), network.stride, network.offset),
         tensor(batch.weight),
         kernel * tensor(batch.area).sqrt()[:, None] / network.stride,
         tensor(batch.claims),

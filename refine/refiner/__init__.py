@@ -114,18 +114,25 @@ class Refiner:
         Raises:
             WeightsError: the skeletons share too few joints.
         """
-        place = self._place(poses.skeleton)
-        found = self.believe_scene(self.scene(poses), progress)
-        n, k = len(poses), len(poses.skeleton)
+        return self.spread(self.believe_scene(self.scene(poses), progress), poses.skeleton)
+
+    def spread(self, found: Belief, skeleton: Skeleton) -> Belief:
+        """Express a belief in another skeleton than the weights', by joint name.
+
+        Raises:
+            WeightsError: the skeletons share too few joints.
+        """
+        place = self._place(skeleton)
+        n, k = len(found.oks), len(skeleton)
         fed = place >= 0
 
-        def spread(value: Floats) -> Floats:
+        def put(value: Floats) -> Floats:
             out = np.full((n, k, *value.shape[2:]), np.nan)
             out[:, place[fed]] = value[:, fed]
             return out
 
         return Belief(
-            **{f.name: spread(getattr(found, f.name)) for f in fields(Belief)[:-2]},
+            **{f.name: put(getattr(found, f.name)) for f in fields(Belief)[:-2]},
             oks=found.oks,
             size_px=found.size_px,
         )

