@@ -184,18 +184,18 @@ def _triples(raw: RawCrops, name: str, joints: Skeleton) -> Maps:
     if maps.ndim == 4 and maps.shape[1] == 3 * len(joints):
         maps = maps.reshape(len(maps), len(joints), 3, *maps.shape[2:])
     if maps.ndim == 5 and maps.shape[1] != len(joints):
-        raise _wrong(raw, joints, maps.shape[1])
+        raise _wrong(raw, joints, 1, maps.shape[1])
     if maps.ndim == 4:
-        raise _wrong(raw, joints, maps.shape[1] / 3)
+        raise _wrong(raw, joints, 3, maps.shape[1])
     if maps.ndim != 5 or maps.shape[2] != 3 or 0 in maps.shape[1:]:
         raise ArrayError(f"expected `{name}` (N, 3 K, H, W) or (N, K, 3, H, W), got {maps.shape}")
     return maps
 
 
-def _wrong(raw: RawCrops, joints: Skeleton, count: float) -> SkeletonError:
+def _wrong(raw: RawCrops, joints: Skeleton, each: int, count: int) -> SkeletonError:
     return SkeletonError(
-        f"expected class maps and offsets of {len(joints)} joints for skeleton {joints.name!r}, "
-        f"got {count:g}",
+        f"expected {each} x {len(joints)} maps for the joints of skeleton {joints.name!r}, "
+        f"got {count}",
         where=raw.where,
         hint="--skeleton with the joints of these outputs",
     )
@@ -210,7 +210,7 @@ def _disc_and_offsets(raw: RawCrops, joints: Skeleton, end: str) -> Maps:
     if maps.ndim != 4 or 0 in maps.shape[2:]:
         raise ArrayError(f"expected maps (N, K, H, W), got {maps.shape}")
     if maps.shape[1] != k:
-        raise _wrong(raw, joints, maps.shape[1])
+        raise _wrong(raw, joints, 1, maps.shape[1])
     shape = (len(maps), k, 2, *maps.shape[2:])
     if offsets.shape not in (shape, (len(maps), 2 * k, *maps.shape[2:])):
         raise ArrayError(f"expected `offsets` {shape}, got {offsets.shape}")

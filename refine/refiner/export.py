@@ -22,9 +22,9 @@ TOLERANCE = 1e-4
 """Largest difference between onnxruntime and torch, over the output's largest value or 1."""
 INT8_TOLERANCE = 0.2
 """The same for eight bits: a third of it is seen, a network that broke differs by far more."""
-INT8_SHARE = 0.5
+INT8_SHARE = 0.95
 """Share of the values that must lie within: of two places that are about as likely in noise a
-rounded network may well take the other."""
+rounded network may take the other; the shipped one does for 3 % at most."""
 TRACED, CHECKED = 2, 5
 """Batch sizes; they differ, so that a batch size that stuck to the file is found out."""
 
@@ -60,12 +60,11 @@ def export_onnx(model: Exportable, *, int8: bool = False) -> tuple[bytes, dict[s
         int8: quantise the weights to eight bits, the activations as they come.
 
     Returns:
-        the file, and for every output the largest difference found on random inputs; with `int8`
-        the largest of `INT8_SHARE` of the values.
+        the file, and for every output the largest difference found on random inputs.
 
     Raises:
         RefineError: onnx or onnxruntime are not installed, or the file differs from torch by more
-            than `TOLERANCE`, `INT8_TOLERANCE` with `int8`.
+            than `TOLERANCE`; with `int8` more than `INT8_SHARE` of it by `INT8_TOLERANCE`.
     """
     try:
         import onnx
@@ -103,10 +102,10 @@ def compare(
         data: the file.
         model: what it is of.
         tolerance: largest difference allowed, over the output's largest value or 1.
-        share: of the values that are looked at, the closest ones.
+        share: of the values that must lie within, from 0 to 1.
 
     Raises:
-        RefineError: it exceeds the tolerance.
+        RefineError: fewer do.
     """
     import onnxruntime
 
@@ -119,11 +118,12 @@ def compare(
     for name, a, b in zip(model.outputs, session.run(None, named), expected, strict=True):
         same = a.shape == b.shape and (np.isnan(a) == np.isnan(b)).all()
         off = np.abs(a - b)[~np.isnan(b)] if same else np.array([np.inf])
-        found[name] = float(np.quantile(off, share)) if off.size else 0.0
-        if not found[name] <= tolerance * np.nanmax(np.abs(b), initial=1.0):
+        found[name] = float(off.max(initial=0.0))
+        least = float(np.quantile(off, share)) if off.size else 0.0
+        if not least <= tolerance * np.nanmax(np.abs(b), initial=1.0):
             raise RefineError(
                 f"expected the ONNX file to say what torch says within {tolerance:g} of the "
-                f"largest value, got a difference of {found[name]:.3g} in {name!r}",
+                f"largest value, got a difference of {least:.3g} in {name!r}",
                 hint="another version of onnxruntime or torch, or no --int8",
             )
     return found

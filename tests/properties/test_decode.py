@@ -18,7 +18,9 @@ METHOD = st.sampled_from(METHODS)
 @given(MAPS, METHOD)
 def test_any_map_gives_a_point_or_none(image, method):
     xy, score = decode_heatmaps(image[None, None], method)
+    # Of blurred maps the maximum lies elsewhere.
     assert score[0, 0] == image.max() or method in ("second", "taylor")
+    assert score[0, 0] in image
     if image.max() > 0 or method == "soft-argmax":
         assert np.isfinite(xy).all()
     else:
