@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from refine.posefix.refiner import PictureRefiner
     from refine.poses import ImageRef, Poses
     from refine.refiner import Refiner
-    from refine.skeleton import Skeleton, skeleton
+    from refine.skeletons.registry import Skeleton, skeleton
     from refine.suppress import suppress
 
 __version__ = "0.1.0"
@@ -49,14 +49,15 @@ _HOME = {
     "Poses": "poses",
     "RefineError": "exceptions",
     "Refiner": "refiner",
-    "Skeleton": "skeleton",
+    "Skeleton": "skeletons",
     "convert": "formats",
     "read": "formats",
     "run": "pipeline",
+    "skeleton": "skeletons",
     "sniff": "formats",
     "write": "formats",
 }
-_VERBS = ("decode", "evaluate", "skeleton", "suppress")
+_VERBS = ("decode", "evaluate", "suppress")
 
 
 class Verb(ModuleType):

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Picture = Image.Image | npt.NDArray[np.uint8]

@@ -23,7 +23,7 @@ from refine.groundtruth import (
 )
 from refine.oks import Floats, pose_area
 from refine.poses import Poses
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """The ten figures of `COCOeval.summarize` for keypoints, in its order; M and L are areas of

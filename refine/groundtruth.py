@@ -12,7 +12,7 @@ from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.files import parse_json, read_bytes
 from refine.oks import BOX_FRACTION, Floats
 from refine.poses import ImageRef, Poses
-from refine.skeleton import Skeleton, skeleton_from_category
+from refine.skeletons.registry import Skeleton, skeleton_from_category
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.exceptions import ArrayError
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 ScoreKind = Literal[
     "unknown", "none", "flag", "peak", "probability", "logit", "simcc", "expected_ks"
@@ -136,7 +136,7 @@ class Poses:
         Raises:
             ArrayError: shapes that do not agree.
 
-        >>> from refine.skeleton import skeleton
+        >>> from refine.skeletons.registry import skeleton
         >>> poses = Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2)))
         >>> len(poses), poses[:1].xy.shape
         (2, (1, 17, 2))

@@ -15,7 +15,7 @@ from refine.exceptions import ArrayError
 from refine.merge import assign_duplicates, merge_joints
 from refine.oks import AreaRule, Floats, pose_area
 from refine.poses import Poses
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 from refine.suppress_kernels import hard_kernel, soft_kernel
 
 Indices = npt.NDArray[np.intp]
@@ -180,7 +180,7 @@ def suppress(
         ArrayError: an option out of range, or one that needs what the poses lack.
         SkeletonError: no joint has a sigma.
 
-    >>> from refine.skeleton import skeleton
+    >>> from refine.skeletons.registry import skeleton
     >>> xy = np.random.default_rng(0).uniform(0, 100, (1, 17, 2)).repeat(2, 0)
     >>> twins = Poses.from_arrays(skeleton("coco17"), xy, instance_score=[0.1, 0.9])
     >>> suppress(twins).instance_score.tolist()
@@ -253,7 +253,7 @@ def _merge(poses: Poses, joints: Indices, sigmas: Floats, area: Floats, kept: In
 def ranking_score(poses: Poses) -> Floats:
     """Return the scores (N,) that rank poses: instance score, else the mean joint score, else 0.
 
-    >>> from refine.skeleton import skeleton
+    >>> from refine.skeletons.registry import skeleton
     >>> ranking_score(Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2)))).tolist()
     [0.0]
     """

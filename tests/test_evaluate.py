@@ -10,7 +10,7 @@ from refine.evaluate import METRICS, evaluate
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 from refine.groundtruth import read_ground_truth
 from refine.poses import ImageRef, Poses
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 
 TABLE = skeleton("coco17")
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from refine.exceptions import ArrayError
 from refine.merge import assign_duplicates, merge_joints
 from refine.poses import Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 from refine.suppress import suppress
 
 COCO = skeleton("coco17")

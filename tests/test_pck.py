@@ -6,7 +6,7 @@ import pytest
 from refine.exceptions import ArrayError, FormatError
 from refine.pck import evaluate_pckh, pckh
 from refine.poses import ImageRef, Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 MPII = skeleton("mpii16")
 

@@ -4,7 +4,7 @@ import pytest
 from refine.exceptions import RefineError, WeightsError
 from refine.pipeline import Config, run
 from refine.poses import Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 
 @pytest.fixture

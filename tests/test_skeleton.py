@@ -7,7 +7,7 @@ import pytest
 
 import refine
 from refine.exceptions import SkeletonError
-from refine.skeleton import REGIONS, skeleton, skeleton_from_category, skeleton_names
+from refine.skeletons.registry import REGIONS, skeleton, skeleton_from_category, skeleton_names
 
 SIZES = {
     "aic14": 14,
@@ -169,7 +169,7 @@ def test_missing_sigmas_are_said_not_made_up(name):
 
 
 def test_public_name_is_function_and_module():
-    assert refine.skeleton("coco17") == refine.skeleton.skeleton("coco17")
+    assert refine.skeleton("coco17") == refine.skeletons.registry.skeleton("coco17")
 
 
 TABLE = {"joints": ["tip", "left_wing", "right_wing"], "edges": [["tip", "left_wing"]]}

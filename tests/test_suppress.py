@@ -9,7 +9,7 @@ import refine
 from refine.exceptions import ArrayError, SkeletonError
 from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 from refine.suppress import METHODS, nms_sigmas, oks_nms, soft_oks_nms, suppress
 
 COCO = skeleton("coco17")

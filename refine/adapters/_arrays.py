@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 
 def to_array(values: Any) -> npt.NDArray[Any]:

@@ -18,7 +18,7 @@ from refine.decode.heatmap import DEFAULT_KERNEL, Method, decode_heatmaps
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, xywh_to_xyxy
 from refine.poses import ImageRef, Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Result = dict[str, Tensor]
 

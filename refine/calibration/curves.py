@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from refine.rescore import SURE, logit, sigmoid
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -8,7 +8,7 @@ from refine.cli.common import json_option, output_option, say, summary
 from refine.cli.inputs import input_options, read_poses, write_poses
 
 if TYPE_CHECKING:
-    from refine.skeleton import Skeleton
+    from refine.skeletons.registry import Skeleton
 
 
 @click.command("convert")

@@ -53,7 +53,7 @@ def command(
     from refine.files import dump_json
     from refine.groundtruth import read_ground_truth
     from refine.pck import evaluate_pckh
-    from refine.skeleton import skeleton
+    from refine.skeletons.registry import skeleton
 
     table = skeleton(sigmas) if sigmas else None
     truth = read_ground_truth(gt, table)

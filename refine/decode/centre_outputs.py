@@ -23,8 +23,8 @@ from refine.decode.channels import channels_first
 from refine.decode.image_container import RawImage
 from refine.decode.presets import Preset
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 CENTRE = ("center_logits", "centre_logits", "hm", "center", "centre")
 MAPS = ("heatmap_logits", "heatmaps_logits", "hm_hp", "heatmaps", "heatmap")

@@ -26,7 +26,7 @@ from refine.decode.simcc import RATIO, SIGMA, Method, Score, decode_simcc, merge
 from refine.exceptions import ArrayError, FormatError, GeometryError
 from refine.geometry import Grid
 from refine.poses import Poses, ScoreKind
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from refine.decode.container import Crops
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.exceptions import SkeletonError
 from refine.poses import Poses, ScoreKind
-from refine.skeleton import Skeleton, skeleton_names
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton, skeleton_names
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 

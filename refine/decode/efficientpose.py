@@ -12,7 +12,7 @@ from refine.decode.image_container import RawImage
 from refine.decode.presets import Preset
 from refine.exceptions import FormatError, SkeletonError
 from refine.poses import Poses
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 MAPS = ("heatmaps", "confs", "pass3_detection2_confs_BiasAdd", "pass2_detection2_confs_BiasAdd")
 """Names of the maps at the resolution of the network: ours, and those of the published graphs."""

@@ -17,7 +17,7 @@ from refine.decode.presets import Preset, Recipe
 from refine.exceptions import ArrayError, FormatError, GeometryError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from refine.decode.heatmap import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decode.presets import Preset, Recipe, instance_scores
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 
 class PlacedMaps(NamedTuple):

@@ -23,7 +23,7 @@ from refine.decode.presets import Preset, Recipe
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Maps = npt.NDArray[np.floating[Any]]
 Side = Literal["height", "longer"]

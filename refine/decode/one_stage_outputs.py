@@ -23,8 +23,8 @@ from refine.decode.presets import Preset
 from refine.decode.yolo_pose import Layout, Version, decode_yolo_output, decode_yolo_pose
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 

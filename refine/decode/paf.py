@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from refine.exceptions import ArrayError, SkeletonError
 from refine.rescore import TotalRule, total_score
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 Assignment = Literal["greedy", "hungarian"]

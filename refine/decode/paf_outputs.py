@@ -23,8 +23,8 @@ from refine.decode.presets import Preset
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Resolution = Literal["input", "image"]
 RESOLUTIONS: tuple[str, ...] = get_args(Resolution)

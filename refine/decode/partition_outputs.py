@@ -21,8 +21,8 @@ from refine.decode.partition_ilp import solve_ilp
 from refine.decode.presets import Preset
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Solver = Literal["fast", "ilp"]
 

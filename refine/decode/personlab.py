@@ -16,7 +16,7 @@ from refine.decode.presets import Preset
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
 from refine.poses import Poses
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]

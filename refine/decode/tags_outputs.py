@@ -14,8 +14,8 @@ from refine.decode.tags import Rules, decode_tags
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 SCALED = re.compile(r"heatmaps(?:_half)?_x(\d+(?:\.\d+)?)")
 

@@ -6,7 +6,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import ndtr, ndtri
 
 from refine.errors.sources import limbs
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

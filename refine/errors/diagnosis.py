@@ -27,7 +27,7 @@ from refine.errors.taxonomy import ALL_KINDS, Matched, corrected, match_poses
 from refine.groundtruth import GroundTruth, read_ground_truth
 from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 from refine.suppress import soft_oks_nms
 
 Floats = npt.NDArray[np.float64]

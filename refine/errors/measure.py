@@ -31,7 +31,7 @@ from refine.errors.taxonomy import ABSENT, GOOD_KS, LEAST_KS, Matched, match_pos
 from refine.exceptions import ArrayError
 from refine.groundtruth import GroundTruth, read_ground_truth
 from refine.poses import Poses
-from refine.skeleton import REGIONS, Skeleton
+from refine.skeletons.registry import REGIONS, Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

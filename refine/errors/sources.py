@@ -20,7 +20,7 @@ from scipy.special import ndtr
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import INVERSION, MISS, SWAP, corrupt
 from refine.oks import keypoint_similarity, ks_distance
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.exceptions import ArrayError, FormatError
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 
@@ -105,7 +105,7 @@ class ErrorStatistics:
         visible: limits of the V bands of visible joints of the person.
         overlap: limits of the O bands of overlapping persons.
         rates: error kind -> part or region -> (V, O). A part is a joint's name without its side
-            and comes before its region (`refine.skeleton.REGIONS`).
+            and comes before its region (`refine.skeletons.registry.REGIONS`).
         similarity: kind -> Q keypoint similarities, falling, at equal steps of probability: the
             quantiles of the distance from the point mistaken for the joint; in between, the
             distance is uniform.

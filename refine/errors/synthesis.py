@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from refine.errors.statistics import GOOD, INVERSION, JITTER, MISS, SWAP, ErrorStatistics
 from refine.exceptions import ArrayError
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 __all__ = ["GOOD", "INVALID", "INVERSION", "JITTER", "MISS", "SWAP", "corrupt", "neighbours"]
 

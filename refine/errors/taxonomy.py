@@ -102,7 +102,7 @@ def classify(
         truth_area: (G,) px^2.
         truth_image: (G,) which image each person is on.
         sigmas: (K,).
-        mirror: (K,) left-right partners, see `refine.skeleton.Skeleton.mirror`.
+        mirror: (K,) left-right partners, see `refine.skeletons.registry.Skeleton.mirror`.
         compat: let a similarity of exactly .85 fall through, as the published code does.
 
     Returns:

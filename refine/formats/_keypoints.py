@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from refine.exceptions import FormatError, SkeletonError
 from refine.poses import Poses, ScoreKind, Step
-from refine.skeleton import Skeleton, skeleton, skeleton_names
+from refine.skeletons.registry import Skeleton, skeleton, skeleton_names
 
 Floats = npt.NDArray[np.float64]
 Where = Callable[[int], str]

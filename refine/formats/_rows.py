@@ -26,7 +26,7 @@ from refine.formats._keypoints import (
 )
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 PARTS = {
     "keypoints": 17,

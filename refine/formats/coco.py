@@ -32,7 +32,7 @@ from refine.formats._rows import (
     write_rows,
 )
 from refine.poses import Poses
-from refine.skeleton import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons.registry import Skeleton, skeleton, skeleton_from_category
 
 
 def read_results(document: Any, options: Options) -> Poses:

@@ -27,7 +27,7 @@ from refine.formats._keypoints import (
 )
 from refine.formats._rows import column, describe, extras, fours, tracks
 from refine.poses import ImageRef, Poses
-from refine.skeleton import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons.registry import Skeleton, skeleton, skeleton_from_category
 
 OWN = {"keypoints", "keypoint_scores", "bbox", "bbox_score", _history.FIELD}
 FRAME = ("frame_id", "instances")

@@ -35,7 +35,7 @@ from refine.formats._keypoints import (
 from refine.formats._load import OPENPOSE_SUFFIX, Folder
 from refine.formats._rows import describe
 from refine.poses import ImageRef, Poses, Step
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
 CANVAS = ("canvas_width", "canvas_height")

@@ -11,7 +11,7 @@ from refine.posefix.paper import PaperNetwork
 from refine.posefix.readout import best_places, hear, in_cells, judge_places, mean_places
 from refine.refiner.export import Exportable
 from refine.refiner.features import NEIGHBOURS
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 INPUTS = {
     "pixels": "(n, 3, H, W) float32 RGB, 0 to 255: the crop around the person, `padding` times as "

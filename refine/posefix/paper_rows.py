@@ -15,7 +15,7 @@ from refine.posefix.dataset import Rows
 from refine.posefix.labels import Labelled
 from refine.refiner import Refiner
 from refine.refiner.features import Scene, nearest_poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

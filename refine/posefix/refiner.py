@@ -24,7 +24,7 @@ from refine.posefix.sight import Sight, see, stream_crops
 from refine.poses import Poses
 from refine.refiner import Belief, Refiner
 from refine.refiner.steps import MARGIN, complete, correct
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 if TYPE_CHECKING:
     from refine.posefix.network import PictureNetwork

@@ -12,7 +12,7 @@ from refine.exceptions import WeightsError
 from refine.poses import Poses
 from refine.refiner.features import PairTable, Scene, body_frame, features, own_coordinates
 from refine.refiner.features import scene_from_poses as _scene_from_poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 if TYPE_CHECKING:
     from refine.refiner.network import Network

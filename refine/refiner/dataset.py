@@ -9,7 +9,7 @@ from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.refiner.features import PairTable, body_frame, features, own_coordinates
 from refine.refiner.showing import Persons, Shown, show_persons
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]

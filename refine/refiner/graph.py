@@ -18,7 +18,7 @@ from refine.refiner.features import (
 )
 from refine.refiner.network import Network
 from refine.refiner.steps import MARGIN
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 INPUTS = {
     "xy": "(n, K, 2) float32 keypoints, image px, the centre of the first pixel at (0, 0); "

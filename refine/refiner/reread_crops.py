@@ -16,7 +16,7 @@ from refine.poses import Poses
 from refine.refiner import Belief, Refiner
 from refine.refiner.reread_kernels import read, weigh
 from refine.refiner.steps import XY_DECIMALS
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 

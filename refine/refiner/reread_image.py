@@ -16,8 +16,8 @@ from refine.poses import Poses
 from refine.refiner import Refiner
 from refine.refiner.reread_crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
 from refine.refiner.steps import XY_DECIMALS
-from refine.skeleton import Skeleton
-from refine.skeleton import skeleton as find_skeleton
+from refine.skeletons.registry import Skeleton
+from refine.skeletons.registry import skeleton as find_skeleton
 
 Floats = npt.NDArray[np.float64]
 

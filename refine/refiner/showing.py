@@ -12,7 +12,7 @@ from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
 from refine.refiner.features import Scene, nearest_poses, normalise_scores
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -30,7 +30,7 @@ from refine.refiner.loss import Losses, losses
 from refine.refiner.network import Network
 from refine.refiner.showing import Persons, persons_from_poses
 from refine.refiner.weights import save_weights
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 
 @dataclass(frozen=True, slots=True)

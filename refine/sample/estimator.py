@@ -12,7 +12,7 @@ from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid, xyxy_to_xywh
 from refine.oks import ks_distance
 from refine.poses import Poses
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 Floats = npt.NDArray[np.float64]
 

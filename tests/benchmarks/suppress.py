@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from refine.oks import pose_area
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 from refine.suppress import oks_nms, soft_oks_nms
 
 SIGMAS = skeleton("coco17").require_sigmas()

@@ -19,7 +19,7 @@ from refine.poses import Poses
 from refine.refiner import Belief
 from refine.refiner.steps import complete, expected_similarity
 from refine.rescore import blend, expected_oks
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 BODY = skeleton("coco17")
 PLAIN = Calibration(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 
 @pytest.fixture

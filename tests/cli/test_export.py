@@ -19,7 +19,7 @@ from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
 from refine.refiner import Refiner
 from refine.refiner.graph import graph_inputs
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refine.geometry import Crop, Grid
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 SIZE, CELLS = (192, 256), (48, 64)
 BOX = np.array([[30.0, 40, 130, 190], [10, 10, 90, 250], [200, 100, 260, 130]])

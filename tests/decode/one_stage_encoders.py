@@ -9,7 +9,7 @@ from refine.decode import (
 from refine.decode.one_stage import grid_points
 from refine.decode.yolo_pose import YOLOV7_ANCHORS
 from refine.oks import pairwise_oks
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 SIZE = (256, 192)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from refine.decode.paf import paf_limbs
 from refine.decode.resample import blur, cubic, repeat, smoother_taps
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 LIMBS = paf_limbs("openpose18")
 

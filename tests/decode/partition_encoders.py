@@ -9,7 +9,7 @@ from refine.decode.candidates import (
     pair_index,
 )
 from refine.oks import pairwise_oks
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 LSP = skeleton("lsp14")
 

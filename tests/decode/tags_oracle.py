@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 
 from refine.decode.tags import COCO_ORDER
 from refine.oks import pairwise_oks
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 AE, HIGHER = "associative-embedding", "higherhrnet"
 

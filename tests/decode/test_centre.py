@@ -13,7 +13,7 @@ from refine.decode.centre import (
 from refine.exceptions import ArrayError, FormatError
 from refine.oks import pairwise_oks
 from refine.sample import make_people
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 BODY = skeleton("coco17")
 K = len(BODY)

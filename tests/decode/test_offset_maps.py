@@ -9,7 +9,7 @@ from crop_encoders import CELLS, SIZE, crops, discs, gaussians, mirrored, places
 from refine.decode import decode, decode_combined, raw_crops, vote_offsets
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 MIRROR = skeleton("coco17").mirror
 UDP = {"udp-offset": 4.0, "mmpose-udp-offset": 3.5, "mmpose0-udp-offset": 3.5}

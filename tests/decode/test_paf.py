@@ -10,7 +10,7 @@ from refine.decode import decode_paf
 from refine.decode.keypoint_peaks import find_peaks, refine_peaks
 from refine.decode.paf import paf_limbs, paf_rules
 from refine.exceptions import ArrayError, SkeletonError
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 
 @pytest.mark.parametrize("name", ["openpose", "openpose-matlab", "openpose-cpp"])

@@ -8,7 +8,7 @@ from paf_oracle import LIMBS, encoded, people
 
 from refine.decode import decode, raw_image, read_outputs
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 UP = 8
 """Input px a cell of the made network."""

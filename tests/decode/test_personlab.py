@@ -11,7 +11,7 @@ from refine.decode.personlab_kernels import expected_oks, hough
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.oks import pairwise_oks
 from refine.sample import make_people
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 BODY = skeleton("coco17")
 K, STRIDE, DISC = len(BODY), 16, 32

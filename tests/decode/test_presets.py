@@ -16,7 +16,7 @@ from refine.decode import (
 from refine.decode.presets import RECIPES
 from refine.exceptions import RefineError
 from refine.geometry import Grid
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 SURVEY = [
     "hourglass", "cu-net", "prm", "soft-gated", "cfa", "cpm", "unipose",

@@ -18,7 +18,7 @@ from refine.decode import (
 from refine.decode.regression import dsnt_to_input, merge_mirrored
 from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
 from refine.geometry import Crop
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 SIZE = (192, 256)
 MIRROR = skeleton("coco17").mirror

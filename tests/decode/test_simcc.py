@@ -9,7 +9,7 @@ from refine.decode import decode, decode_simcc, load_presets, raw_crops, read_cr
 from refine.decode.simcc import dark_kernel, merge_flipped_simcc, simcc_visibility
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError, SkeletonError
 from refine.geometry import Crop
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 SIZE = (192, 256)
 

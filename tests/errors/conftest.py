@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refine.poses import ImageRef, Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 # The tests of this folder share `posefix_oracle`.
 sys.path.insert(0, str(Path(__file__).parent))

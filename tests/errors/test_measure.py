@@ -23,7 +23,7 @@ from refine.errors.synthesis import corrupt, neighbours
 from refine.errors.toml import statistics_to_toml
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import ImageRef, Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 BODY = skeleton("coco17")
 SIZE = 200.0

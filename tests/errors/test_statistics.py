@@ -18,7 +18,7 @@ from refine.errors.statistics import (
     statistics_from_table,
 )
 from refine.exceptions import FormatError, RefineError
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 FACE, UPPER, LOWER = range(5), range(5, 11), range(11, 17)
 

@@ -21,7 +21,7 @@ from scipy.stats import chi2, ks_2samp, kstest
 from refine.errors import corrupt
 from refine.errors.synthesis import GOOD, INVALID, INVERSION, JITTER, MISS, SWAP, neighbours
 from refine.exceptions import ArrayError, SkeletonError
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 
 @pytest.mark.parametrize("compat", [False, True])

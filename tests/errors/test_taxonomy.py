@@ -7,7 +7,7 @@ from refine.errors.statistics import GOOD, INVERSION, JITTER, MISS, SWAP
 from refine.errors.taxonomy import ABSENT, UNKNOWN, classify, corrected, match_poses
 from refine.exceptions import ArrayError, FormatError
 from refine.oks import keypoint_similarity, ks_distance
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")
 SIGMAS = COCO.require_sigmas()

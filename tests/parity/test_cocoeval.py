@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from refine.evaluate import METRICS, evaluate
 from refine.oks import coco_oks
 from refine.poses import ImageRef, Poses
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 TABLE = skeleton("coco17")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.decode import decode, decode_heatmaps, read_raw
-from refine.skeleton import Skeleton
+from refine.skeletons.registry import Skeleton
 
 cv2 = pytest.importorskip("cv2")
 

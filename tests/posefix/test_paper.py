@@ -23,7 +23,7 @@ from refine.posefix.train import train_on_pictures
 from refine.posefix.weights import load_picture_weights
 from refine.refiner import Belief
 from refine.refiner.features import Scene
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")
 SIZE = (96, 128)

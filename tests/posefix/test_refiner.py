@@ -12,7 +12,7 @@ from refine.posefix.sight import BATCH, mirrored, see, stream_crops
 from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
 from refine.refiner.steps import MARGIN
-from refine.skeleton import Skeleton, skeleton
+from refine.skeletons.registry import Skeleton, skeleton
 
 COCO = skeleton("coco17")
 JOINTS = (*COCO.joints, "neck", "head_top")

@@ -6,7 +6,7 @@ from refine.poses import Poses
 from refine.refiner import Refiner
 from refine.refiner.fragments import agreement, fragment_pairs, join
 from refine.sample import make_people
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")
 UPPER = np.arange(17) < 11

@@ -14,7 +14,7 @@ from refine.refiner import Refiner
 from refine.refiner.reread import leave_one_out, reread, reread_heatmaps, reread_maps
 from refine.refiner.reread_crops import REACH, STEP, TAKEN, find_rivals, person_side
 from refine.refiner.reread_kernels import FAINT, read, weigh
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 Y, X = np.mgrid[:64, :48]
 COCO = skeleton("coco17")

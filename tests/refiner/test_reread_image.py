@@ -11,7 +11,7 @@ from refine.exceptions import ArrayError
 from refine.refiner import Refiner
 from refine.refiner.reread import find_left_out, reread
 from refine.refiner.reread_image import EVIDENCE, FLOOR, HOLD
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 Y, X = np.mgrid[:46, :54]
 

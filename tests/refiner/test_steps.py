@@ -4,7 +4,7 @@ import pytest
 from refine.poses import Poses
 from refine.refiner import Belief
 from refine.refiner.steps import complete, correct
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")
 

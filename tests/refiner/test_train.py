@@ -14,7 +14,7 @@ from refine.refiner.loss import losses
 from refine.refiner.network import Network, Output
 from refine.refiner.showing import persons_from_poses
 from refine.refiner.train import Settings, train
-from refine.skeleton import skeleton
+from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")
 TINY = Settings(epochs=3, batch=32, width=16, blocks=1)

@@ -1,7 +1,6 @@
 """Skeletons: joints, mirror pairs, edges and sigmas, all keyed by joint name."""
 
 import json
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refine import Verb
 from refine.exceptions import SkeletonError
 
 Quality = Literal["exact", "near", "none"]
@@ -299,6 +297,3 @@ def _mirrored(joint: str) -> str:
     if joint.startswith("right_"):
         return "left_" + joint[6:]
     return joint
-
-
-sys.modules[__name__].__class__ = Verb

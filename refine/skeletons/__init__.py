@@ -1,0 +1,19 @@
+"""Skeletons: joints, mirror partners, edges and sigmas; the tables are TOML."""
+
+from refine.skeletons.registry import (
+    Skeleton,
+    read_skeleton,
+    skeleton,
+    skeleton_from_category,
+    skeleton_from_table,
+    skeleton_names,
+)
+
+__all__ = [
+    "Skeleton",
+    "read_skeleton",
+    "skeleton",
+    "skeleton_from_category",
+    "skeleton_from_table",
+    "skeleton_names",
+]
