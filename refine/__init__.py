@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from refine.poses import ImageRef, Poses
     from refine.refiner import Refiner
     from refine.skeletons.registry import Skeleton, skeleton
-    from refine.suppress import suppress
+    from refine.suppression.arrays import suppress
 
 __version__ = "0.1.0"
 
@@ -55,9 +55,10 @@ _HOME = {
     "run": "pipeline",
     "skeleton": "skeletons",
     "sniff": "formats",
+    "suppress": "suppression",
     "write": "formats",
 }
-_VERBS = ("decode", "evaluate", "suppress")
+_VERBS = ("decode", "evaluate")
 
 
 class Verb(ModuleType):

@@ -126,7 +126,7 @@ def run(
     if learned:
         poses = _refine(poses, config, learned, progress)
     if "suppress" in config.steps:
-        from refine.suppress import suppress
+        from refine.suppression.arrays import suppress
 
         merge = poses.score_kind == "expected_ks" if config.merge is None else config.merge
         poses = suppress(poses, threshold=config.nms_threshold, area=config.nms_area, merge=merge)

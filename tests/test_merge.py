@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refine.exceptions import ArrayError
-from refine.merge import assign_duplicates, merge_joints
 from refine.poses import Poses
 from refine.skeletons.registry import skeleton
-from refine.suppress import suppress
+from refine.suppression.arrays import suppress
+from refine.suppression.merge import assign_duplicates, merge_joints
 
 COCO = skeleton("coco17")
 

@@ -10,7 +10,7 @@ from refine.exceptions import ArrayError, SkeletonError
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons.registry import Skeleton, skeleton
-from refine.suppress import METHODS, nms_sigmas, oks_nms, soft_oks_nms, suppress
+from refine.suppression.arrays import METHODS, nms_sigmas, oks_nms, soft_oks_nms, suppress
 
 COCO = skeleton("coco17")
 SIGMAS = COCO.require_sigmas()

@@ -28,7 +28,7 @@ from refine.rescore import (
     logit,
     sigmoid,
 )
-from refine.suppress import nms_sigmas
+from refine.suppression.arrays import nms_sigmas
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from refine.decode.nms import box_nms
 from refine.decode.regression import logistic
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
-from refine.suppress import oks_nms
+from refine.suppression.arrays import oks_nms
 
 Floats = npt.NDArray[np.float64]
 Suppress = Literal["box", "oks", "none"]

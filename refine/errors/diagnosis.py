@@ -28,7 +28,7 @@ from refine.groundtruth import GroundTruth, read_ground_truth
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons.registry import Skeleton
-from refine.suppress import soft_oks_nms
+from refine.suppression.arrays import soft_oks_nms
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

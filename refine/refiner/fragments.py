@@ -6,7 +6,7 @@ import numpy.typing as npt
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
 from refine.refiner import Belief, Refiner
-from refine.suppress import ranking_score
+from refine.suppression.arrays import ranking_score
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

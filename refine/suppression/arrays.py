@@ -4,19 +4,17 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 (``lib/nms/nms.py``) and MMPose kept it (``mmpose/evaluation/functional/nms.py``).
 """
 
-import sys
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from refine import Verb
 from refine.exceptions import ArrayError
-from refine.merge import assign_duplicates, merge_joints
 from refine.oks import AreaRule, Floats, pose_area
 from refine.poses import Poses
 from refine.skeletons.registry import Skeleton, skeleton
-from refine.suppress_kernels import hard_kernel, soft_kernel
+from refine.suppression.kernels import hard_kernel, soft_kernel
+from refine.suppression.merge import assign_duplicates, merge_joints
 
 Indices = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
@@ -353,6 +351,3 @@ def _pile(
         where,
         n if max_poses is None else max_poses,
     )
-
-
-sys.modules[__name__].__class__ = Verb
