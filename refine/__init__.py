@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refine.decode import decode
-    from refine.evaluate import evaluate
+    from refine.evaluation.coco import evaluate
     from refine.exceptions import RefineError
     from refine.formats import convert, read, sniff, write
     from refine.geometry import Crop, Grid
@@ -51,6 +51,7 @@ _HOME = {
     "Refiner": "refiner",
     "Skeleton": "skeletons",
     "convert": "formats",
+    "evaluate": "evaluation",
     "read": "formats",
     "run": "pipeline",
     "skeleton": "skeletons",
@@ -58,7 +59,7 @@ _HOME = {
     "suppress": "suppression",
     "write": "formats",
 }
-_VERBS = ("decode", "evaluate")
+_VERBS = ("decode",)
 
 
 class Verb(ModuleType):

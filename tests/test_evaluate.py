@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import refine
-from refine.evaluate import METRICS, evaluate
+from refine.evaluation.coco import METRICS, evaluate
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
-from refine.groundtruth import read_ground_truth
 from refine.poses import ImageRef, Poses
 from refine.skeletons.registry import Skeleton, skeleton
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from refine.evaluation.pck import evaluate_pckh, pckh
 from refine.exceptions import ArrayError, FormatError
-from refine.pck import evaluate_pckh, pckh
 from refine.poses import ImageRef, Poses
 from refine.skeletons.registry import skeleton
 

@@ -9,10 +9,16 @@ import numpy.typing as npt
 
 from refine.calibration import GENERIC, Calibration, deviates, rank_in
 from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
-from refine.errors.matching import annotated_persons, match, pair_oks, pair_similarity, same_image
-from refine.errors.taxonomy import MATCH_OKS
+from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
+from refine.evaluation.matching import (
+    annotated_persons,
+    match,
+    pair_oks,
+    pair_similarity,
+    same_image,
+)
+from refine.evaluation.taxonomy import MATCH_OKS
 from refine.exceptions import RefineError
-from refine.groundtruth import GroundTruth, as_skeleton, place, read_ground_truth
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
 from refine.refiner import Belief, Refiner

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from refine.calibration import Calibration
 from refine.calibration.curves import folds
 from refine.calibration.fit import Sample, fit, refined
-from refine.evaluate import evaluate
-from refine.groundtruth import GroundTruth
+from refine.evaluation.coco import evaluate
+from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses
 from refine.refiner import Refiner
 from refine.refiner.steps import MARGIN, expected_similarity

@@ -50,8 +50,8 @@ def command(
     from refine.calibration.fit import calibrate, read_sample
     from refine.calibration.measure import measure
     from refine.cli.eval import read_image_ids
+    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
-    from refine.groundtruth import read_ground_truth
     from refine.refiner import Refiner
 
     annotations = read_ground_truth(truth or gt or "")

@@ -109,7 +109,7 @@ def _make_folder(folder: Path) -> Path:
 
 
 def _figures(truth: "Poses", poses: "Poses") -> dict[str, Any]:
-    from refine.evaluate import evaluate
+    from refine.evaluation.coco import evaluate
 
     report = evaluate(truth, poses)
     return {

@@ -8,7 +8,7 @@ import click
 from refine.cli.inputs import input_options, read_poses
 
 if TYPE_CHECKING:
-    from refine.errors.diagnosis import Diagnosis
+    from refine.evaluation.diagnosis import Diagnosis
 
 
 @click.command("diagnose")
@@ -48,9 +48,9 @@ def command(
     if len(predictions) > 2:
         raise click.UsageError(f"expected one or two files of predictions, got {len(predictions)}")
     from refine.cli.eval import read_image_ids
-    from refine.errors.diagnosis import diagnose
+    from refine.evaluation.diagnosis import diagnose
+    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import dump_json, write_bytes
-    from refine.groundtruth import read_ground_truth
 
     truth = read_ground_truth(gt)
     ids = read_image_ids(image_ids) if image_ids else None
@@ -76,8 +76,8 @@ def command(
 
 
 def _report(name: str, d: "Diagnosis") -> str:
-    from refine.errors.diagnosis import CURES, OF_JOINTS
-    from refine.errors.taxonomy import ALL_KINDS
+    from refine.evaluation.diagnosis import CURES, OF_JOINTS
+    from refine.evaluation.taxonomy import ALL_KINDS
 
     head = (
         f"{name}: AP {d.ap.mean():.4f}\n{d.poses} poses, {d.persons} persons, {d.matched} matched, "

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from refine.errors.diagnosis import Diagnosis
+    from refine.evaluation.diagnosis import Diagnosis
 
 COLOURS = {
     "good": "#D7E8DF",

@@ -49,10 +49,10 @@ def command(
 
     PRED are files of any format that `refine convert` reads. Images without predictions count.
     """
-    from refine.evaluate import evaluate
+    from refine.evaluation.coco import evaluate
+    from refine.evaluation.ground_truth import read_ground_truth
+    from refine.evaluation.pck import evaluate_pckh
     from refine.files import dump_json
-    from refine.groundtruth import read_ground_truth
-    from refine.pck import evaluate_pckh
     from refine.skeletons.registry import skeleton
 
     table = skeleton(sigmas) if sigmas else None

@@ -44,8 +44,8 @@ def command(
     from refine.cli.eval import read_image_ids
     from refine.errors.measure import measure_statistics
     from refine.errors.toml import statistics_to_toml
+    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
-    from refine.groundtruth import read_ground_truth
 
     truth = read_ground_truth(gt)
     ids = read_image_ids(image_ids) if image_ids else None

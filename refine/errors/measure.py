@@ -1,7 +1,7 @@
 """Measure how a pose estimator errs, in the form that training draws errors from.
 
 Predictions are matched to annotated persons and their joints classified as a diagnosis does,
-`refine.errors.taxonomy`. Everything is a rate, a quantile or a moment: no coordinates, no ids.
+`refine.evaluation.taxonomy`. Everything is a rate, a quantile or a moment: no coordinates, no ids.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ from refine.errors.statistics import (
     Scores,
 )
 from refine.errors.synthesis import neighbours
-from refine.errors.taxonomy import ABSENT, GOOD_KS, LEAST_KS, Matched, match_poses
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.taxonomy import ABSENT, GOOD_KS, LEAST_KS, Matched, match_poses
 from refine.exceptions import ArrayError
-from refine.groundtruth import GroundTruth, read_ground_truth
 from refine.poses import Poses
 from refine.skeletons.registry import REGIONS, Skeleton
 

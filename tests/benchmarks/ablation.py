@@ -18,7 +18,7 @@ from refine_ap import SOURCES
 
 import refine
 from refine.errors.sources import draw_source
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import STEPS, Config
 from refine.refiner.train import Settings, train
 

@@ -18,7 +18,7 @@ import refine
 from refine.calibration.curves import fit_logistic
 from refine.calibration.fit import calibrate, read_sample, refined
 from refine.calibration.measure import measure
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.refiner import Refiner
 from refine.refiner.steps import MARGIN, expected_similarity
 from refine.rescore import (

@@ -19,7 +19,7 @@ import torch
 from refine_ap import SOURCES
 
 import refine
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
 from refine.refiner import Belief, Refiner
 from refine.refiner.export import export_onnx

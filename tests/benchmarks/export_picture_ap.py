@@ -19,7 +19,7 @@ import onnxruntime
 from picture_ap import LAST_IMAGE, SOURCES, TRUTH
 
 import refine
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
 from refine.posefix import sight
 from refine.posefix.sight import Sight

@@ -21,7 +21,7 @@ import numpy as np
 
 from refine.decode import decode, decode_personlab, read_image_outputs
 from refine.decode.personlab import personlab_rules
-from refine.evaluate import evaluate
+from refine.evaluation.coco import evaluate
 from refine.poses import Poses
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.errors.diagnosis import diagnose
-from refine.errors.taxonomy import ALL_KINDS
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.diagnosis import diagnose
+from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.taxonomy import ALL_KINDS
 from refine.pipeline import Config
 
 TRUTH = "coco/images_val_gt.json"

@@ -16,7 +16,7 @@ from PIL import Image
 
 import refine
 from refine.draw import before_after
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
 from refine.posefix.pictures import find_pictures, read_picture
 from refine.poses import Poses

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import STEPS, Config
 
 MIXED = "coco/images_val_gt.json"

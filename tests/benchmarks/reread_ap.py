@@ -12,7 +12,7 @@ import numpy as np
 
 import refine
 from refine.decode import decode, read_outputs
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.poses import Poses
 from refine.refiner import Refiner
 from refine.refiner.reread import reread

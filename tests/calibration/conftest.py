@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from refine.calibration.fit import read_sample
-from refine.groundtruth import read_ground_truth
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.oks import ks_distance
 from refine.refiner import Refiner
 from refine.sample import make_people, make_predictions

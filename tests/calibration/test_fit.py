@@ -6,8 +6,8 @@ import pytest
 from refine.calibration import GENERIC
 from refine.calibration.fit import calibrate, fit_score, read_sample, refined
 from refine.calibration.measure import measure, reliability
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import RefineError
-from refine.groundtruth import read_ground_truth
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
 from refine.rescore import sigmoid

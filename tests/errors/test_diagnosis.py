@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors.diagnosis import CURES, OF_JOINTS, diagnose
-from refine.errors.matching import annotated_persons
-from refine.errors.taxonomy import ALL_KINDS, corrected, match_poses
-from refine.evaluate import evaluate
+from refine.evaluation.coco import evaluate
+from refine.evaluation.diagnosis import CURES, OF_JOINTS, diagnose
+from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.matching import annotated_persons
+from refine.evaluation.taxonomy import ALL_KINDS, corrected, match_poses
 from refine.files import dump_json
-from refine.groundtruth import read_ground_truth
 
 
 def put_right(gt, poses, chosen, *, exact=False, compat=False):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from refine.errors.matching import (
+from refine.evaluation.coco import evaluate
+from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.matching import (
     annotated_persons,
     average_precision,
     best_first,
@@ -12,8 +14,6 @@ from refine.errors.matching import (
     pair_similarity,
     same_image,
 )
-from refine.evaluate import evaluate
-from refine.groundtruth import read_ground_truth
 from refine.oks import coco_oks
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refine.errors.statistics import GOOD, INVERSION, JITTER, MISS, SWAP
-from refine.errors.taxonomy import ABSENT, UNKNOWN, classify, corrected, match_poses
+from refine.evaluation.taxonomy import ABSENT, UNKNOWN, classify, corrected, match_poses
 from refine.exceptions import ArrayError, FormatError
 from refine.oks import keypoint_similarity, ks_distance
 from refine.skeletons.registry import skeleton
@@ -89,7 +89,7 @@ def test_limits_of_similarity(two):
 def test_exactly_the_limit(two, monkeypatch):
     exact = np.full((1, 17), 0.85)
     monkeypatch.setattr(
-        "refine.errors.taxonomy.keypoint_similarity", lambda a, *_: np.repeat(exact, len(a), 0)
+        "refine.evaluation.taxonomy.keypoint_similarity", lambda a, *_: np.repeat(exact, len(a), 0)
     )
     assert (kinds(two[:1], np.array([0]), two[:1])[0] == JITTER).all()
     assert (kinds(two[:1], np.array([0]), two[:1], compat=True)[0] == UNKNOWN).all()

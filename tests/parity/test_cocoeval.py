@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from refine.evaluate import METRICS, evaluate
+from refine.evaluation.coco import METRICS, evaluate
 from refine.oks import coco_oks
 from refine.poses import ImageRef, Poses
 from refine.skeletons.registry import skeleton

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.decode import decode
-from refine.evaluate import evaluate
+from refine.evaluation.coco import evaluate
 from refine.poses import Poses
 
 

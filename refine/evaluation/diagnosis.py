@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.matching import (
+from refine.errors.statistics import GOOD
+from refine.errors.synthesis import neighbours
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.matching import (
     THRESHOLDS,
     average_precision,
     best_first,
@@ -21,10 +24,7 @@ from refine.errors.matching import (
     pair_similarity,
     same_image,
 )
-from refine.errors.statistics import GOOD
-from refine.errors.synthesis import neighbours
-from refine.errors.taxonomy import ALL_KINDS, Matched, corrected, match_poses
-from refine.groundtruth import GroundTruth, read_ground_truth
+from refine.evaluation.taxonomy import ALL_KINDS, Matched, corrected, match_poses
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons.registry import Skeleton
@@ -88,7 +88,7 @@ class Diagnosis:
         counts: (K, 6) labelled joints of matched persons by kind, `ALL_KINDS`.
         ap: (T,) average precision at every OKS of `thresholds`.
         alone: cure -> (T,) average precision with that kind of error alone cured, see
-            `refine.errors.taxonomy.corrected`; false negatives only with false positives.
+            `refine.evaluation.taxonomy.corrected`; false negatives only with false positives.
         exact: kind of joint error -> (T,) with these joints at their true places.
         progressive: cure -> (T,) with it and all before it cured, in the order of `CURES`.
         gain: (K, 5) mean average precision gained by curing one kind in one joint, `OF_JOINTS`.
@@ -175,7 +175,7 @@ def diagnose(
         max_dets: best predictions an image.
         compat: do as the published code does: absent joints are misses at (0, 0), persons below
             32^2 px^2 are ignored, a similarity of exactly .85 falls through, and corrected
-            joints are nearer than they should be, see `refine.errors.taxonomy.corrected`.
+            joints are nearer than they should be, see `refine.evaluation.taxonomy.corrected`.
         strict: refuse predictions on images that the ground truth lacks.
 
     Raises:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
 from refine.exceptions import ArrayError, FormatError
-from refine.groundtruth import GroundTruth, as_skeleton, place, read_ground_truth
 from refine.oks import Floats
 from refine.poses import Poses
 

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.matching import (
+from refine.errors.statistics import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
+from refine.evaluation.ground_truth import (
+    GroundTruth,
+    as_skeleton,
+    finite_scores,
+    place,
+    read_ground_truth,
+)
+from refine.evaluation.matching import (
     Annotated,
     Pairs,
     annotated_persons,
@@ -23,9 +31,7 @@ from refine.errors.matching import (
     pair_similarity,
     same_image,
 )
-from refine.errors.statistics import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.exceptions import ArrayError
-from refine.groundtruth import GroundTruth, as_skeleton, finite_scores, place, read_ground_truth
 from refine.oks import keypoint_similarity, ks_distance
 from refine.poses import Poses
 
@@ -55,7 +61,7 @@ class Matched:
         image: (A,) as in `truth`.
         score: (A,).
         pairs: of predictions and persons.
-        ks: (P, K) similarities of the pairs, see `refine.errors.matching.pair_similarity`.
+        ks: (P, K) similarities of the pairs, see `refine.evaluation.matching.pair_similarity`.
         ignore: (G,) persons that do not count.
         person: (A,) whom each is matched to, -1 for nobody; it may be ignored.
         kind: (A, K), see `classify`; `UNKNOWN` where the person is ignored, too.

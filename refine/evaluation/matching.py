@@ -12,8 +12,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine.evaluation.ground_truth import GroundTruth
 from refine.geometry import xywh_to_xyxy
-from refine.groundtruth import GroundTruth
 from refine.oks import EPS, keypoint_similarity
 
 Floats = npt.NDArray[np.float64]

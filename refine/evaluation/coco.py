@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refine import Verb
-from refine.exceptions import ArrayError, SkeletonError
-from refine.geometry import keypoint_box
-from refine.groundtruth import (
+from refine.evaluation.ground_truth import (
     GroundTruth,
     as_skeleton,
     finite_scores,
     place,
     read_ground_truth,
 )
+from refine.exceptions import ArrayError, SkeletonError
+from refine.geometry import keypoint_box
 from refine.oks import Floats, pose_area
 from refine.poses import Poses
 from refine.skeletons.registry import Skeleton, skeleton
@@ -108,7 +106,7 @@ def evaluate(
 
     Args:
         gt: COCO keypoint annotations (file or parsed), `Poses` with flags, or what
-            `refine.groundtruth.read_ground_truth` returns.
+            `refine.evaluation.ground_truth.read_ground_truth` returns.
         poses: predictions, or a file that `refine.read` reads.
         sigmas: (K,), or a skeleton (name or file) that has them by joint name; by default those
             of the ground truth's skeleton.
@@ -292,6 +290,3 @@ def _warnings(
     if any(a["id"] == 0 for a in persons):
         told.append("annotation id 0: pycocotools, and so these figures, never match it")
     return told
-
-
-sys.modules[__name__].__class__ = Verb
