@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import refine
-from refine.draw import COLOURS, PAPER, before_after, draw_poses
+from refine.drawing.poses import COLOURS, PAPER, before_after, draw_poses
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 

@@ -64,7 +64,7 @@ def command(
     facts = {"source": Path(pred).name, **report.to_dict()}
     write_calibration(replace(found, facts=facts), output)
     if picture:
-        from refine.cli.reliability import draw_reliability
+        from refine.drawing.reliability import draw_reliability
 
         write_bytes(picture, draw_reliability(report))
     say(_table(report))

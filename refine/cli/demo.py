@@ -144,7 +144,7 @@ def _draw(
 ) -> "Image.Image":
     import numpy as np
 
-    from refine.draw import before_after
+    from refine.drawing.poses import before_after
 
     count = np.bincount(truth.image, minlength=len(truth.images))
     ids = [truth.images[i].id for i in np.flatnonzero(count > 1)[:SHOWN]]

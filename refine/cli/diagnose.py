@@ -66,7 +66,7 @@ def command(
         for name in predictions
     }
     if picture:
-        from refine.cli.error_bars import draw_errors
+        from refine.drawing.errors import draw_errors
 
         write_bytes(picture, draw_errors(found))
     if as_json:

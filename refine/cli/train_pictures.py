@@ -132,7 +132,7 @@ def _draw_curve(output: Path) -> str | None:
     """Draw the curve that stands beside the weights and return where; None without matplotlib."""
     table, picture = output.with_suffix(".csv"), output.with_suffix(".png")
     try:
-        from refine.cli.train_curve import draw_curve
+        from refine.drawing.training import draw_curve
 
         png = draw_curve(table.read_text("utf-8"))
     except ImportError:

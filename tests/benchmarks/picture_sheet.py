@@ -15,7 +15,7 @@ from picture_ap import SOURCES, TRUTH
 from PIL import Image
 
 import refine
-from refine.draw import before_after
+from refine.drawing.poses import before_after
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
 from refine.posefix.pictures import find_pictures, read_picture

@@ -85,7 +85,7 @@ def test_json(cli, files):
 
 def test_picture(cli, files):
     """Every kind has its colour, and as much of it as its share."""
-    from refine.cli.error_bars import COLOURS
+    from refine.drawing.errors import COLOURS
 
     out = files / "errors.png"
     gt, before, after = (files / f"{name}.json" for name in ("gt", "before", "after"))

@@ -1,0 +1,1 @@
+"""Pictures: poses over images, and what the figures look like."""
