@@ -5,7 +5,7 @@ import pytest
 
 import refine
 from refine.decode import decode, decode_heatmaps, raw_heatmaps
-from refine.errors.synthesis import neighbours
+from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError
 from refine.formats.coco import write_ground_truth
 from refine.oks import keypoint_similarity

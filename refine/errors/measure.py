@@ -14,20 +14,10 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from refine.errors.copula import fit_loadings
-from refine.errors.statistics import (
-    GOOD,
-    INVERSION,
-    JITTER,
-    KINDS,
-    MISS,
-    SWAP,
-    ErrorStatistics,
-    Instances,
-    Omission,
-    Scores,
-)
-from refine.errors.synthesis import neighbours
+from refine.errors.statistics import ErrorStatistics, Instances, Omission, Scores
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
+from refine.evaluation.matching import neighbours
 from refine.evaluation.taxonomy import ABSENT, GOOD_KS, LEAST_KS, Matched, match_poses
 from refine.exceptions import ArrayError
 from refine.poses import Poses

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from scipy.special import ndtr
 
 from refine.errors.statistics import ErrorStatistics
-from refine.errors.synthesis import INVERSION, MISS, SWAP, corrupt
+from refine.errors.synthesis import corrupt
+from refine.evaluation.kinds import INVERSION, MISS, SWAP
 from refine.oks import keypoint_similarity, ks_distance
 from refine.skeletons.registry import Skeleton
 
@@ -84,7 +85,7 @@ class People:
         xy: (N, K, 2) px: as annotated, or estimated where not, or NaN.
         visible: (N, K) 0 not annotated, 1 annotated but hidden, 2 visible.
         area: (N,) px^2.
-        near: (M,) indices of overlapping persons, see `refine.errors.synthesis.neighbours`.
+        near: (M,) indices of overlapping persons, see `refine.evaluation.matching.neighbours`.
         near_start: (N + 1,) where each person's begin.
         image_size: (N, 2) px.
     """

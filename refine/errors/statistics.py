@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine.evaluation.kinds import GOOD, KINDS
 from refine.exceptions import ArrayError, FormatError
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
-
-KINDS = ("good", "jitter", "inversion", "swap", "miss")
-"""Ronchi & Perona's kinds of keypoint error, ICCV 2017, in the order of the codes below."""
-GOOD, JITTER, INVERSION, SWAP, MISS = range(5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.statistics import GOOD, INVERSION, JITTER, MISS, SWAP, ErrorStatistics
+from refine.errors.statistics import ErrorStatistics
+from refine.evaluation.kinds import GOOD, INVERSION, MISS, SWAP
 from refine.exceptions import ArrayError
 from refine.skeletons.registry import Skeleton
 
-__all__ = ["GOOD", "INVALID", "INVERSION", "JITTER", "MISS", "SWAP", "corrupt", "neighbours"]
+__all__ = ["INVALID", "corrupt"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -315,64 +316,3 @@ def _uniform(state):  # type: ignore[no-untyped-def]
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
     return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-def neighbours(
-    box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Find for every person the others of its image whose boxes overlap with its own.
-
-    Args:
-        box_xyxy: (N, 4) px.
-        image: (N,) which image each is in.
-        iou: least intersection over union, 0.1 in PoseFix (data/COCO/dataset.py).
-
-    Returns:
-        index (M,), the neighbours of person 0 in rising order, then those of person 1, ..., and
-        start (N + 1,): those of person i are ``index[start[i]:start[i + 1]]``.
-
-    Raises:
-        ArrayError: shapes that do not agree, or a box that is not finite.
-
-    >>> boxes = np.array([[0.0, 0, 10, 10], [0, 5, 10, 15], [0, 5, 10, 15]])
-    >>> [a.tolist() for a in neighbours(boxes, np.array([7, 7, 8]))]
-    [[1, 0], [0, 1, 2, 2]]
-    """
-    box = np.ascontiguousarray(box_xyxy, np.float64)
-    group = np.asarray(image)
-    if box.ndim != 2 or box.shape[1] != 4 or group.shape != (len(box),):
-        raise ArrayError(f"expected (N, 4) and (N,), got {box.shape} and {group.shape}")
-    for i in np.flatnonzero(~np.isfinite(box).all(1)):
-        raise ArrayError(f"expected a finite box, got {box[i].tolist()}", where=f"person {i}")
-    order = np.argsort(group, kind="stable")
-    first = np.searchsorted(group[order], group)
-    last = np.searchsorted(group[order], group, "right")
-    start = np.zeros(len(box) + 1, np.intp)
-    empty = np.empty(0, np.intp)
-    _neighbours(box, order, first, last, iou, start, empty)
-    np.cumsum(start, out=start)
-    index = np.empty(start[-1], np.intp)
-    _neighbours(box, order, first, last, iou, start, index)
-    return index, start
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _neighbours(box, order, first, last, iou, start, index):  # type: ignore[no-untyped-def]
-    """Count the neighbours of i into start[i + 1]; or, given room for them, list them."""
-    for i in range(len(box)):
-        found = 0
-        for other in order[first[i] : last[i]]:
-            width = min(box[i, 2], box[other, 2]) - max(box[i, 0], box[other, 0])
-            height = min(box[i, 3], box[other, 3]) - max(box[i, 1], box[other, 1])
-            if other == i or width <= 0 or height <= 0:
-                continue
-            union = (box[i, 2] - box[i, 0]) * (box[i, 3] - box[i, 1]) - width * height
-            union += (box[other, 2] - box[other, 0]) * (box[other, 3] - box[other, 1])
-            # 1e-5 px^2 as in PoseFix; it keeps empty boxes from dividing by zero.
-            if width * height / (union + 1e-5) < iou:
-                continue
-            if len(index):
-                index[start[i] + found] = other
-            found += 1
-        if not len(index):
-            start[i + 1] = found

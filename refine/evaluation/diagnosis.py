@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.statistics import GOOD
-from refine.errors.synthesis import neighbours
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.kinds import GOOD
 from refine.evaluation.matching import (
     THRESHOLDS,
     average_precision,
     best_first,
+    neighbours,
     pair_oks,
     pair_similarity,
     same_image,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.statistics import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.evaluation.ground_truth import (
     GroundTruth,
     as_skeleton,
@@ -21,6 +20,7 @@ from refine.evaluation.ground_truth import (
     place,
     read_ground_truth,
 )
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.evaluation.matching import (
     Annotated,
     Pairs,

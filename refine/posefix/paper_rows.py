@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.errors.statistics import ErrorStatistics
-from refine.errors.synthesis import INVALID, corrupt, neighbours
+from refine.errors.synthesis import INVALID, corrupt
+from refine.evaluation.matching import neighbours
 from refine.geometry import Crop
 from refine.posefix.clues import Clues
 from refine.posefix.dataset import Rows

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from refine.errors.sources import People, Source, imitate, limbs
 from refine.errors.statistics import ErrorStatistics
-from refine.errors.synthesis import neighbours
+from refine.evaluation.matching import neighbours
 from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity
 from refine.poses import Poses

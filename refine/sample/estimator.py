@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from refine.errors.sources import People, Source, imitate, omission_profile
 from refine.errors.statistics import read_statistics
-from refine.errors.synthesis import neighbours
+from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid, xyxy_to_xywh
 from refine.oks import ks_distance

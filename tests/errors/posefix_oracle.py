@@ -6,7 +6,8 @@ from scipy.stats import chi2_contingency, ks_2samp
 import refine
 from refine.errors import corrupt
 from refine.errors.statistics import read_statistics
-from refine.errors.synthesis import GOOD, INVALID, INVERSION, JITTER, MISS, SWAP
+from refine.errors.synthesis import INVALID
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, MISS, SWAP
 
 D85, D50, D10 = np.sqrt(-2 * np.log([0.85, 0.50, 0.10]))
 

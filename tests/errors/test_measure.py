@@ -10,17 +10,11 @@ from scipy.stats import multivariate_normal
 from refine.errors.copula import fit_loadings, tetrachoric
 from refine.errors.measure import measure_statistics
 from refine.errors.sources import limbs
-from refine.errors.statistics import (
-    GOOD,
-    KINDS,
-    MISS,
-    SWAP,
-    read_statistics,
-    statistics_from_table,
-    statistics_names,
-)
-from refine.errors.synthesis import corrupt, neighbours
+from refine.errors.statistics import read_statistics, statistics_from_table, statistics_names
+from refine.errors.synthesis import corrupt
 from refine.errors.toml import statistics_to_toml
+from refine.evaluation.kinds import GOOD, KINDS, MISS, SWAP
+from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import ImageRef, Poses
 from refine.skeletons.registry import skeleton

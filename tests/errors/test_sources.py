@@ -11,7 +11,7 @@ from refine.errors.sources import (
     subtrees,
 )
 from refine.errors.statistics import read_statistics
-from refine.errors.synthesis import neighbours
+from refine.evaluation.matching import neighbours
 from refine.oks import keypoint_similarity
 from refine.skeletons.registry import skeleton, skeleton_names
 

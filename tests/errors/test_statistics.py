@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors.statistics import (
-    GOOD,
-    INVERSION,
-    JITTER,
-    KINDS,
-    MISS,
-    SWAP,
-    read_statistics,
-    statistics_from_table,
-)
+from refine.errors.statistics import read_statistics, statistics_from_table
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.exceptions import FormatError, RefineError
 from refine.skeletons.registry import Skeleton
 

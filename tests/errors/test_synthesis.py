@@ -19,7 +19,9 @@ from posefix_oracle import (
 from scipy.stats import chi2, ks_2samp, kstest
 
 from refine.errors import corrupt
-from refine.errors.synthesis import GOOD, INVALID, INVERSION, JITTER, MISS, SWAP, neighbours
+from refine.errors.synthesis import INVALID
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, MISS, SWAP
+from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError, SkeletonError
 from refine.skeletons.registry import Skeleton
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refine.errors.statistics import GOOD, INVERSION, JITTER, MISS, SWAP
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, MISS, SWAP
 from refine.evaluation.taxonomy import ABSENT, UNKNOWN, classify, corrected, match_poses
 from refine.exceptions import ArrayError, FormatError
 from refine.oks import keypoint_similarity, ks_distance
