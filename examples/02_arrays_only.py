@@ -12,7 +12,7 @@ maps = np.exp(-((x - cells[..., 0, None, None]) ** 2 + (y - cells[..., 1, None, 
 boxes = np.array([[100.0, 50, 220, 330], [300, 60, 420, 350]])
 
 # Arrays in, arrays out; the geometry is explicit.
-found, score = refine.decode.decode_heatmaps(maps)
+found, score = refine.decoding.decode_heatmaps(maps)
 grid = refine.Grid((48, 64), (192, 256), "stride")
 crop = refine.Crop.from_box(boxes, (192, 256), padding=1.25)
 xy = crop.inverse()(grid.to_input(found))

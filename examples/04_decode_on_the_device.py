@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import torch
 
-from refine.decode import TorchHeatmapDecoder
+from refine.decoding import TorchHeatmapDecoder
 
 # What a network on a GPU would give, and where its crops lie in the image.
 y, x = torch.meshgrid(torch.arange(64.0), torch.arange(48.0), indexing="ij")

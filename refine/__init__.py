@@ -1,11 +1,10 @@
 """refine makes other people's poses better: decode, correct, rescore, de-duplicate, evaluate."""
 
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from refine.decode import decode
+    from refine.decoding import decode
     from refine.evaluation.coco import evaluate
     from refine.exceptions import RefineError
     from refine.formats import convert, read, sniff, write
@@ -51,6 +50,7 @@ _HOME = {
     "Refiner": "refiner",
     "Skeleton": "skeletons",
     "convert": "formats",
+    "decode": "decoding",
     "evaluate": "evaluation",
     "read": "formats",
     "run": "pipeline",
@@ -59,24 +59,10 @@ _HOME = {
     "suppress": "suppression",
     "write": "formats",
 }
-_VERBS = ("decode",)
-
-
-class Verb(ModuleType):
-    """A module that is also called like the function of its own name.
-
-    `refine.decode(raw)` decodes and `refine.decode.decode_heatmaps` is the array level; without
-    this the import of the module would hide the function.
-    """
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562): importing `refine` imports no torch, no numba."""
-    if name in _VERBS:
-        return import_module(f"refine.{name}")
     if name in _HOME:
         return getattr(import_module(f"refine.{_HOME[name]}"), name)
     raise AttributeError(f"module 'refine' has no attribute {name!r}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.decode import decode, decode_heatmaps, raw_heatmaps
+from refine.decoding import decode, decode_heatmaps, raw_heatmaps
 from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError
 from refine.formats.coco import write_ground_truth

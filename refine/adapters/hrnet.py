@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.adapters._arrays import to_array
-from refine.decode.heatmap import Method, decode_heatmaps
+from refine.decoding.heatmap.arrays import Method, decode_heatmaps
 from refine.geometry import Alignment, Crop
 
 UNIT = 200.0

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.adapters._arrays import to_array
-from refine.decode.heatmap import Method, decode_heatmaps
-from refine.decode.simcc import RATIO, decode_simcc
-from refine.decode.simcc import Method as SimccMethod
+from refine.decoding.heatmap.arrays import Method, decode_heatmaps
+from refine.decoding.simcc.arrays import RATIO, decode_simcc
+from refine.decoding.simcc.arrays import Method as SimccMethod
 from refine.exceptions import ArrayError, RefineError
 
 Floats = npt.NDArray[np.float64]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from refine.adapters._arrays import as_skeleton, to_array, zero_missing
-from refine.decode.roi_heatmaps import decode_roi_heatmaps
+from refine.decoding.heatmap.roi import decode_roi_heatmaps
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 from refine.skeletons.registry import Skeleton

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from refine.adapters._arrays import as_skeleton, to_array
-from refine.decode.heatmap import DEFAULT_KERNEL, Method, decode_heatmaps
+from refine.decoding.heatmap.arrays import DEFAULT_KERNEL, Method, decode_heatmaps
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, xywh_to_xyxy
 from refine.poses import ImageRef, Poses

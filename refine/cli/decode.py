@@ -59,7 +59,7 @@ def command(
     arrays of the preset's family and `affine` (2, 3), or `scale`, `pad_left` and `pad_top`. A
     JSON file beside MAPS, or meta.json with a table `images`, may hold what the arrays lack.
     """
-    from refine.decode import RawHeatmaps, decode, read_outputs
+    from refine.decoding import RawHeatmaps, decode, read_outputs
     from refine.exceptions import FormatError
     from refine.formats import write
     from refine.poses import Poses

@@ -123,7 +123,7 @@ def _decoder_errors(maps: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Return the mean distance in cells between true and decoded centres within the map."""
     import numpy as np
 
-    from refine.decode import decode_heatmaps
+    from refine.decoding import decode_heatmaps
 
     cells = maps["cells"]
     last = np.array(maps["heatmaps"].shape[:1:-1]) - 1

@@ -81,7 +81,7 @@ def command(
 
 
 def _decoder(options: dict[str, Any]) -> "Exportable":
-    from refine.decode.torch_heatmap import TorchHeatmapDecoder
+    from refine.decoding.heatmap.torch import TorchHeatmapDecoder
     from refine.refiner.export import exportable_decoder
 
     return exportable_decoder(TorchHeatmapDecoder(**options))

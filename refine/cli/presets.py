@@ -10,7 +10,7 @@ def command(name: str | None, as_json: bool) -> None:
     """List the published systems that `decode` knows, or print one."""
     from dataclasses import asdict
 
-    from refine.decode import Preset, get_preset, load_presets
+    from refine.decoding import Preset, get_preset, load_presets
     from refine.files import dump_json
 
     chosen = [get_preset(name)] if name else list(load_presets().values())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from refine import __version__
-from refine.decode.torch_heatmap import TorchHeatmapDecoder
+from refine.decoding.heatmap.torch import TorchHeatmapDecoder
 from refine.exceptions import RefineError
 
 OPSET = 17

@@ -7,7 +7,7 @@ and joint, and `find_left_out` for maps of a whole image.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from refine.decode import Preset, RawHeatmaps, RawImage, get_preset
+from refine.decoding import Preset, RawHeatmaps, RawImage, get_preset
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
 from refine.refiner import Refiner
@@ -28,7 +28,7 @@ REREADERS: dict[str, tuple[type, Callable[..., Poses]]] = {
     "heatmap": (RawHeatmaps, reread_heatmaps),
     "paf": (RawImage, reread_images),
 }
-"""By the family of a preset, see `refine.decode.FAMILIES`."""
+"""By the family of a preset, see `refine.decoding.FAMILIES`."""
 
 
 def reread(
@@ -42,21 +42,21 @@ def reread(
     """Decode raw outputs and read their maps again with what the refiner thinks of the poses.
 
     Args:
-        raws: all files of a data set, from `refine.decode.read_outputs`.
+        raws: all files of a data set, from `refine.decoding.read_outputs`.
         preset: the system that made them, of family "heatmap" or "paf". (PersonLab leaves no
             joint out, and to look again for its faint ones lowers AP.)
         refiner: its skeleton shares joints with that of the poses.
         progress: called with the number of rows the refiner has done, of K * N and
             then of N.
-        options: of `refine.decode.decode`.
+        options: of `refine.decoding.decode`.
 
     Raises:
         FormatError: no outputs, or not of the preset's family.
-        RefineError: a preset of another family; see also `refine.decode.decode`.
+        RefineError: a preset of another family; see also `refine.decoding.decode`.
         WeightsError: the skeletons share too few joints.
 
     >>> import numpy as np
-    >>> from refine.decode import raw_heatmaps
+    >>> from refine.decoding import raw_heatmaps
     >>> y, x = np.mgrid[:64, :48]
     >>> maps = np.exp(-((x - 20.3) ** 2 + (y - 30.4) ** 2) / 8) * np.ones((1, 17, 1, 1))
     >>> raw = raw_heatmaps({"heatmaps": maps, "box_xywh": [[0, 0, 96, 128]]})

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode import Preset, RawHeatmaps, decode, get_preset
-from refine.decode.heatmap_outputs import PlacedMaps, place_maps
-from refine.decode.keypoint_peaks import find_peaks, refine_peaks
+from refine.decoding import Preset, RawHeatmaps, decode, get_preset
+from refine.decoding.heatmap.outputs import PlacedMaps, place_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
@@ -208,7 +208,7 @@ def reread_heatmaps(
 
     Raises:
         SkeletonError: the skeleton has no OKS sigmas.
-        RefineError: see `refine.decode.decode` and `leave_one_out`.
+        RefineError: see `refine.decoding.decode` and `leave_one_out`.
     """
     system = preset if isinstance(preset, Preset) else get_preset(preset)
     first = Poses.concat([decode(raw, system, **options) for raw in raws])

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine.decode import Preset, RawImage, decode, get_preset
-from refine.decode.keypoint_peaks import find_peaks, refine_peaks, stacked
-from refine.decode.paf import paf_limbs
-from refine.decode.paf_outputs import paf_arrays
+from refine.decoding import Preset, RawImage, decode, get_preset
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
+from refine.decoding.paf.arrays import paf_limbs
+from refine.decoding.paf.outputs import paf_arrays
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses

@@ -116,7 +116,7 @@ def make_heatmaps(truth: Poses, rng: np.random.Generator) -> dict[str, npt.NDArr
         rng: all randomness.
 
     Returns:
-        arrays under the names that `refine.decode.read_raw` knows, `cells` (N, K, 2), the true
+        arrays under the names that `refine.decoding.read_raw` knows, `cells` (N, K, 2), the true
         centres, NaN where not labelled, among them.
 
     Raises:

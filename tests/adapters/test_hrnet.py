@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from refine.adapters.hrnet import get_final_preds, get_max_preds
-from refine.decode import decode_heatmaps
+from refine.decoding import decode_heatmaps
 from refine.exceptions import ArrayError, GeometryError
 
 

@@ -24,7 +24,7 @@ from pycocotools.coco import COCO
 
 import refine
 from refine.adapters import hrnet, mmpose, rtmlib, supervision, torchvision, transformers
-from refine.decode import decode, read_raw
+from refine.decoding import decode, read_raw
 from refine.geometry import Grid
 from refine.poses import Poses
 

@@ -11,7 +11,7 @@ import time
 import cv2
 import numpy as np
 
-from refine.decode import decode_heatmaps
+from refine.decoding import decode_heatmaps
 
 SHAPE = (32, 17, 64, 48)
 ROUNDS = 9

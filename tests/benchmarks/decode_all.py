@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 import refine
-from refine.decode.container import id_of_name
+from refine.decoding.raw.files import id_of_name
 
 EXACT = 0.05
 """Image px."""

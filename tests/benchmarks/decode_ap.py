@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from refine.decode import decode, read_raw
+from refine.decoding import decode, read_raw
 from refine.poses import Poses
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))

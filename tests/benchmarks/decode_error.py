@@ -5,7 +5,7 @@ python tests/benchmarks/decode_error.py
 
 import numpy as np
 
-from refine.decode import decode_heatmaps
+from refine.decoding import decode_heatmaps
 
 DECODERS = {
     "argmax": ("argmax", None, None),

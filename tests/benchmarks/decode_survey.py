@@ -39,7 +39,7 @@ import test_simcc
 import test_tags
 from decode import loop_dark, loop_quarter
 
-from refine.decode import (
+from refine.decoding import (
     decode,
     decode_centernet,
     decode_dcc,
@@ -61,7 +61,7 @@ from refine.decode import (
     raw_image,
     read_raw,
 )
-from refine.decode.paf import paf_limbs, paf_rules
+from refine.decoding.paf.arrays import paf_limbs, paf_rules
 from refine.sample import make_people
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import scipy.ndimage
 
-from refine.decode import decode, decode_paf, read_outputs
-from refine.decode.paf import Plan, check_paf, decode_planned, paf_limbs, paf_rules
+from refine.decoding import decode, decode_paf, read_outputs
+from refine.decoding.paf.arrays import Plan, check_paf, decode_planned, paf_limbs, paf_rules
 
 LIMBS = paf_limbs("openpose18")
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))

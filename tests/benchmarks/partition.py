@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 
-from refine.decode.partition import solve_fast
-from refine.decode.partition_ilp import solve_ilp
+from refine.decoding.partition.arrays import solve_fast
+from refine.decoding.partition.ilp import solve_ilp
 from refine.exceptions import RefineError
 
 ROUNDS = 10

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from refine.decode import decode, decode_personlab, read_image_outputs
-from refine.decode.personlab import personlab_rules
+from refine.decoding import decode, decode_personlab, read_image_outputs
+from refine.decoding.personlab.arrays import personlab_rules
 from refine.evaluation.coco import evaluate
 from refine.poses import Poses
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.decode import decode, read_outputs
+from refine.decoding import decode, read_outputs
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.poses import Poses
 from refine.refiner import Refiner

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from refine.decode import decode_tags
-from refine.decode.tags import COCO_ORDER
+from refine.decoding import decode_tags
+from refine.decoding.tags.arrays import COCO_ORDER
 
 SHAPE = (17, 128, 128)
 ROUNDS = 9

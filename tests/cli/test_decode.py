@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import load_presets
+from refine.decoding import load_presets
 
 Y, X = np.mgrid[:64, :48]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from refine.decode import decode_heatmaps
+from refine.decoding import decode_heatmaps
 from refine.posefix.clues import Clues
 from refine.posefix.network import PictureNetwork
 from refine.posefix.paper import PaperNetwork

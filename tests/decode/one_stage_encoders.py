@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from refine.decode import (
+from refine.decoding import (
     decode_yolo_pose,
     keep_best,
 )
-from refine.decode.one_stage import grid_points
-from refine.decode.yolo_pose import YOLOV7_ANCHORS
+from refine.decoding.one_stage.arrays import grid_points
+from refine.decoding.one_stage.yolo import YOLOV7_ANCHORS
 from refine.oks import pairwise_oks
 from refine.skeletons.registry import skeleton
 

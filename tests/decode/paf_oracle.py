@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from refine.decode.paf import paf_limbs
-from refine.decode.resample import blur, cubic, repeat, smoother_taps
+from refine.decoding.maps.resample import blur, cubic, repeat, smoother_taps
+from refine.decoding.paf.arrays import paf_limbs
 from refine.skeletons.registry import skeleton
 
 LIMBS = paf_limbs("openpose18")

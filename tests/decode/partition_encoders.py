@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from refine.decode.candidates import (
+from refine.decoding.partition.candidates import (
     LOCREF_SCALE,
     pair_index,
 )

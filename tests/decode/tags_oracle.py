@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 from scipy.optimize import linear_sum_assignment
 
-from refine.decode.tags import COCO_ORDER
+from refine.decoding.tags.arrays import COCO_ORDER
 from refine.oks import pairwise_oks
 from refine.skeletons.registry import skeleton
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from refine.decode import decode, raw_image
-from refine.decode.centre import (
+from refine.decoding import decode, raw_image
+from refine.decoding.centre.arrays import (
     decode_centernet,
     decode_movenet,
     decode_movenet_multipose,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.decode import decode, raw_heatmaps, read_raw
+from refine.decoding import decode, raw_heatmaps, read_raw
 from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
 from refine.geometry import Crop, Grid
 
@@ -62,8 +62,8 @@ def test_cpn_adds_two_input_pixels(tmp_path):
 def test_verb_and_module():
     maps, _, crop, _ = sample()
     raw = raw_heatmaps({"heatmaps": maps, "affine": crop.matrix})
-    np.testing.assert_array_equal(refine.decode(raw).xy, refine.decode.decode(raw).xy)
-    assert refine.decode.decode_heatmaps(maps)[0].shape == (3, 17, 2)
+    np.testing.assert_array_equal(refine.decode(raw).xy, refine.decoding.decode(raw).xy)
+    assert refine.decoding.decode_heatmaps(maps)[0].shape == (3, 17, 2)
 
 
 def test_flipped_maps_are_merged_unless_refused():

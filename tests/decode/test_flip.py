@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from refine.decode import decode_heatmaps, merge_flipped
+from refine.decoding import decode_heatmaps, merge_flipped
 from refine.exceptions import ArrayError
 from refine.geometry import Grid
 

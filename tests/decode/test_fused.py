@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from crop_encoders import crops, gaussians, mirrored, places
 
-from refine.decode import decode, fuse_maps, get_preset, raw_crops
-from refine.decode.crop_poses import crop_skeleton
-from refine.decode.fuse import MapsPart
+from refine.decoding import decode, fuse_maps, get_preset, raw_crops
+from refine.decoding.maps.fuse import MapsPart
+from refine.decoding.place import crop_skeleton
 from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
 from refine.geometry import Crop, Grid
 

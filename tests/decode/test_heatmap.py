@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from refine.decode import decode_heatmaps
-from refine.decode.heatmap import METHODS
+from refine.decoding import decode_heatmaps
+from refine.decoding.heatmap.arrays import METHODS
 from refine.exceptions import ArrayError
 
 Y, X = np.mgrid[:64, :48]

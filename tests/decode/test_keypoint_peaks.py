@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from paf_oracle import peaks_plain
 
-from refine.decode.keypoint_peaks import RULES, find_peaks, refine_peaks
-from refine.decode.resample import bands, blur, cubic, double, resample
+from refine.decoding.maps.local_maxima import RULES, find_peaks, refine_peaks
+from refine.decoding.maps.resample import bands, blur, cubic, double, resample
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -66,7 +66,7 @@ def test_cubic_is_opencv(size):
 def test_gaussian_is_scipy():
     from scipy.ndimage import gaussian_filter
 
-    from refine.decode.resample import gaussian_filter_taps
+    from refine.decoding.maps.resample import gaussian_filter_taps
 
     maps = np.random.default_rng(1).random((2, 7, 30)).astype(np.float32)
     axes = [bands(blur(n, gaussian_filter_taps(3.0), "mirror")) for n in (7, 30)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from crop_encoders import CELLS, SIZE, crops, discs, gaussians, mirrored, places
 
-from refine.decode import decode, decode_combined, raw_crops, vote_offsets
+from refine.decoding import decode, decode_combined, raw_crops, vote_offsets
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.skeletons.registry import skeleton

@@ -17,7 +17,7 @@ from one_stage_encoders import (
     sigmoid,
 )
 
-from refine.decode import (
+from refine.decoding import (
     decode_dcc,
     decode_dekr,
     decode_direct_pose,
@@ -26,16 +26,16 @@ from refine.decode import (
     decode_yolox_pose,
     keep_best,
 )
-from refine.decode.dekr import (
+from refine.decoding.one_stage.arrays import Detections
+from refine.decoding.one_stage.dekr import (
     dekr_features,
     match_to_heatmaps,
     merge_flipped_dekr,
     rescore_dekr,
     sample_heatmaps,
 )
-from refine.decode.nms import box_nms, nearby_joints_nms
-from refine.decode.one_stage import Detections
-from refine.decode.yolo_pose import YOLOV7_ANCHORS
+from refine.decoding.one_stage.nms import box_nms, nearby_joints_nms
+from refine.decoding.one_stage.yolo import YOLOV7_ANCHORS
 
 
 @pytest.mark.parametrize(("version", "sides"), [("v8", 16), ("v8", 1), ("v26", 1)])

@@ -16,7 +16,7 @@ from one_stage_encoders import (
     oks,
 )
 
-from refine.decode import (
+from refine.decoding import (
     decode,
     decode_dekr,
     decode_yolo_output,
@@ -24,8 +24,8 @@ from refine.decode import (
     keep_best,
     raw_image,
 )
-from refine.decode.nms import box_nms
-from refine.decode.one_stage import Detections
+from refine.decoding.one_stage.arrays import Detections
+from refine.decoding.one_stage.nms import box_nms
 from refine.exceptions import ArrayError, FormatError
 
 AFFINE = [[0.5, 0, 10], [0, 0.5, 6]]

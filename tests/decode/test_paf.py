@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from paf_oracle import LIMBS, encoded, people, plain
 
-from refine.decode import decode_paf
-from refine.decode.keypoint_peaks import find_peaks, refine_peaks
-from refine.decode.paf import paf_limbs, paf_rules
+from refine.decoding import decode_paf
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.paf.arrays import paf_limbs, paf_rules
 from refine.exceptions import ArrayError, SkeletonError
 from refine.skeletons.registry import skeleton
 
@@ -145,7 +145,7 @@ def test_scores_come_from_the_map_without_blur():
 
 
 def test_two_rows_are_joined_and_a_third_does_no_harm():
-    from refine.decode.paf_kernels import TWO_ROWS, assemble
+    from refine.decoding.paf.kernels import TWO_ROWS, assemble
 
     # Joints 0..3 of three people; limb 1-2 comes last and joins the two halves of the first.
     pairs = np.array([[0, 1], [2, 3], [1, 2]])
@@ -178,7 +178,7 @@ def test_two_rows_are_joined_and_a_third_does_no_harm():
 
 
 def test_overwriting_is_published_and_not_ours():
-    from refine.decode.paf_kernels import FIVE_CASES, TWO_ROWS, assemble
+    from refine.decoding.paf.kernels import FIVE_CASES, TWO_ROWS, assemble
 
     # Peak 0 of joint 0 goes to both joint-1 peaks through two limbs of the same joints.
     pairs = np.array([[0, 1], [0, 1]])

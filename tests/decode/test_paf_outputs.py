@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from paf_oracle import LIMBS, encoded, people
 
-from refine.decode import decode, raw_image, read_outputs
+from refine.decoding import decode, raw_image, read_outputs
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
 from refine.skeletons.registry import skeleton
 

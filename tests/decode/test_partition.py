@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from partition_encoders import MODEL, K, candidates, encode, oks, people
 
-from refine.decode import decode, raw_image
-from refine.decode.candidates import (
+from refine.decoding import decode, raw_image
+from refine.decoding.partition.arrays import logit_cost, partition_cost, solve_fast
+from refine.decoding.partition.candidates import (
     LOCREF_SCALE,
     assemble,
     extract_candidates,
@@ -23,8 +24,7 @@ from refine.decode.candidates import (
     pair_probability,
     read_pair_model,
 )
-from refine.decode.partition import logit_cost, partition_cost, solve_fast
-from refine.decode.partition_ilp import solve_ilp
+from refine.decoding.partition.ilp import solve_ilp
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 
 

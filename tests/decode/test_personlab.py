@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refine.decode import decode, raw_image
-from refine.decode.personlab import decode_personlab, personlab_rules, personlab_tree
-from refine.decode.personlab_kernels import expected_oks, hough
+from refine.decoding import decode, raw_image
+from refine.decoding.personlab.arrays import decode_personlab, personlab_rules, personlab_tree
+from refine.decoding.personlab.kernels import expected_oks, hough
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.oks import pairwise_oks
 from refine.sample import make_people

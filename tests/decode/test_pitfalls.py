@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from crop_encoders import CELLS, gaussians
 
-from refine.decode import decode, decode_heatmaps, raw_heatmaps
-from refine.decode.offset_maps import decode_combined
+from refine.decoding import decode, decode_heatmaps, raw_heatmaps
+from refine.decoding.offsets.arrays import decode_combined
 
 AFFINE = [np.eye(2, 3)]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from crop_encoders import CELLS, SIZE, heatmaps
 
-from refine.decode import (
+from refine.decoding import (
     FAMILIES,
     decode,
     decode_heatmaps,
@@ -13,7 +13,7 @@ from refine.decode import (
     load_presets,
     raw_heatmaps,
 )
-from refine.decode.presets import RECIPES
+from refine.decoding.presets import RECIPES
 from refine.exceptions import RefineError
 from refine.geometry import Grid
 from refine.skeletons.registry import skeleton

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import (
+from refine.decoding import (
     decode,
     decode_blazepose,
     decode_dsnt,
@@ -15,7 +15,7 @@ from refine.decode import (
     decode_roi_heatmaps,
     raw_crops,
 )
-from refine.decode.regression import dsnt_to_input, merge_mirrored
+from refine.decoding.regression.arrays import dsnt_to_input, merge_mirrored
 from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
 from refine.geometry import Crop
 from refine.skeletons.registry import skeleton

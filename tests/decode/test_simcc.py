@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, decode_simcc, load_presets, raw_crops, read_crop_outputs
-from refine.decode.simcc import dark_kernel, merge_flipped_simcc, simcc_visibility
+from refine.decoding import decode, decode_simcc, load_presets, raw_crops, read_crop_outputs
+from refine.decoding.simcc.arrays import dark_kernel, merge_flipped_simcc, simcc_visibility
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError, SkeletonError
 from refine.geometry import Crop
 from refine.skeletons.registry import skeleton

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tags_oracle import AE, COCO, HIGHER, encode, equal, oks, people, published
 
-from refine.decode import decode, decode_tags, load_presets, raw_image
-from refine.decode.tags import RULES
-from refine.decode.tags_outputs import (
+from refine.decoding import decode, decode_tags, load_presets, raw_image
+from refine.decoding.tags.arrays import RULES
+from refine.decoding.tags.outputs import (
     average_resolutions,
     average_scales,
     resize_bilinear,

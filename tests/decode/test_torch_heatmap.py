@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from refine.decode import TorchHeatmapDecoder, decode_heatmaps, read_raw
+from refine.decoding import TorchHeatmapDecoder, decode_heatmaps, read_raw
 from refine.exceptions import ArrayError
 
 CELL = 1e-4

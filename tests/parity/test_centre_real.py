@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, read_image_outputs
+from refine.decoding import decode, read_image_outputs
 from refine.evaluation.coco import evaluate
 from refine.poses import Poses
 

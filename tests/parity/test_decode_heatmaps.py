@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, decode_heatmaps, read_raw
+from refine.decoding import decode, decode_heatmaps, read_raw
 from refine.skeletons.registry import Skeleton
 
 cv2 = pytest.importorskip("cv2")

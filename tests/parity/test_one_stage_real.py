@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, decode_yolo_output, keep_best, read_image_outputs
+from refine.decoding import decode, decode_yolo_output, keep_best, read_image_outputs
 from refine.oks import pairwise_oks
 from refine.skeletons.registry import skeleton
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, read_outputs
+from refine.decoding import decode, read_outputs
 from refine.poses import Poses
 
 PICTURES = ("bus", "coco785", "coco40083")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode
+from refine.decoding import decode
 from refine.evaluation.coco import evaluate
 from refine.poses import Poses
 

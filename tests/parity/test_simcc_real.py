@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.decode import decode, decode_simcc, read_crop_outputs
+from refine.decoding import decode, decode_simcc, read_crop_outputs
 from refine.skeletons.registry import Skeleton
 
 

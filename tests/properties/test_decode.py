@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from refine.decode import decode_heatmaps, merge_flipped
-from refine.decode.heatmap import METHODS
+from refine.decoding import decode_heatmaps, merge_flipped
+from refine.decoding.heatmap.arrays import METHODS
 
 MAPS = arrays(
     np.float32,

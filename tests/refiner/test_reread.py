@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refine.decode import decode, decode_heatmaps, raw_heatmaps
+from refine.decoding import decode, decode_heatmaps, raw_heatmaps
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 from refine.poses import Poses
 from refine.refiner import Refiner

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from refine.decode import decode, raw_image
-from refine.decode.paf import paf_limbs
+from refine.decoding import decode, raw_image
+from refine.decoding.paf.arrays import paf_limbs
 from refine.exceptions import ArrayError
 from refine.refiner import Refiner
 from refine.refiner.reread import find_left_out, reread

@@ -1,0 +1,1 @@
+"""Centres: CenterNet and MoveNet."""

@@ -1,0 +1,1 @@
+"""Heatmaps of crops, read by every published step."""

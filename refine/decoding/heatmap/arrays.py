@@ -1,0 +1,186 @@
+"""Heatmaps to keypoints on plain arrays."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import ArrayError
+
+Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
+Compat = Literal["hrnet", "mmpose", "udp", "rtmlib", "pytorch-pose"]
+
+METHODS: tuple[str, ...] = get_args(Method)
+COMPATS: tuple[str, ...] = get_args(Compat)
+
+SENTINELS = {"hrnet": 0.0, "udp": 0.0, "mmpose": -1.0, "rtmlib": -1.0, "pytorch-pose": -1.0}
+"""Both coordinates of a map without a peak, in the code of each."""
+
+DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1, "taylor": 11}
+"""DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum). CCM does
+not publish its size."""
+
+UDP_KERNEL = 7
+"""UDP-Pose lib/core/inference.py `post`."""
+
+SOFT_BETA = 25.0
+"""For maps in [0, 1]: 10 pulls a peak of sigma 2 on 64 x 48 to the middle by 7 cells."""
+
+
+def decode_heatmaps(
+    maps: npt.ArrayLike,
+    method: Method = "fit",
+    kernel: int | None = None,
+    *,
+    beta: float = SOFT_BETA,
+    compat: Compat | None = None,
+    threads: int = 1,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Find one keypoint in every heatmap.
+
+    Args:
+        maps: (N, K, H, W), any amplitude; float16 and integers are read as float32. Not modified.
+        method: "fit": border-safe least-squares Gaussian, see `refine.decoding.maps.fit`;
+            "argmax": the highest cell, the first of equals;
+            "quarter": a quarter cell toward the higher neighbour (SimpleBaseline, HRNet);
+            "second": a quarter cell toward the second maximum (survey; CPN with kernel 21, MSPN
+            with 5, where the peak is that of the blurred map and the score the raw value at the
+            rounded result);
+            "dark": DarkPose; "dark-udp": UDP; "soft-argmax": expectation of softmax;
+            "taylor": the second-order step from the peak of the blurred map, without a logarithm
+            (CCM); the score is the raw value there.
+        kernel: blur size of "dark", "dark-udp", "taylor" (11 for all) and "second" (1: none).
+        beta: inverse temperature of "soft-argmax".
+        compat: whose borders and sentinels to reproduce, bugs included. None: NaN where there is
+            no peak, HRNet's rule for "quarter", mmpose's blur for "dark-udp".
+            "hrnet": (0, 0) without a peak. "mmpose": (-1, -1), and "quarter" tests each axis
+            alone. "udp": (0, 0), and "dark-udp" blurs 7 x 7 over the mirrored border and
+            stretches the range. "rtmlib": (-1, -1), and "dark-udp" blurs over the mirrored
+            border and does not rescale. "pytorch-pose": (-1, -1), its (0, 0) counted from 1, and
+            "quarter" leaves out the outermost cells alone.
+        threads: batches are split over so many threads; small ones do not gain.
+
+    Returns:
+        xy (N, K, 2) in cells and score (N, K), the value of the map at its peak. A map whose
+        maximum is not positive has xy NaN and its maximum as score (except "soft-argmax"); one
+        that holds NaN or +inf has both NaN or inf; one without cells has both NaN. A plateau
+        gives its first cell, and its middle with "fit". The peak of "fit" may lie outside the
+        map.
+
+    Raises:
+        ArrayError: not (N, K, H, W) numbers, or an option out of range.
+
+    >>> y, x = np.mgrid[:64, :48]
+    >>> maps = np.exp(-((x - 1.3) ** 2 + (y - 30.4) ** 2) / 8)[None, None]
+    >>> decode_heatmaps(maps)[0].round(3).tolist()
+    [[[1.3, 30.4]]]
+    """
+    xy, score = find_keypoints(maps, method, kernel, beta=beta, compat=compat, threads=threads)
+    if compat is not None:
+        xy[np.isnan(xy).any(-1)] = SENTINELS[compat]
+    return xy, score
+
+
+def find_keypoints(
+    maps: npt.ArrayLike,
+    method: Method,
+    kernel: int | None,
+    *,
+    beta: float,
+    compat: Compat | None,
+    threads: int,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
+    stack = _checked(maps)
+    n, k, height, width = stack.shape
+    if method not in METHODS:
+        raise ArrayError(f"expected a decoder, got {method!r}", hint=f"one of {', '.join(METHODS)}")
+    if compat is not None and compat not in COMPATS:
+        raise ArrayError(
+            f"expected compat None or a code base, got {compat!r}",
+            hint=f"one of {', '.join(COMPATS)}",
+        )
+    if not (np.isfinite(beta) and beta > 0):
+        raise ArrayError(f"expected a positive beta, got {beta}")
+    if threads < 1:
+        raise ArrayError(f"expected at least one thread, got {threads}")
+    xy, score = np.full((n * k, 2), np.nan), np.full(n * k, np.nan)
+    kernel_of, options = _kernel(method, kernel, beta, compat)
+    if stack.size:
+        _run(kernel_of, stack.reshape(n * k, height, width), options, xy, score, threads)
+    return xy.reshape(n, k, 2), score.reshape(n, k)
+
+
+def _checked(maps: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
+    try:
+        stack = np.asarray(maps)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArrayError(
+            f"expected heatmaps (N, K, H, W), got {error}", hint="maps.detach().cpu().numpy()"
+        ) from None
+    if stack.ndim != 4:
+        raise ArrayError(
+            f"expected heatmaps (N, K, H, W), got {stack.shape}",
+            hint="maps[None] for one pose" if stack.ndim == 3 else None,
+        )
+    if stack.dtype.kind not in "fiu":
+        raise ArrayError(f"expected heatmaps of real numbers, got {stack.dtype}")
+    wanted = np.float64 if stack.dtype == np.float64 else np.float32
+    return np.ascontiguousarray(stack, wanted)
+
+
+def _kernel(
+    method: str, kernel: int | None, beta: float, compat: str | None
+) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    """Return the compiled decoder and its own arguments."""
+    from refine.decoding.heatmap import fixed_step as offset
+    from refine.decoding.heatmap import taylor as dark
+    from refine.decoding.maps import fit
+    from refine.decoding.maps.blur import gaussian_taps
+
+    if method == "fit":
+        return fit.decode_fit, ()
+    if method == "soft-argmax":
+        return offset.decode_soft_argmax, (beta,)
+    if method in ("argmax", "quarter"):
+        rules = {"mmpose": 2, "pytorch-pose": 3}
+        return offset.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
+    size = DEFAULT_KERNEL[method] if kernel is None else kernel
+    if method == "second":
+        return offset.decode_second, (gaussian_taps(size),)
+    if method == "taylor":
+        return dark.decode_taylor, (gaussian_taps(size),)
+    if method == "dark":
+        return dark.decode_dark, (gaussian_taps(size),)
+    if compat == "udp" and kernel is None:
+        size = UDP_KERNEL
+    rescale = {"udp": 2, "rtmlib": 0}.get(str(compat), 1)
+    return dark.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
+
+
+def _run(
+    decoder: Callable[..., None],
+    maps: npt.NDArray[np.floating[Any]],
+    options: tuple[Any, ...],
+    xy: npt.NDArray[np.float64],
+    score: npt.NDArray[np.float64],
+    threads: int,
+) -> None:
+    from refine.decoding.maps.peak import as_bits
+
+    bits = as_bits(maps)
+    unsigned = bits.view(bits.dtype.str.replace("i", "u"))
+    nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+
+    def part(low: int, high: int) -> None:
+        rows = slice(low, high)
+        decoder(maps[rows], bits[rows], unsigned[rows], nan_above, *options, xy[rows], score[rows])
+
+    bounds = np.linspace(0, len(maps), min(threads, len(maps)) + 1).astype(int).tolist()
+    if len(bounds) == 2:
+        part(*bounds)
+        return
+    with ThreadPoolExecutor(len(bounds) - 1) as pool:
+        list(pool.map(part, bounds[:-1], bounds[1:]))

@@ -1,0 +1,1 @@
+"""Class maps with offsets to the joint: G-RMI, UDP."""

@@ -1,0 +1,1 @@
+"""One-stage networks: a pose a cell, and box NMS."""

@@ -1,0 +1,1 @@
+"""DeepCut: joints are partitioned into persons by an integer linear program."""

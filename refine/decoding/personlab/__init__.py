@@ -1,0 +1,1 @@
+"""PersonLab: offsets from joint to joint, and Hough voting."""

@@ -1,0 +1,239 @@
+"""Raw outputs of networks that see a whole image: the arrays of one image and its geometry."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.decoding.raw.files import KEYS, id_of_name, read_arrays
+from refine.exceptions import FormatError, GeometryError
+from refine.files import parse_json, read_bytes
+from refine.geometry import Crop
+from refine.poses import ImageRef
+
+ABOUT = {
+    "affine": KEYS["affine"],
+    "input_size": KEYS["input_size"],
+    "image_size": KEYS["image_size"],
+    "image_id": KEYS["image_id"],
+}
+"""What is read besides the arrays, and the names under which files hold it."""
+
+GEOMETRY = "`affine_image_to_input` (2, 3), or `scale` with `pad_left` and `pad_top`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawImage:
+    """What a network said about one image.
+
+    Attributes:
+        arrays: by the names of the file, without a batch axis of 1.
+        affine: (2, 3) image px -> input px.
+        input_size: width and height of the network input in px, or None.
+        image: the image.
+        meta: the JSON beside the arrays, entries of this image first.
+        where: the file.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    affine: npt.NDArray[np.float64]
+    input_size: tuple[int, int] | None
+    image: ImageRef
+    meta: Mapping[str, Any]
+    where: str
+
+    def array(self, *names: str) -> npt.NDArray[Any]:
+        """Return the first array that goes by one of these names.
+
+        Raises:
+            FormatError: there is none.
+        """
+        for name in names:
+            if name in self.arrays:
+                return self.arrays[name]
+        raise FormatError(
+            f"expected an array `{names[0]}`, got {', '.join(self.arrays) or 'none'}",
+            where=self.where,
+            hint=f"one of the names {', '.join(names)}" if len(names) > 1 else None,
+        )
+
+    def to_image(self, xy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Map points (..., 2) from input px to image px; NaN stays NaN."""
+        crop = Crop.from_matrix(self.affine, self.input_size or (0, 0))
+        points = np.asarray(xy, np.float64)
+        return crop.inverse()(points[None]).reshape(points.shape)
+
+
+def read_image_outputs(
+    path: str | Path, meta: str | Path | None = None, picture: str | None = None
+) -> RawImage:
+    """Read the outputs for one image from an .npz or .safetensors file.
+
+    Args:
+        path: the arrays; geometry under the names of `ABOUT` may stand among them and comes
+            first. Where every array has a first axis of 1, that is the batch and goes.
+        meta: JSON object with the geometry: of this image alone, or for many with a table
+            `images` by name. By default the file of the same name with the suffix .json, else
+            meta.json in the same folder.
+        picture: key in `images`; by default the name of the file without its suffix.
+
+    Raises:
+        FormatError: not such a file, no arrays, or numbers of another shape.
+        GeometryError: nothing says how the image became the input.
+    """
+    path = Path(path)
+    fields = dict(read_arrays(path))
+    table, side = _sidecar(path, meta, picture)
+    for names in ABOUT.values():
+        for name in names:
+            if name in table:
+                fields.setdefault(name, table[name])
+    return raw_image(fields, table, where=str(path), side=side)
+
+
+def raw_image(
+    fields: Mapping[str, Any],
+    meta: Mapping[str, Any] | None = None,
+    *,
+    where: str = "arrays",
+    side: str | None = None,
+) -> RawImage:
+    """Put arrays and geometry of one image together, see `read_image_outputs`.
+
+    Raises:
+        FormatError: no arrays, or numbers of another shape.
+        GeometryError: nothing says how the image became the input.
+
+    >>> raw = raw_image({"heatmaps": np.ones((1, 18, 46, 54)), "affine": [[2, 0, 0], [0, 2, 5]]})
+    >>> raw.arrays["heatmaps"].shape, raw.to_image([[10, 15]]).tolist()
+    ((18, 46, 54), [[5.0, 5.0]])
+    """
+    meta = {} if meta is None else meta
+    about = {key: _first(fields, names) for key, names in ABOUT.items()}
+    known = {name for names in ABOUT.values() for name in names}
+    arrays = {k: np.asarray(v) for k, v in fields.items() if k not in known}
+    arrays = {k: v for k, v in arrays.items() if v.ndim and v.dtype.kind in "fiub"}
+    if not arrays:
+        raise FormatError(
+            f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
+        )
+    if all(v.shape[0] == 1 for v in arrays.values()):
+        arrays = {k: v[0] for k, v in arrays.items()}
+    size = _numbers(about["input_size"], ((2,),), "input_size", where)
+    image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
+    affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
+    affine = affine_of(meta, where) if affine is None else affine.reshape(2, 3)
+    try:
+        Crop.from_matrix(affine, (0, 0))
+    except GeometryError as error:
+        raise GeometryError(error.message, where=side or where) from None
+    width, height = (None, None) if image_size is None else (int(v) for v in image_size)
+    return RawImage(
+        arrays,
+        affine,
+        input_size_of(size, meta),
+        ImageRef(_image_id(about["image_id"], meta, where), None, width, height),
+        meta,
+        where,
+    )
+
+
+def _sidecar(
+    path: Path, meta: str | Path | None, picture: str | None
+) -> tuple[Mapping[str, Any], str | None]:
+    beside = (path.with_suffix(".json"), path.with_name("meta.json"))
+    side = Path(meta) if meta is not None else next((p for p in beside if p.is_file()), None)
+    if side is None:
+        return {}, None
+    table = parse_json(read_bytes(side), str(side))
+    if not isinstance(table, dict):
+        raise FormatError(f"expected a JSON object, got {type(table).__name__}", where=str(side))
+    images = table.get("images")
+    if not isinstance(images, dict):
+        return table, str(side)
+    name = picture or path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    if not isinstance(images.get(name), dict):
+        raise FormatError(f"expected {name!r} among the {len(images)} `images`", where=str(side))
+    shared = {k: v for k, v in table.items() if k != "images"}
+    return {**shared, **images[name]}, str(side)
+
+
+def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((fields[n] for n in names if n in fields), None)
+
+
+def _numbers(
+    value: Any, shapes: tuple[tuple[int, ...], ...], name: str, where: str
+) -> npt.NDArray[np.float64] | None:
+    if value is None:
+        return None
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise FormatError(f"expected numbers in `{name}`", where=where) from None
+    if array.shape not in shapes:
+        expected = " or ".join(map(str, shapes))
+        raise FormatError(f"expected `{name}` {expected}, got {array.shape}", where=where)
+    return array
+
+
+def affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
+    """Build image -> input (2, 3) from `scale` (or `scale_x`, `scale_y`), padding and `crop_xyxy`.
+
+    Raises:
+        FormatError: numbers of another shape.
+        GeometryError: there is no scale.
+    """
+    table = {**meta, **meta["preprocessing"]} if _is_table(meta, "preprocessing") else meta
+    values = [
+        table.get("scale_x", table.get("scale")),
+        table.get("scale_y", table.get("scale")),
+        table.get("pad_left", 0),
+        table.get("pad_top", 0),
+    ]
+    if values[0] is None or values[1] is None:
+        raise GeometryError(
+            f"expected how the image became the input: {GEOMETRY}",
+            where=where,
+            hint="adding it to the file, or a JSON file with --meta",
+        )
+    numbers = _numbers(values, ((4,),), "scale, pad_left, pad_top", where)
+    corner = _numbers(table.get("crop_xyxy"), ((4,),), "crop_xyxy", where)
+    assert numbers is not None
+    scale, pad = numbers[:2], numbers[2:]
+    shift = pad if corner is None else pad - scale * corner[:2]
+    return np.column_stack([np.diag(scale), shift])
+
+
+def input_size_of(
+    size: npt.NDArray[np.float64] | None, meta: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Return width and height of the network input: `size`, or from the shape under `input`."""
+    if size is not None:
+        return int(size[0]), int(size[1])
+    if not _is_table(meta, "input"):
+        return None
+    shape, layout = meta["input"].get("shape"), meta["input"].get("layout")
+    if layout not in ("NHWC", "NCHW") or np.shape(shape) != (4,):
+        return None
+    return int(shape[layout.index("W")]), int(shape[layout.index("H")])
+
+
+def _image_id(value: Any, meta: Mapping[str, Any], where: str) -> int | str:
+    if value is None:
+        named = meta.get("picture")
+        return id_of_name(Path(named if isinstance(named, str) else where))
+    single = np.asarray(value)
+    if single.size != 1 or single.dtype.kind not in "iuU":
+        raise FormatError(
+            f"expected one `image_id`, a whole number or a string, got {single.tolist()}",
+            where=where,
+        )
+    return single.item()  # type: ignore[no-any-return]
+
+
+def _is_table(meta: Mapping[str, Any], key: str) -> bool:
+    return isinstance(meta.get(key), dict)

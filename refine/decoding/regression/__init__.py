@@ -1,0 +1,1 @@
+"""Coordinates: regressed, or the expectation of a map."""

@@ -1,0 +1,257 @@
+"""SimCC (Li et al., ECCV 2022; RTMPose): one histogram of places an axis and joint."""
+
+from typing import Literal, get_args
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from refine.decoding.maps.blur import gaussian_taps
+from refine.decoding.maps.flip import merge_flipped
+from refine.decoding.maps.peak import as_bits, peak_of
+from refine.exceptions import ArrayError
+
+Floats = npt.NDArray[np.float64]
+Method = Literal["argmax", "expectation", "dark"]
+Score = Literal["min", "mean"]
+METHODS: tuple[str, ...] = get_args(Method)
+SCORES: tuple[str, ...] = get_args(Score)
+
+RATIO = 2.0
+"""Bins a pixel: `simcc_split_ratio` of mmpose's SimCC and RTMPose configs."""
+SIGMA = 6.0
+"""Bins, of the targets: mmpose SimCCLabel. RTMPose has (4.9, 5.66) for 192 x 256 and (6, 6.93)
+for 288 x 384 px."""
+VISIBILITY_BETA = 150.0
+"""Sharpness of the softmax that tells visibility: `decode_beta` of mmpose SimCCLabel."""
+FLOOR, CEILING = 1e-3, 50.0
+"""Before the logarithm: mmpose refine_simcc_dark, as UDP has it."""
+RIDGE = 1e-9
+"""Added to the second derivative: mmpose refine_simcc_dark."""
+
+
+def decode_simcc(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    ratio: float = RATIO,
+    method: Method = "argmax",
+    *,
+    score: Score = "min",
+    softmax: bool = False,
+    beta: float = 1.0,
+    sigma: float | tuple[float, float] = SIGMA,
+    compat: bool = False,
+) -> tuple[Floats, Floats]:
+    """Find one keypoint in every pair of 1-D maps.
+
+    Args:
+        x: (N, K, Wx) columns, logits or probabilities. float16 and integers are read as float32.
+        y: (N, K, Hy) rows.
+        ratio: bins a pixel of the network input. Networks whose first and last bin lie on the
+            borders of the input, `linspace(0, 1, bins)`, have (bins - 1) / size.
+        method: "argmax": the highest bin, the first of equals; "expectation": the mean of
+            softmax(beta * map); "dark": DARK-1D of mmpose's SimCCLabel, use_dark.
+        score: of the two maxima: "min" (mmpose), "mean" (rtmlib).
+        softmax: score by the maxima of softmax(beta * map) instead of the raw ones, which for
+            RTMPose are logits and exceed 1.
+        beta: inverse temperature of softmax.
+        sigma: bins, of the training targets, (x, y) or one for both; sets the blur of "dark".
+        compat: put joints whose score is not positive at bin (-1, -1), as mmpose and rtmlib do,
+            instead of NaN.
+
+    Returns:
+        xy (N, K, 2) in input px and score (N, K). A joint is missing where its score is not
+        positive (except with "expectation" and with `softmax`) or where its maps hold NaN or
+        +inf.
+
+    Raises:
+        ArrayError: shapes that do not agree, or an option out of range.
+
+    >>> x, y = np.zeros((1, 1, 384)), np.zeros((1, 1, 512))
+    >>> x[0, 0, 101], y[0, 0, 60] = 5.0, 4.0
+    >>> decode_simcc(x, y)
+    (array([[[50.5, 30. ]]]), array([[4.]]))
+    """
+    if method not in METHODS or score not in SCORES:
+        raise ArrayError(
+            f"expected a method and a score, got {method!r} and {score!r}",
+            hint=f"a method of {', '.join(METHODS)} and a score of {', '.join(SCORES)}",
+        )
+    for name, value in (("ratio", ratio), ("beta", beta), ("sigma", np.min(sigma))):
+        if not (np.isfinite(value) and value > 0):
+            raise ArrayError(f"expected a positive {name}, got {value}")
+    maps = _checked(x, "x"), _checked(y, "y")
+    if maps[0].shape[:2] != maps[1].shape[:2]:
+        raise ArrayError(
+            f"expected x (N, K, Wx) and y (N, K, Hy), got {maps[0].shape} and {maps[1].shape}"
+        )
+    axes = [
+        _axis(m, method, softmax, beta, dark_kernel(s))
+        for m, s in zip(maps, np.broadcast_to(sigma, 2).tolist(), strict=True)
+    ]
+    top = np.stack([a[1] for a in axes])
+    value = top.min(0) if score == "min" else top.mean(0)
+    xy = np.stack([a[0] for a in axes], -1)
+    missing = np.isnan(xy).any(-1)
+    if not softmax and method != "expectation":
+        missing |= ~(value > 0)
+    xy[missing] = -1.0 if compat else np.nan
+    return xy / ratio, value
+
+
+def dark_kernel(sigma: float) -> int:
+    """Return the blur size that mmpose's SimCCLabel derives from the sigma of its targets.
+
+    >>> [dark_kernel(s) for s in (6.0, 4.9, 5.66)]
+    [37, 29, 35]
+    """
+    size = int((sigma * 20 - 7) // 3)
+    return max(size - (size % 2 == 0), 1)
+
+
+def simcc_visibility(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sigma: float | tuple[float, float] = SIGMA,
+    beta: float = VISIBILITY_BETA,
+) -> Floats:
+    """Return how visible joints are: how sharp their maps (mmpose SimCCLabel, decode_visibility).
+
+    Args:
+        x: (N, K, Wx).
+        y: (N, K, Hy).
+        sigma: bins, of the training targets, (x, y) or one for both.
+        beta: sharpness.
+
+    Returns:
+        (N, K) in (0, 1]: the lesser of the maxima of softmax(beta * sigma * map).
+
+    Raises:
+        ArrayError: see `decode_simcc`.
+
+    >>> simcc_visibility(np.zeros((1, 1, 4)), np.zeros((1, 1, 8))).tolist()
+    [[0.125]]
+    """
+    sigma_x, sigma_y = np.broadcast_to(sigma, 2).tolist()
+    tops = [
+        _axis(_checked(m, name), "argmax", True, beta * s, 1)[1]
+        for m, name, s in ((x, "x", sigma_x), (y, "y", sigma_y))
+    ]
+    return np.asarray(np.minimum(*tops))
+
+
+def merge_flipped_simcc(
+    x: npt.NDArray[np.floating],
+    y: npt.NDArray[np.floating],
+    x_flipped: npt.NDArray[np.floating],
+    y_flipped: npt.NDArray[np.floating],
+    mirror: npt.ArrayLike,
+    shift: float = 0.0,
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Average 1-D maps with those of the mirrored input.
+
+    Args:
+        x: (N, K, Wx).
+        y: (N, K, Hy).
+        x_flipped: (N, K, Wx) of the mirrored input, as the network gave them.
+        y_flipped: (N, K, Hy) of the mirrored input.
+        mirror: (K,) index of every joint's left-right partner (`Skeleton.mirror`).
+        shift: bins by which the x maps that were mirrored back are moved right. mmpose has 0,
+            unbiased is 1 - ratio: bins lie at i / ratio, so mirroring them turns about another
+            point than mirroring pixels does.
+
+    Raises:
+        ArrayError: shapes that do not agree.
+
+    >>> x, y = np.eye(4)[None, 1:2], np.ones((1, 1, 3))
+    >>> merge_flipped_simcc(x, y, x[..., ::-1], y, [0])[0].tolist()
+    [[[0.0, 1.0, 0.0, 0.0]]]
+    """
+    merged = merge_flipped(x[:, :, None], x_flipped[:, :, None], mirror, shift)[:, :, 0]
+    rows = merge_flipped(y[:, :, None], y_flipped[:, :, None, ::-1], mirror)[:, :, 0]
+    return merged, rows
+
+
+def _checked(maps: npt.ArrayLike, name: str) -> npt.NDArray[np.floating]:
+    stack = np.asarray(maps)
+    if stack.ndim != 3 or stack.dtype.kind not in "fiu":
+        raise ArrayError(f"expected {name} (N, K, bins) of real numbers, got {stack.shape}")
+    wanted = np.float64 if stack.dtype == np.float64 else np.float32
+    return np.ascontiguousarray(stack, wanted)
+
+
+def _axis(
+    maps: npt.NDArray[np.floating], method: str, softmax: bool, beta: float, kernel: int
+) -> tuple[Floats, Floats]:
+    """Return bin and score (N, K) of the maps of one axis."""
+    n, k, bins = maps.shape
+    at, top = np.full(n * k, np.nan), np.full(n * k, np.nan)
+    if maps.size:
+        flat = maps.reshape(n * k, 1, bins)
+        bits = as_bits(flat)
+        unsigned = bits.view(bits.dtype.str.replace("i", "u"))
+        nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+        taps = gaussian_taps(kernel)
+        rule = METHODS.index(method)
+        _decode(flat[:, 0], bits, unsigned, nan_above, rule, softmax, beta, taps, at, top)
+    return at.reshape(n, k), top.reshape(n, k)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _decode(maps, bits, unsigned, nan_above, rule, softmax, beta, taps, at, top):  # type: ignore[no-untyped-def]
+    bins = maps.shape[1]
+    for m in range(len(maps)):
+        line = maps[m]
+        cell, value = peak_of(line, bits[m], unsigned[m], nan_above)
+        top[m] = value
+        if not np.isfinite(value):
+            continue
+        if cell < 0:
+            # No positive value.
+            cell = 0
+            while line[cell] != value:
+                cell += 1
+        at[m] = cell
+        if rule == 1 or softmax:
+            mass, moment = 0.0, 0.0
+            for i in range(bins):
+                p = np.exp(beta * (line[i] - value))
+                mass += p
+                moment += p * i
+            if rule == 1:
+                at[m] = moment / mass
+            if softmax:
+                top[m] = 1 / mass
+        if rule == 2 and value > 0:
+            at[m] = cell - _dark_step(line, cell, value, taps)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _blurred(line, cell, taps):  # type: ignore[no-untyped-def]
+    """Blur one bin; beyond the map lie zeros."""
+    first = cell - taps.size // 2
+    total = 0.0
+    for t in range(max(0, -first), min(taps.size, line.size - first)):
+        total += taps[t] * line[first + t]
+    return total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _dark_step(line, cell, value, taps):  # type: ignore[no-untyped-def]
+    """Return the step of DARK-1D.
+
+    mmpose blurs the whole map and rescales it to its old maximum. That is a constant under the
+    logarithm and drops out, unless floor or ceiling act on a bin that the step reads.
+    """
+    g = np.empty(5)
+    for j in range(5):
+        g[j] = _blurred(line, min(max(cell + j - 2, 0), line.size - 1), taps)
+    if not (g.min() > FLOOR and value <= CEILING):
+        most = g.max()
+        for i in range(line.size):
+            most = max(most, _blurred(line, i, taps))
+        for j in range(5):
+            g[j] = min(max(g[j] * value / most, FLOOR), CEILING)
+    dx = 0.5 * np.log(g[3] / g[1])
+    dxx = RIDGE + 0.25 * np.log(g[4] * g[0] / (g[2] * g[2]))
+    return dx / dxx

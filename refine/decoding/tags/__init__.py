@@ -1,0 +1,1 @@
+"""Associative embedding: joints of one person share a tag."""
