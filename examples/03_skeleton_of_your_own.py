@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.refiner.train import Settings, train
+from refine.refiner.pose.train import Settings, train
 
 SKELETON = """
 joints = ["nose", "neck", "left_paw", "right_paw", "tail"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from refine.pipeline import Config, run
     from refine.posefix.refiner import PictureRefiner
     from refine.poses import ImageRef, Poses
-    from refine.refiner import Refiner
+    from refine.refiner.pose.refiner import Refiner
     from refine.skeletons.registry import Skeleton, skeleton
     from refine.suppression.arrays import suppress
 
@@ -47,7 +47,7 @@ _HOME = {
     "PictureRefiner": "posefix.refiner",
     "Poses": "poses",
     "RefineError": "exceptions",
-    "Refiner": "refiner",
+    "Refiner": "refiner.pose.refiner",
     "Skeleton": "skeletons",
     "convert": "formats",
     "decode": "decoding",

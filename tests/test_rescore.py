@@ -6,8 +6,8 @@ from scipy.stats import rankdata
 
 import refine
 from refine.exceptions import RefineError
-from refine.refiner import Belief
-from refine.refiner.steps import expected_similarity
+from refine.refiner.apply import expected_similarity
+from refine.refiner.pose.refiner import Belief
 from refine.rescore import (
     OURS,
     RECIPES,

@@ -19,8 +19,8 @@ from refine.exceptions import RefineError
 from refine.files import dump_json, parse_json, read_bytes, write_bytes
 from refine.oks import pairwise_oks, pose_area
 from refine.poses import Poses
-from refine.refiner import Belief
-from refine.refiner.steps import expected_similarity
+from refine.refiner.apply import expected_similarity
+from refine.refiner.pose.refiner import Belief
 from refine.rescore import (
     OKS_WEIGHT,
     RANK_WEIGHT,

@@ -21,8 +21,8 @@ from refine.evaluation.taxonomy import MATCH_OKS
 from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
-from refine.refiner import Belief, Refiner
-from refine.refiner.steps import complete, correct
+from refine.refiner.apply import complete, correct
+from refine.refiner.pose.refiner import Belief, Refiner
 from refine.rescore import SURE, sigmoid
 
 Floats = npt.NDArray[np.float64]

@@ -13,8 +13,8 @@ from refine.calibration.fit import Sample, fit, refined
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.steps import MARGIN, expected_similarity
+from refine.refiner.apply import MARGIN, expected_similarity
+from refine.refiner.pose.refiner import Refiner
 from refine.rescore import blend, expected_oks, rescore
 
 Floats = npt.NDArray[np.float64]

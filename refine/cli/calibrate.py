@@ -52,7 +52,7 @@ def command(
     from refine.cli.eval import read_image_ids
     from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
-    from refine.refiner import Refiner
+    from refine.refiner.pose.refiner import Refiner
 
     annotations = read_ground_truth(truth or gt or "")
     ids = read_image_ids(image_ids) if image_ids else None

@@ -83,8 +83,8 @@ def command(
             )
         parts.append(raw if refine else decode(raw, preset, **given))
     if refine:
-        from refine.refiner import Refiner
-        from refine.refiner.reread import reread
+        from refine.refiner.pose.refiner import Refiner
+        from refine.refiner.reread.files import reread
 
         poses = reread(parts, preset, Refiner.load(weights or "coco17"), **given)
     else:

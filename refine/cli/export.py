@@ -9,7 +9,7 @@ import click
 from refine.cli.common import json_option, output_option, say, summary
 
 if TYPE_CHECKING:
-    from refine.refiner.export import Exportable
+    from refine.onnx import Exportable
 
 DECODER = "decoder"
 
@@ -66,7 +66,7 @@ def command(
             raise click.UsageError(f"--{next(iter(given))} is an option of `refine export decoder`")
         model = _network(what, flip)
     from refine.files import write_bytes
-    from refine.refiner.export import CHECKED, export_onnx
+    from refine.onnx import CHECKED, export_onnx
 
     data, found = export_onnx(model, int8=int8)
     write_bytes(output, data)
@@ -82,7 +82,7 @@ def command(
 
 def _decoder(options: dict[str, Any]) -> "Exportable":
     from refine.decoding.heatmap.torch import TorchHeatmapDecoder
-    from refine.refiner.export import exportable_decoder
+    from refine.onnx import exportable_decoder
 
     return exportable_decoder(TorchHeatmapDecoder(**options))
 
@@ -94,8 +94,8 @@ def _network(what: str, flip: bool | None) -> "Exportable":
         from refine.posefix.export import exportable_picture
 
         return exportable_picture(*load_picture_weights(what), flip=flip is not False)
-    from refine.refiner.graph import exportable_refiner
-    from refine.refiner.weights import load_weights
+    from refine.refiner.pose.export import exportable_refiner
+    from refine.refiner.pose.weights import load_weights
 
     loaded = load_weights(what)
     if flip is not None:

@@ -18,7 +18,7 @@ from refine.cli.inputs import input_options, read_poses, write_poses
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 
-# Those of refine.pipeline, which is imported only when the verb runs.
+# Those of refine.pipeline.runner, which is imported only when the verb runs.
 STEPS = ("join", "complete", "correct", "rescore", "suppress")
 
 

@@ -106,7 +106,7 @@ def _train_on_poses(
     progress: bool | None,
 ) -> dict[str, Any]:
     from refine.formats import read
-    from refine.refiner.train import Progress, Settings, train
+    from refine.refiner.pose.train import Progress, Settings, train
 
     settings = Settings(**options)
     say(f"reading {annotations}")

@@ -67,7 +67,7 @@ def train_pictures(
     from refine.posefix.imagenet import read_imagenet
     from refine.posefix.labels import read_labelled
     from refine.posefix.train import train_on_pictures
-    from refine.refiner import Refiner
+    from refine.refiner.pose.refiner import Refiner
 
     state = read_imagenet(imagenet) if imagenet else None
     refiner = Refiner.load(weights)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.geometry import Crop, keypoint_box
-from refine.refiner import Belief
-from refine.refiner.features import Scene
+from refine.refiner.pose.features import Scene
+from refine.refiner.pose.refiner import Belief
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]

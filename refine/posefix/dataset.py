@@ -14,8 +14,8 @@ from refine.geometry import Crop
 from refine.posefix.clues import PADDING, Clues, clues, crop_boxes
 from refine.posefix.labels import Labelled
 from refine.posefix.pictures import Pixels, cut, read_picture
-from refine.refiner import Refiner
-from refine.refiner.showing import show_persons
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.pose.simulate import show_persons
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]

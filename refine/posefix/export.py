@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from refine.onnx import Exportable
 from refine.posefix.clues import PADDING, POSE_PADDING
 from refine.posefix.network import PictureNetwork
 from refine.posefix.paper import PaperNetwork
 from refine.posefix.readout import best_places, hear, in_cells, judge_places, mean_places
-from refine.refiner.export import Exportable
-from refine.refiner.features import NEIGHBOURS
+from refine.refiner.pose.features import NEIGHBOURS
 from refine.skeletons.registry import Skeleton
 
 INPUTS = {

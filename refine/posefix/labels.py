@@ -14,7 +14,7 @@ from refine.files import read_bytes
 from refine.formats import read
 from refine.posefix.pictures import find_pictures, with_sizes
 from refine.poses import Poses
-from refine.refiner.showing import Persons, persons_from_poses
+from refine.refiner.pose.simulate import Persons, persons_from_poses
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]

@@ -14,8 +14,8 @@ from refine.geometry import Crop
 from refine.posefix.clues import Clues
 from refine.posefix.dataset import Rows
 from refine.posefix.labels import Labelled
-from refine.refiner import Refiner
-from refine.refiner.features import Scene, nearest_poses
+from refine.refiner.pose.features import Scene, nearest_poses
+from refine.refiner.pose.refiner import Refiner
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]

@@ -19,7 +19,7 @@ from refine.posefix.paper import PaperNetwork
 from refine.posefix.paper_rows import draw_paper_rows, guess_joints
 from refine.posefix.pictures import Pixels
 from refine.posefix.settings import PaperSettings, PictureSettings, Settings
-from refine.refiner import Refiner
+from refine.refiner.pose.refiner import Refiner
 
 Floats32 = np.ndarray[Any, np.dtype[np.float32]]
 Draw = Callable[[np.random.Generator], Rows]

@@ -22,8 +22,8 @@ from refine.posefix.paper_sight import see_paper
 from refine.posefix.pictures import Pixels, find_pictures, with_sizes
 from refine.posefix.sight import Sight, see, stream_crops
 from refine.poses import Poses
-from refine.refiner import Belief, Refiner
-from refine.refiner.steps import MARGIN, complete, correct
+from refine.refiner.apply import MARGIN, complete, correct
+from refine.refiner.pose.refiner import Belief, Refiner
 from refine.skeletons.registry import Skeleton
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class PictureRefiner(Refiner):
         Args:
             poses: any skeleton that shares joints with the weights'.
             images: folder of pictures; poses without one are refined without.
-            margin: see `refine.refiner.steps.correct`.
+            margin: see `refine.refiner.apply.correct`.
 
         Raises:
             WeightsError: the skeletons share too few joints.

@@ -22,8 +22,8 @@ from refine.posefix.recipe import Recipe, make_recipe
 from refine.posefix.refiner import EXTRA_SIGMA
 from refine.posefix.settings import PictureSettings, Settings
 from refine.posefix.weights import save_picture_weights
-from refine.refiner import Refiner
 from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from refine.refiner.pose.refiner import Refiner
 
 __all__ = ["PictureProgress", "PictureSettings", "train_on_pictures"]
 

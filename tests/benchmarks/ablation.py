@@ -20,7 +20,7 @@ import refine
 from refine.errors.sources import draw_source
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import STEPS, Config
-from refine.refiner.train import Settings, train
+from refine.refiner.pose.train import Settings, train
 
 
 def nobody_near(xy, present, image, count=3):
@@ -45,10 +45,10 @@ def posefix_source(skeleton, rng):
 
 
 NO_NEIGHBOURS = {
-    "refine.refiner.showing.nearest_poses": nobody_near,
-    "refine.refiner.features.nearest_poses": nobody_near,
+    "refine.refiner.pose.simulate.nearest_poses": nobody_near,
+    "refine.refiner.pose.features.nearest_poses": nobody_near,
 }
-POSEFIX = {"refine.refiner.dataset.draw_source": posefix_source}
+POSEFIX = {"refine.refiner.pose.dataset.draw_source": posefix_source}
 VARIANTS = {
     "everything": ("full", {}, {}),
     "no neighbours": ("alone", NO_NEIGHBOURS, {}),

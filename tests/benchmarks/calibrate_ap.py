@@ -19,8 +19,8 @@ from refine.calibration.curves import fit_logistic
 from refine.calibration.fit import calibrate, read_sample, refined
 from refine.calibration.measure import measure
 from refine.evaluation.ground_truth import read_ground_truth
-from refine.refiner import Refiner
-from refine.refiner.steps import MARGIN, expected_similarity
+from refine.refiner.apply import MARGIN, expected_similarity
+from refine.refiner.pose.refiner import Refiner
 from refine.rescore import (
     blend,
     expected_oks,

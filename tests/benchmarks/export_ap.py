@@ -20,11 +20,11 @@ from refine_ap import SOURCES
 
 import refine
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.onnx import export_onnx
 from refine.pipeline import Config
-from refine.refiner import Belief, Refiner
-from refine.refiner.export import export_onnx
-from refine.refiner.features import Scene
-from refine.refiner.graph import exportable_refiner, graph_inputs
+from refine.refiner.pose.export import exportable_refiner, graph_inputs
+from refine.refiner.pose.features import Scene
+from refine.refiner.pose.refiner import Belief, Refiner
 
 ALONE = 200
 """Poses that are timed one by one."""

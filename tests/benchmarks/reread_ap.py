@@ -14,9 +14,9 @@ import refine
 from refine.decoding import decode, read_outputs
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.reread import reread
-from refine.refiner.steps import complete
+from refine.refiner.apply import complete
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.reread.files import reread
 
 CROPS = {
     "PP-TinyPose 256x192": ("pp-tinypose-256x192", {"flip": False}),

@@ -4,7 +4,7 @@ import pytest
 from refine.calibration.fit import read_sample
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.oks import ks_distance
-from refine.refiner import Refiner
+from refine.refiner.pose.refiner import Refiner
 from refine.sample import make_people, make_predictions
 
 

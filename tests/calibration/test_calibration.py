@@ -16,8 +16,8 @@ from refine.calibration import (
 )
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
-from refine.refiner import Belief
-from refine.refiner.steps import complete, expected_similarity
+from refine.refiner.apply import complete, expected_similarity
+from refine.refiner.pose.refiner import Belief
 from refine.rescore import blend, expected_oks
 from refine.skeletons.registry import skeleton
 

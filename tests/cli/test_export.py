@@ -17,8 +17,8 @@ from refine.posefix.sharpness import Sharpness
 from refine.posefix.sight import see
 from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
-from refine.refiner import Refiner
-from refine.refiner.graph import graph_inputs
+from refine.refiner.pose.export import graph_inputs
+from refine.refiner.pose.refiner import Refiner
 from refine.skeletons.registry import Skeleton, skeleton
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -173,7 +173,7 @@ def test_standard_output_holds_the_file_only(cli, monkeypatch):
 def test_a_file_that_differs_is_not_written(cli, tmp_path, monkeypatch):
     out = tmp_path / "refiner.onnx"
     out.write_bytes(b"before")
-    monkeypatch.setattr("refine.refiner.export.INT8_TOLERANCE", 1e-6)
+    monkeypatch.setattr("refine.onnx.INT8_TOLERANCE", 1e-6)
     result = cli("export", "-o", out, "--int8")
     assert result.code == 3
     assert "within 1e-06 of the largest value, got a difference of" in result.err

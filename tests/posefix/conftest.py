@@ -2,7 +2,7 @@
 
 import pytest
 
-from refine.refiner import Refiner
+from refine.refiner.pose.refiner import Refiner
 
 
 @pytest.fixture(scope="session")

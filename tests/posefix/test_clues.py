@@ -3,8 +3,8 @@ import pytest
 
 from refine.geometry import Crop
 from refine.posefix.clues import clues, crop_boxes
-from refine.refiner import Belief
-from refine.refiner.features import Scene
+from refine.refiner.pose.features import Scene
+from refine.refiner.pose.refiner import Belief
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from refine.posefix.settings import read_preset
 from refine.posefix.sight import mirrored
 from refine.posefix.train import train_on_pictures
 from refine.posefix.weights import load_picture_weights
-from refine.refiner import Belief
-from refine.refiner.features import Scene
+from refine.refiner.pose.features import Scene
+from refine.refiner.pose.refiner import Belief
 from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")

@@ -11,7 +11,7 @@ from refine.posefix.sharpness import Sharpness
 from refine.posefix.sight import BATCH, mirrored, see, stream_crops
 from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
-from refine.refiner.steps import MARGIN
+from refine.refiner.apply import MARGIN
 from refine.skeletons.registry import Skeleton, skeleton
 
 COCO = skeleton("coco17")

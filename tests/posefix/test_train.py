@@ -111,7 +111,7 @@ from safetensors.torch import save_file
 import refine.posefix.train as training
 from refine.posefix.labels import read_labelled
 from refine.posefix.settings import PictureSettings
-from refine.refiner import Refiner
+from refine.refiner.pose.refiner import Refiner
 
 made, wrap = [], training.DistributedDataParallel
 training.DistributedDataParallel = lambda net, **how: made.append(net) or wrap(net, **how)

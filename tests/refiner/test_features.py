@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refine.refiner.features import (
+from refine.refiner.pose.features import (
     NEIGHBOURS,
     PairTable,
     Scene,

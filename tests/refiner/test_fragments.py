@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from refine.exceptions import WeightsError
+from refine.pipeline.join import agreement, fragment_pairs, join
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.fragments import agreement, fragment_pairs, join
+from refine.refiner.pose.refiner import Refiner
 from refine.sample import make_people
 from refine.skeletons.registry import skeleton
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from refine.decoding import decode, decode_heatmaps, raw_heatmaps
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.reread import leave_one_out, reread, reread_heatmaps, reread_maps
-from refine.refiner.reread_crops import REACH, STEP, TAKEN, find_rivals, person_side
-from refine.refiner.reread_kernels import FAINT, read, weigh
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.reread.crops import REACH, STEP, TAKEN, find_rivals, person_side
+from refine.refiner.reread.files import leave_one_out, reread, reread_heatmaps, reread_maps
+from refine.refiner.reread.kernels import FAINT, read, weigh
 from refine.skeletons.registry import skeleton
 
 Y, X = np.mgrid[:64, :48]

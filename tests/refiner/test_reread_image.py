@@ -8,9 +8,9 @@ import pytest
 from refine.decoding import decode, raw_image
 from refine.decoding.paf.arrays import paf_limbs
 from refine.exceptions import ArrayError
-from refine.refiner import Refiner
-from refine.refiner.reread import find_left_out, reread
-from refine.refiner.reread_image import EVIDENCE, FLOOR, HOLD
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.reread.files import find_left_out, reread
+from refine.refiner.reread.image import EVIDENCE, FLOOR, HOLD
 from refine.skeletons.registry import skeleton
 
 Y, X = np.mgrid[:46, :54]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from refine.poses import Poses
-from refine.refiner import Belief
-from refine.refiner.steps import complete, correct
+from refine.refiner.apply import complete, correct
+from refine.refiner.pose.refiner import Belief
 from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")

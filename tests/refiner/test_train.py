@@ -7,13 +7,13 @@ import torch
 from refine.errors.statistics import read_statistics
 from refine.exceptions import RefineError, WeightsError
 from refine.poses import ImageRef, Poses
-from refine.refiner import Refiner
-from refine.refiner.dataset import draw_epoch
-from refine.refiner.features import PairTable
-from refine.refiner.loss import losses
-from refine.refiner.network import Network, Output
-from refine.refiner.showing import persons_from_poses
-from refine.refiner.train import Settings, train
+from refine.refiner.pose.dataset import draw_epoch
+from refine.refiner.pose.features import PairTable
+from refine.refiner.pose.loss import losses
+from refine.refiner.pose.network import Network, Output
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.pose.simulate import persons_from_poses
+from refine.refiner.pose.train import Settings, train
 from refine.skeletons.registry import skeleton
 
 COCO = skeleton("coco17")

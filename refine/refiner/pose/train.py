@@ -16,8 +16,8 @@ from torch.nn.parallel import DistributedDataParallel
 from refine.errors.statistics import read_statistics
 from refine.poses import Poses
 from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
-from refine.refiner.dataset import Samples, draw_epoch
-from refine.refiner.features import (
+from refine.refiner.pose.dataset import Samples, draw_epoch
+from refine.refiner.pose.features import (
     PairTable,
     Scene,
     body_frame,
@@ -26,10 +26,10 @@ from refine.refiner.features import (
     nearest_poses,
     own_coordinates,
 )
-from refine.refiner.loss import Losses, losses
-from refine.refiner.network import Network
-from refine.refiner.showing import Persons, persons_from_poses
-from refine.refiner.weights import save_weights
+from refine.refiner.pose.loss import Losses, losses
+from refine.refiner.pose.network import Network
+from refine.refiner.pose.simulate import Persons, persons_from_poses
+from refine.refiner.pose.weights import save_weights
 from refine.skeletons.registry import Skeleton
 
 

@@ -38,7 +38,7 @@ class Network(nn.Module):
     """Residual MLP: ``blocks`` times (norm, linear, GELU, linear) of one width.
 
     Args:
-        inputs: columns of `refine.refiner.features.features`.
+        inputs: columns of `refine.refiner.pose.features.features`.
         joints: K.
         width: of every layer.
         blocks: residual blocks.

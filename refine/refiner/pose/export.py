@@ -7,8 +7,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from refine.refiner.export import Exportable
-from refine.refiner.features import (
+from refine.onnx import Exportable
+from refine.refiner.apply import MARGIN
+from refine.refiner.pose.features import (
     BORDER_REACH,
     NEIGHBOUR_REACH,
     NEIGHBOURS,
@@ -16,8 +17,7 @@ from refine.refiner.features import (
     PairTable,
     Scene,
 )
-from refine.refiner.network import Network
-from refine.refiner.steps import MARGIN
+from refine.refiner.pose.network import Network
 from refine.skeletons.registry import Skeleton
 
 INPUTS = {
@@ -136,7 +136,7 @@ class RefinerGraph(nn.Module):
 def exportable_refiner(
     network: Network, pairs: PairTable, body: Skeleton, facts: dict[str, Any]
 ) -> Exportable:
-    """Describe an image-free refiner as `refine.refiner.weights.load_weights` returns it."""
+    """Describe an image-free refiner as `refine.refiner.pose.weights.load_weights` returns it."""
     k = len(body)
 
     def examples(n: int, rng: torch.Generator) -> tuple[Tensor, ...]:

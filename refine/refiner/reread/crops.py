@@ -13,9 +13,9 @@ from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
 from refine.poses import Poses
-from refine.refiner import Belief, Refiner
-from refine.refiner.reread_kernels import read, weigh
-from refine.refiner.steps import XY_DECIMALS
+from refine.refiner.apply import XY_DECIMALS
+from refine.refiner.pose.refiner import Belief, Refiner
+from refine.refiner.reread.kernels import read, weigh
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]

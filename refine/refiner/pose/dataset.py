@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
-from refine.refiner.features import PairTable, body_frame, features, own_coordinates
-from refine.refiner.showing import Persons, Shown, show_persons
+from refine.refiner.pose.features import PairTable, body_frame, features, own_coordinates
+from refine.refiner.pose.simulate import Persons, Shown, show_persons
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ class Samples:
     """What the network is shown and what it should say, S rows in body frames.
 
     Attributes:
-        features: (S, F), see `refine.refiner.features.features`.
+        features: (S, F), see `refine.refiner.pose.features.features`.
         own: (S, K, 2) the joints as shown.
         present: (S, K).
         target: (S, K, 2) true positions; 0 where not labelled.

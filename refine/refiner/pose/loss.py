@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from refine.refiner.network import Output
+from refine.refiner.pose.network import Output
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.refiner import Belief, Refiner
+from refine.refiner.pose.refiner import Belief, Refiner
 from refine.suppression.arrays import ranking_score
 
 Floats = npt.NDArray[np.float64]

@@ -13,8 +13,8 @@ from safetensors.torch import load, save
 
 from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
-from refine.refiner.features import PairTable, feature_count
-from refine.refiner.network import Network
+from refine.refiner.pose.features import PairTable, feature_count
+from refine.refiner.pose.network import Network
 from refine.skeletons.registry import Skeleton, skeleton, skeleton_names
 
 FORMAT = "refine-refiner-1"

@@ -10,9 +10,9 @@ from typing import Any
 from refine.decoding import Preset, RawHeatmaps, RawImage, get_preset
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.reread_crops import Reading, leave_one_out, reread_heatmaps, reread_maps
-from refine.refiner.reread_image import find_left_out, reread_images
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.reread.crops import Reading, leave_one_out, reread_heatmaps, reread_maps
+from refine.refiner.reread.image import find_left_out, reread_images
 
 __all__ = [
     "Reading",

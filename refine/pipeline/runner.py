@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from refine.refiner import Belief, Refiner
+    from refine.refiner.pose.refiner import Belief, Refiner
 
 StepName = Literal["join", "complete", "correct", "rescore", "suppress"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -118,8 +118,8 @@ def run(
     config = config or Config()
     learned = [s for s in STEPS if s in config.steps and s in LEARNED]
     if "join" in config.steps:
-        from refine.refiner import Refiner
-        from refine.refiner.fragments import join
+        from refine.pipeline.join import join
+        from refine.refiner.pose.refiner import Refiner
 
         _check_fresh(poses, config)
         poses = join(poses, Refiner.load(config.weights))
@@ -153,7 +153,7 @@ def _refine(
         return poses
     _check_fresh(poses, config)
     from refine.calibration import read_calibration
-    from refine.refiner.steps import complete, correct, expected_similarity
+    from refine.refiner.apply import complete, correct, expected_similarity
 
     refiner = _load(config)
     calibration = read_calibration(config.calibration) if config.calibration else None
@@ -192,7 +192,7 @@ def _check_fresh(poses: Poses, config: Config) -> None:
 
 def _load(config: Config) -> "Refiner":
     if config.pictures is None:
-        from refine.refiner import Refiner
+        from refine.refiner.pose.refiner import Refiner
 
         return Refiner.load(config.weights)
     from refine.posefix.refiner import PictureRefiner
@@ -205,7 +205,7 @@ def _believe(
 ) -> tuple[Poses, "Belief", "float | npt.NDArray[np.float64]"]:
     """Return the poses with the look at their pictures on record, what is believed, the margin."""
     from refine.posefix.refiner import PictureRefiner
-    from refine.refiner.steps import MARGIN
+    from refine.refiner.apply import MARGIN
 
     if not isinstance(refiner, PictureRefiner) or config.pictures is None:
         return poses, refiner.believe(poses, progress), MARGIN

@@ -13,9 +13,9 @@ from refine.decoding.paf.outputs import paf_arrays
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.refiner import Refiner
-from refine.refiner.reread_crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
-from refine.refiner.steps import XY_DECIMALS
+from refine.refiner.apply import XY_DECIMALS
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
 from refine.skeletons.registry import Skeleton
 from refine.skeletons.registry import skeleton as find_skeleton
 

@@ -11,7 +11,7 @@ from refine.evaluation.matching import neighbours
 from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.refiner.features import Scene, nearest_poses, normalise_scores
+from refine.refiner.pose.features import Scene, nearest_poses, normalise_scores
 from refine.skeletons.registry import Skeleton
 
 Floats = npt.NDArray[np.float64]

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.poses import Poses
-from refine.refiner import Belief
+from refine.refiner.pose.refiner import Belief
 from refine.rescore import SCORE_DECIMALS
 
 MARGIN = 0.3

@@ -1,0 +1,1 @@
+"""The refiner that looks at keypoints alone."""

@@ -1,0 +1,1 @@
+"""Maps read again with what the refiner makes of the poses."""
