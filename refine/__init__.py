@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from refine.formats import convert, read, sniff, write
     from refine.geometry import Crop, Grid
     from refine.pipeline import Config, run
-    from refine.posefix.refiner import PictureRefiner
     from refine.poses import ImageRef, Poses
+    from refine.refiner.image.refiner import PictureRefiner
     from refine.refiner.pose.refiner import Refiner
     from refine.skeletons.registry import Skeleton, skeleton
     from refine.suppression.arrays import suppress
@@ -44,7 +44,7 @@ _HOME = {
     "Crop": "geometry",
     "Grid": "geometry",
     "ImageRef": "poses",
-    "PictureRefiner": "posefix.refiner",
+    "PictureRefiner": "refiner.image.refiner",
     "Poses": "poses",
     "RefineError": "exceptions",
     "Refiner": "refiner.pose.refiner",

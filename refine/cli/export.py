@@ -88,10 +88,10 @@ def _decoder(options: dict[str, Any]) -> "Exportable":
 
 
 def _network(what: str, flip: bool | None) -> "Exportable":
-    from refine.posefix.weights import FORMAT, load_picture_weights, shipped_names
+    from refine.refiner.image.weights import FORMAT, load_picture_weights, shipped_names
 
     if what in shipped_names() or _format(what) == FORMAT:
-        from refine.posefix.export import exportable_picture
+        from refine.refiner.image.export import exportable_picture
 
         return exportable_picture(*load_picture_weights(what), flip=flip is not False)
     from refine.refiner.pose.export import exportable_refiner

@@ -11,7 +11,7 @@ from refine.cli.train import follow, is_first
 from refine.files import write_bytes
 
 if TYPE_CHECKING:
-    from refine.posefix.train import PictureProgress
+    from refine.refiner.image.train import PictureProgress
 
 
 def train_pictures(
@@ -38,7 +38,7 @@ def train_pictures(
         images: folder of their pictures; None with a .toml file.
         output: a .safetensors path.
         options: changes to the preset's settings.
-        preset: see `refine.posefix.settings`.
+        preset: see `refine.refiner.image.settings`.
         imagenet: file of weights to start from.
         validate: annotations to measure on, as `annotations`.
         validate_images: folder of their pictures.
@@ -54,9 +54,9 @@ def train_pictures(
 
     Raises:
         UsageError: annotations without pictures, or pictures twice.
-        RefineError: no such preset, or what `refine.posefix.train.train_on_pictures` raises.
+        RefineError: no such preset, or what `refine.refiner.image.train.train_on_pictures` raises.
     """
-    from refine.posefix.settings import read_preset
+    from refine.refiner.image.settings import read_preset
 
     settings = read_preset(preset, **options)
     sets = _sets(annotations, images, skeleton, "--images")
@@ -64,9 +64,9 @@ def train_pictures(
     if validate:
         held_sets = _sets(validate, validate_images or images, skeleton, "--validate-images")
 
-    from refine.posefix.imagenet import read_imagenet
-    from refine.posefix.labels import read_labelled
-    from refine.posefix.train import train_on_pictures
+    from refine.refiner.image.annotations import read_labelled
+    from refine.refiner.image.backbones.imagenet import read_imagenet
+    from refine.refiner.image.train import train_on_pictures
     from refine.refiner.pose.refiner import Refiner
 
     state = read_imagenet(imagenet) if imagenet else None
@@ -117,7 +117,7 @@ def _sets(
     annotations: str, images: str | None, skeleton: str | None, option: str
 ) -> list[dict[str, Any]]:
     if Path(annotations).suffix == ".toml":
-        from refine.posefix.labels import read_sets
+        from refine.refiner.image.annotations import read_sets
 
         if option == "--images" and images is not None:
             raise click.UsageError(f"{annotations} names its pictures: leave {option} out")

@@ -195,7 +195,7 @@ def _load(config: Config) -> "Refiner":
         from refine.refiner.pose.refiner import Refiner
 
         return Refiner.load(config.weights)
-    from refine.posefix.refiner import PictureRefiner
+    from refine.refiner.image.refiner import PictureRefiner
 
     return PictureRefiner.load(config.picture_weights, config.weights)
 
@@ -204,8 +204,8 @@ def _believe(
     refiner: "Refiner", poses: Poses, config: Config, progress: Callable[[int], None] | None
 ) -> tuple[Poses, "Belief", "float | npt.NDArray[np.float64]"]:
     """Return the poses with the look at their pictures on record, what is believed, the margin."""
-    from refine.posefix.refiner import PictureRefiner
     from refine.refiner.apply import MARGIN
+    from refine.refiner.image.refiner import PictureRefiner
 
     if not isinstance(refiner, PictureRefiner) or config.pictures is None:
         return poses, refiner.believe(poses, progress), MARGIN

@@ -21,8 +21,8 @@ from picture_ap import LAST_IMAGE, SOURCES, TRUTH
 import refine
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
-from refine.posefix import sight
-from refine.posefix.sight import Sight
+from refine.refiner.image import inference as sight
+from refine.refiner.image.inference import Sight
 
 FORMS = {"onnx": (), "int8": ("--int8",)}
 
@@ -53,7 +53,7 @@ def main() -> None:
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         results = [poses, refine.run(poses, config)]
         for session in sessions.values():
-            with patch("refine.posefix.refiner.see", looking_through(session)):
+            with patch("refine.refiner.image.refiner.see", looking_through(session)):
                 results.append(refine.run(poses, config))
         row = [refine.evaluate(truth, r.replace(box=None), image_ids=ids)["AP"] for r in results]
         print(f"| {name} |", " | ".join(f"{ap:.4f}" for ap in row), "|", flush=True)
@@ -70,7 +70,7 @@ def looking_through(session):
             judged.append(judge(spread))
             return judged[-1]
 
-        with patch("refine.posefix.sight.judge", judge):
+        with patch("refine.refiner.image.inference.judge", judge):
             list(sight.see(network, batches, told, kernel, mirror))
         for rows, crops in batches:
             hints = told[rows]

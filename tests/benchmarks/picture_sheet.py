@@ -18,8 +18,8 @@ import refine
 from refine.drawing.poses import before_after
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
-from refine.posefix.pictures import find_pictures, read_picture
 from refine.poses import Poses
+from refine.refiner.image.crops import find_pictures, read_picture
 
 A_SOURCE = 2
 WIDTH = 300

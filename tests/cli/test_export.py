@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from refine.decoding import decode_heatmaps
-from refine.posefix.clues import Clues
-from refine.posefix.network import PictureNetwork
-from refine.posefix.paper import PaperNetwork
-from refine.posefix.paper_sight import see_paper
-from refine.posefix.resnet import BLOCKS
-from refine.posefix.sharpness import Sharpness
-from refine.posefix.sight import see
-from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
+from refine.refiner.image.backbones.resnet import BLOCKS
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.inference import see
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.weights import load_picture_weights, save_picture_weights
 from refine.refiner.pose.export import graph_inputs
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons.registry import Skeleton, skeleton
@@ -103,7 +103,7 @@ def settled(network):
 
 @pytest.mark.parametrize("options", [(), ("--no-flip",), ("--int8",)])
 def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, monkeypatch):
-    monkeypatch.setattr("refine.posefix.sight.judge", lambda spread: Sharpness(2.0))
+    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness(2.0))
     out = tmp_path / "picture.onnx"
     result = cli("export", picture, "-o", out, *options)
     assert result.code == 0, result.err

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import refine
-from refine.posefix.weights import load_picture_weights
+from refine.refiner.image.weights import load_picture_weights
 
 LIGHT = ("--epochs", 2, "--batch", 4, "--width", 8, "--no-mixed")
 
@@ -67,7 +67,7 @@ def test_sets_name_their_pictures(cli, pictured, trained, tmp_path, monkeypatch)
 
 def test_posefix_of_fifty_layers(cli, pictured, tmp_path, monkeypatch):
     """With narrow deconvolutions, which would be half of the checkpoint."""
-    monkeypatch.setattr("refine.posefix.paper.UPSAMPLED", 16)
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
     out = tmp_path / "w.safetensors"
     result = cli(
         "train", pictured / "gt.json", "--images", pictured, "-o", out, "--json",

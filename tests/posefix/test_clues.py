@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from refine.geometry import Crop
-from refine.posefix.clues import clues, crop_boxes
+from refine.refiner.image.conditioning import clues, crop_boxes
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Belief
 

@@ -5,10 +5,10 @@ import torch
 from safetensors.torch import save_file
 
 from refine.exceptions import FormatError, WeightsError
-from refine.posefix import resnet
-from refine.posefix.efficientnet import EfficientNetLite0
-from refine.posefix.imagenet import read_imagenet
-from refine.posefix.resnet import ResNet
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.backbones.efficientnet import EfficientNetLite0
+from refine.refiner.image.backbones.imagenet import read_imagenet
+from refine.refiner.image.backbones.resnet import ResNet
 
 STEPS = ("conv1.weight", "bn1.running_var", "layer1.0.downsample.0.weight", "layer4.2.bn3.bias")
 SIZES = {50: 23_508_032, 152: 58_143_808}

@@ -8,19 +8,19 @@ import torch
 
 from refine.errors.statistics import read_statistics
 from refine.geometry import Crop
-from refine.posefix import resnet
-from refine.posefix.clues import Clues, completed, pose_boxes
-from refine.posefix.labels import read_labelled
-from refine.posefix.loss import paper_losses
-from refine.posefix.network import Said
-from refine.posefix.paper import PaperNetwork
-from refine.posefix.paper_rows import augmented_crops, draw_paper_rows, guess_joints
-from refine.posefix.paper_sight import see_paper
-from refine.posefix.recipe import make_recipe
-from refine.posefix.settings import read_preset
-from refine.posefix.sight import mirrored
-from refine.posefix.train import train_on_pictures
-from refine.posefix.weights import load_picture_weights
+from refine.refiner.image.annotations import read_labelled
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.conditioning import Clues, completed, pose_boxes
+from refine.refiner.image.inference import mirrored
+from refine.refiner.image.light import Said
+from refine.refiner.image.loss import paper_losses
+from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.posefix_dataset import augmented_crops, draw_paper_rows, guess_joints
+from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.recipe import make_recipe
+from refine.refiner.image.settings import read_preset
+from refine.refiner.image.train import train_on_pictures
+from refine.refiner.image.weights import load_picture_weights
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Belief
 from refine.skeletons.registry import skeleton
@@ -214,7 +214,7 @@ def test_the_rate_drops_twice(body, monkeypatch):
 def test_posefix_trains_resumes_and_runs(labelled, pictured, body, tmp_path, cli, monkeypatch):
     """Of few layers, so that checkpoints are small; tests/cli/test_train.py has all of them."""
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
-    monkeypatch.setattr("refine.posefix.paper.UPSAMPLED", 16)
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
     settings = read_preset("posefix-r50-256", epochs=2, batch=4, size=(32, 64), mixed=False)
     straight, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
 

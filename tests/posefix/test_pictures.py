@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from refine.exceptions import FormatError
-from refine.posefix.pictures import cut, find_pictures, picture_size, read_picture
 from refine.poses import ImageRef
+from refine.refiner.image.crops import cut, find_pictures, picture_size, read_picture
 
 
 def save(path, size=(8, 6)):

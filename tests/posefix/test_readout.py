@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
-from refine.posefix.loss import picture_losses
-from refine.posefix.network import Said
-from refine.posefix.readout import best_places, expected_error, expected_similarity, hear
+from refine.refiner.image.light import Said
+from refine.refiner.image.loss import picture_losses
+from refine.refiner.image.readout import best_places, expected_error, expected_similarity, hear
 
 
 def oracle(chance, at, spread):

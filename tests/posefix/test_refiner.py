@@ -4,14 +4,14 @@ import torch
 from PIL import Image
 
 from refine.exceptions import FormatError, WeightsError
-from refine.posefix.clues import Clues
-from refine.posefix.network import PictureNetwork
-from refine.posefix.refiner import PictureRefiner
-from refine.posefix.sharpness import Sharpness
-from refine.posefix.sight import BATCH, mirrored, see, stream_crops
-from refine.posefix.weights import load_picture_weights, save_picture_weights
 from refine.poses import ImageRef, Poses
 from refine.refiner.apply import MARGIN
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.inference import BATCH, mirrored, see, stream_crops
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.refiner import PictureRefiner
+from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.weights import load_picture_weights, save_picture_weights
 from refine.skeletons.registry import Skeleton, skeleton
 
 COCO = skeleton("coco17")
@@ -75,7 +75,7 @@ def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
     poses, folder = people
     refiner = PictureRefiner.load(weights)
     many = refiner.look(poses, folder, workers=3).belief
-    monkeypatch.setattr("refine.posefix.sight.BATCH", 2)
+    monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
     few = refiner.look(poses, folder, workers=1).belief
     np.testing.assert_allclose(many.xy, few.xy, atol=1e-3)
     np.testing.assert_allclose(many.oks, few.oks, atol=1e-5)
@@ -122,14 +122,14 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
         asked.append(spread)
         return Sharpness(4.0, 0.25)
 
-    monkeypatch.setattr("refine.posefix.sight.SAMPLE", 3)
-    monkeypatch.setattr("refine.posefix.sight.judge", judge)
+    monkeypatch.setattr("refine.refiner.image.inference.SAMPLE", 3)
+    monkeypatch.setattr("refine.refiner.image.inference.judge", judge)
     batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
     found = list(see(network, batches, told, kernel))
     assert len(asked) == 1
     assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
     assert {m for _, sight in found for m in sight.margin} == {0.25}
-    monkeypatch.setattr("refine.posefix.sight.judge", lambda spread: Sharpness())
+    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness())
     for (_, sharp), (_, blunt) in zip(found, see(network, batches, told, kernel), strict=True):
         assert (sharp.keep > blunt.keep).all()
     assert list(see(network, [], told, kernel)) == []
@@ -137,7 +137,7 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
 
 def test_every_crop_comes_once_and_in_batches(people):
     from refine.geometry import Crop
-    from refine.posefix.pictures import find_pictures
+    from refine.refiner.image.crops import find_pictures
 
     poses, folder = people
     image = np.repeat([0, 1], BATCH)

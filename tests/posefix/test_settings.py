@@ -1,7 +1,7 @@
 import pytest
 
 from refine.exceptions import RefineError
-from refine.posefix.settings import PaperSettings, PictureSettings, preset_names, read_preset
+from refine.refiner.image.settings import PaperSettings, PictureSettings, preset_names, read_preset
 
 
 def test_the_presets_are_what_the_literature_says():

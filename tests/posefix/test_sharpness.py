@@ -3,7 +3,15 @@ import itertools
 import numpy as np
 import pytest
 
-from refine.posefix.sharpness import BLUNT, ONE_LOOK, PSEUDO, SHARP, TYPICAL, judge, source_spread
+from refine.refiner.image.source_precision import (
+    BLUNT,
+    ONE_LOOK,
+    PSEUDO,
+    SHARP,
+    TYPICAL,
+    judge,
+    source_spread,
+)
 
 
 def test_only_joints_that_are_there_and_surely_shown_count():

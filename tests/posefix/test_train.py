@@ -10,11 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from refine.exceptions import FormatError, RefineError, WeightsError
-from refine.posefix.labels import read_labelled
-from refine.posefix.network import PictureNetwork
-from refine.posefix.settings import PictureSettings
-from refine.posefix.train import train_on_pictures
-from refine.posefix.weights import load_picture_weights
+from refine.refiner.image.annotations import read_labelled
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.settings import PictureSettings
+from refine.refiner.image.train import train_on_pictures
+from refine.refiner.image.weights import load_picture_weights
 
 TINY = PictureSettings(epochs=2, batch=3, size=(48, 64), width=8, mixed=False)
 
@@ -108,9 +108,9 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-import refine.posefix.train as training
-from refine.posefix.labels import read_labelled
-from refine.posefix.settings import PictureSettings
+import refine.refiner.image.train as training
+from refine.refiner.image.annotations import read_labelled
+from refine.refiner.image.settings import PictureSettings
 from refine.refiner.pose.refiner import Refiner
 
 made, wrap = [], training.DistributedDataParallel

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.geometry import Crop
-from refine.posefix.clues import PADDING, Clues, clues, crop_boxes
-from refine.posefix.labels import Labelled
-from refine.posefix.pictures import Pixels, cut, read_picture
+from refine.refiner.image.annotations import Labelled
+from refine.refiner.image.conditioning import PADDING, Clues, clues, crop_boxes
+from refine.refiner.image.crops import Pixels, cut, read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import show_persons
 

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from refine.errors.statistics import read_statistics
-from refine.posefix.dataset import Rows, draw_rows
-from refine.posefix.labels import Labelled
-from refine.posefix.loss import PictureLosses, paper_losses, picture_losses
-from refine.posefix.network import PictureNetwork
-from refine.posefix.paper import PaperNetwork
-from refine.posefix.paper_rows import draw_paper_rows, guess_joints
-from refine.posefix.pictures import Pixels
-from refine.posefix.settings import PaperSettings, PictureSettings, Settings
+from refine.refiner.image.annotations import Labelled
+from refine.refiner.image.crops import Pixels
+from refine.refiner.image.dataset import Rows, draw_rows
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.loss import PictureLosses, paper_losses, picture_losses
+from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.posefix_dataset import draw_paper_rows, guess_joints
+from refine.refiner.image.settings import PaperSettings, PictureSettings, Settings
 from refine.refiner.pose.refiner import Refiner
 
 Floats32 = np.ndarray[Any, np.dtype[np.float32]]
@@ -36,7 +36,7 @@ class Recipe:
         rate: epoch, steps done and steps in all -> learning rate.
         draw: persons -> what draws the rows of an epoch of them.
         prepare: crops (N, H, W, 3) and randomness -> floats (N, 3, H, W), varied.
-        losses: of `refine.posefix.loss`, without what is set once.
+        losses: of `refine.refiner.image.loss`, without what is set once.
         clip: greatest norm of the gradient.
     """
 

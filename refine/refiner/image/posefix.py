@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from refine.posefix.network import Said, gaussians
-from refine.posefix.resnet import DEVIATION, MEAN, ResNet, norm
+from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
+from refine.refiner.image.light import Said, gaussians
 
 HEIGHT = 255.0
 """Of the rendered joints, on the scale of pixels: render_gaussian_heatmap."""

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from refine.onnx import Exportable
-from refine.posefix.clues import PADDING, POSE_PADDING
-from refine.posefix.network import PictureNetwork
-from refine.posefix.paper import PaperNetwork
-from refine.posefix.readout import best_places, hear, in_cells, judge_places, mean_places
+from refine.refiner.image.conditioning import PADDING, POSE_PADDING
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.readout import best_places, hear, in_cells, judge_places, mean_places
 from refine.refiner.pose.features import NEIGHBOURS
 from refine.skeletons.registry import Skeleton
 
@@ -25,7 +25,7 @@ INPUTS = {
     "near": "(n, M, K, 3) float32 x, y and weight (1 or 0) of the neighbouring poses' joints",
     "oks": "(n,) float32 logit of the OKS that the image-free refiner expects",
     "precision": "(n,) float32 how much sharper the source is than the average, see "
-    "refine.posefix.sharpness; 0 where that is not known",
+    "refine.refiner.image.source_precision; 0 where that is not known",
 }
 OUTPUTS = {
     "refined": "(n, K, 2) float32 where the picture shows each joint, px of the crop",
@@ -42,7 +42,7 @@ PAPER_OUTPUTS = 4
 
 
 class PictureGraph(nn.Module):
-    """`refine.posefix.sight.see` in torch.
+    """`refine.refiner.image.inference.see` in torch.
 
     Takes and returns what `INPUTS` and `OUTPUTS` say.
 
@@ -84,7 +84,7 @@ class PictureGraph(nn.Module):
 
 
 class PaperGraph(nn.Module):
-    """`refine.posefix.paper_sight.see_paper` in torch.
+    """`refine.refiner.image.posefix_inference.see_paper` in torch.
 
     Takes and returns the first `PAPER_INPUTS` of `INPUTS` and the first `PAPER_OUTPUTS` of
     `OUTPUTS`.
@@ -128,7 +128,7 @@ def _both(straight: tuple[Tensor, ...], turned: tuple[Tensor, ...]) -> tuple[Ten
 
 
 def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
-    """Mirror points, as `refine.posefix.sight.mirrored` does."""
+    """Mirror points, as `refine.refiner.image.inference.mirrored` does."""
     points = points[..., mirror, :]
     x = torch.where(points[..., -1:] > 0, last - points[..., :1], 0.0)
     return torch.cat([x, points[..., 1:]], -1)
@@ -145,7 +145,7 @@ def _read(
 def exportable_picture(
     network: PictureNetwork | PaperNetwork, facts: dict[str, Any], *, flip: bool = True
 ) -> Exportable:
-    """Describe an image refiner as `refine.posefix.weights.load_picture_weights` returns it.
+    """Describe an image refiner as `refine.refiner.image.weights.load_picture_weights` returns it.
 
     Args:
         network: in evaluation mode.

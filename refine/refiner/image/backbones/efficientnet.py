@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu6
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from refine.posefix.imagenet import require_tensors
+from refine.refiner.image.backbones.imagenet import require_tensors
 
 STAGES = (
     (1, 3, 1, 1, 16),

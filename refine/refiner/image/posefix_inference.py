@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.posefix.clues import Clues
-from refine.posefix.pictures import Pixels
-from refine.posefix.sight import Floats, Rows, Sight, look, mirrored, sight_of
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.crops import Pixels
+from refine.refiner.image.inference import Floats, Rows, Sight, look, mirrored, sight_of
 
 if TYPE_CHECKING:
-    from refine.posefix.paper import PaperNetwork
+    from refine.refiner.image.posefix import PaperNetwork
 
 
 PAPER_MARGIN = 0.05
@@ -64,7 +64,7 @@ def _see_twice(
 def _see(network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
     import torch
 
-    from refine.posefix.readout import in_cells, mean_places
+    from refine.refiner.image.readout import in_cells, mean_places
 
     with torch.inference_mode():
         chance, oks = look(network, crops, told)

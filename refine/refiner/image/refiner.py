@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.geometry import Crop
-from refine.posefix.clues import (
+from refine.poses import Poses
+from refine.refiner.apply import MARGIN, complete, correct
+from refine.refiner.image.conditioning import (
     PADDING,
     POSE_PADDING,
     Clues,
@@ -18,17 +20,15 @@ from refine.posefix.clues import (
     crop_boxes,
     pose_boxes,
 )
-from refine.posefix.paper_sight import see_paper
-from refine.posefix.pictures import Pixels, find_pictures, with_sizes
-from refine.posefix.sight import Sight, see, stream_crops
-from refine.poses import Poses
-from refine.refiner.apply import MARGIN, complete, correct
+from refine.refiner.image.crops import Pixels, find_pictures, with_sizes
+from refine.refiner.image.inference import Sight, see, stream_crops
+from refine.refiner.image.posefix_inference import see_paper
 from refine.refiner.pose.refiner import Belief, Refiner
 from refine.skeletons.registry import Skeleton
 
 if TYPE_CHECKING:
-    from refine.posefix.network import PictureNetwork
-    from refine.posefix.paper import PaperNetwork
+    from refine.refiner.image.light import PictureNetwork
+    from refine.refiner.image.posefix import PaperNetwork
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,7 +73,7 @@ class PictureRefiner(Refiner):
         Raises:
             WeightsError: no such weights, or a damaged file.
         """
-        from refine.posefix.weights import load_picture_weights
+        from refine.refiner.image.weights import load_picture_weights
 
         made = super().load(body)
         made.picture, made.picture_facts = load_picture_weights(weights)
@@ -120,7 +120,7 @@ class PictureRefiner(Refiner):
 
         Args:
             poses: N poses; their scores are ranked over all of them, so pass whole files.
-            images: folder of pictures, see `refine.posefix.pictures.find_pictures`.
+            images: folder of pictures, see `refine.refiner.image.crops.find_pictures`.
             flip: also look at the mirrored crop and take the mean of both maps.
             workers: threads that read pictures.
             progress: called with the number of poses done.
@@ -172,7 +172,7 @@ class PictureRefiner(Refiner):
         kernel: Floats,
         mirror: npt.NDArray[np.intp] | None,
     ) -> Iterator[tuple[npt.NDArray[np.intp], Sight]]:
-        from refine.posefix.paper import PaperNetwork
+        from refine.refiner.image.posefix import PaperNetwork
 
         if not isinstance(self.picture, PaperNetwork):
             yield from see(self.picture, crops, told, kernel, mirror)

@@ -37,7 +37,7 @@ class Sharpness:
 
     Attributes:
         precision: of its right joints beyond the average source's, in units of that of the OKS
-            kernel; see `refine.posefix.readout.hear`.
+            kernel; see `refine.refiner.image.readout.hear`.
         margin: expected similarity that a move must gain.
     """
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from refine.posefix.efficientnet import EfficientNetLite0
+from refine.refiner.image.backbones.efficientnet import EfficientNetLite0
 
 STRIDE = 4
 """Input px a cell."""

@@ -129,5 +129,5 @@ def read_preset(name: str, **changes: Any) -> Settings:
 
 
 def _presets() -> dict[str, dict[str, Any]]:
-    text = (resources.files("refine.posefix") / "presets.toml").read_text("utf-8")
+    text = (resources.files("refine.refiner.image") / "presets.toml").read_text("utf-8")
     return tomllib.loads(text)

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from refine.geometry import Crop
-from refine.posefix.clues import Clues
-from refine.posefix.pictures import Pixels, cut, read_picture
-from refine.posefix.sharpness import SAMPLE, Sharpness, judge, source_spread
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.crops import Pixels, cut, read_picture
+from refine.refiner.image.source_precision import SAMPLE, Sharpness, judge, source_spread
 
 if TYPE_CHECKING:
     import torch
 
-    from refine.posefix.network import PictureNetwork
-    from refine.posefix.paper import PaperNetwork
+    from refine.refiner.image.light import PictureNetwork
+    from refine.refiner.image.posefix import PaperNetwork
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
@@ -124,7 +124,7 @@ def _read(
 ) -> Sight:
     import torch
 
-    from refine.posefix.readout import best_places, hear, in_cells
+    from refine.refiner.image.readout import best_places, hear, in_cells
 
     with torch.inference_mode():
         spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
@@ -145,7 +145,7 @@ def sight_of(
     margin: float,
 ) -> Sight:
     """Put what maps say of places `at` into network-input px; all tensors are in cells."""
-    from refine.posefix.readout import judge_places
+    from refine.refiner.image.readout import judge_places
 
     move, keep, error = judge_places(chance, at, own, spread)
     return Sight(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from refine.posefix.network import Said
-from refine.posefix.readout import best_places, mean_places
+from refine.refiner.image.light import Said
+from refine.refiner.image.readout import best_places, mean_places
 
 
 @dataclass(frozen=True, slots=True)

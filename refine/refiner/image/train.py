@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from refine.exceptions import RefineError
-from refine.posefix.dataset import Rows, load_crops
-from refine.posefix.labels import Labelled
-from refine.posefix.loss import PictureLosses
-from refine.posefix.pictures import Pixels
-from refine.posefix.readout import in_cells
-from refine.posefix.recipe import Recipe, make_recipe
-from refine.posefix.refiner import EXTRA_SIGMA
-from refine.posefix.settings import PictureSettings, Settings
-from refine.posefix.weights import save_picture_weights
 from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from refine.refiner.image.annotations import Labelled
+from refine.refiner.image.crops import Pixels
+from refine.refiner.image.dataset import Rows, load_crops
+from refine.refiner.image.loss import PictureLosses
+from refine.refiner.image.readout import in_cells
+from refine.refiner.image.recipe import Recipe, make_recipe
+from refine.refiner.image.refiner import EXTRA_SIGMA
+from refine.refiner.image.settings import PictureSettings, Settings
+from refine.refiner.image.weights import save_picture_weights
 from refine.refiner.pose.refiner import Refiner
 
 __all__ = ["PictureProgress", "PictureSettings", "train_on_pictures"]
@@ -77,7 +77,7 @@ def train_on_pictures(
     when resumed in between.
 
     Args:
-        labelled: persons, of `refine.posefix.labels.read_labelled`.
+        labelled: persons, of `refine.refiner.image.annotations.read_labelled`.
         refiner: image-free; its belief is part of the light network's input.
         output: a .safetensors path.
         settings: how; their type says which network.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.formats import read
-from refine.posefix.pictures import find_pictures, with_sizes
 from refine.poses import Poses
+from refine.refiner.image.crops import find_pictures, with_sizes
 from refine.refiner.pose.simulate import Persons, persons_from_poses
 from refine.skeletons.registry import Skeleton
 

@@ -6,7 +6,7 @@ So that ImageNet weights that are named as torchvision names them load as they a
 import torch
 from torch import Tensor, nn
 
-from refine.posefix.imagenet import require_tensors
+from refine.refiner.image.backbones.imagenet import require_tensors
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Bottlenecks a stage, by depth; table 1 of the paper."""

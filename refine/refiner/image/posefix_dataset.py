@@ -11,9 +11,9 @@ from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import INVALID, corrupt
 from refine.evaluation.matching import neighbours
 from refine.geometry import Crop
-from refine.posefix.clues import Clues
-from refine.posefix.dataset import Rows
-from refine.posefix.labels import Labelled
+from refine.refiner.image.annotations import Labelled
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.dataset import Rows
 from refine.refiner.pose.features import Scene, nearest_poses
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons.registry import Skeleton

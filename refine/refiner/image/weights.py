@@ -12,8 +12,8 @@ from safetensors.torch import load, save
 
 from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
-from refine.posefix.network import PictureNetwork
-from refine.posefix.paper import PaperNetwork
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.posefix import PaperNetwork
 
 FORMAT = "refine-posefix-1"
 

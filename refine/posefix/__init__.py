@@ -1,1 +1,0 @@
-"""PoseFix: look at the picture again. Torch is imported when a network is loaded."""

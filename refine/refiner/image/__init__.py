@@ -1,0 +1,1 @@
+"""The refiner that also looks at the picture."""

@@ -1,0 +1,1 @@
+"""What looks at the crop; a network is a file."""
