@@ -63,6 +63,6 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except Exception as error:
-        from refine.cli.common import report
+        from refine.cli._output import report
 
         sys.exit(report(error, as_json="--json" in sys.argv))

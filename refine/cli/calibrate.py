@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli.common import json_option, output_option, say, summary
-from refine.cli.inputs import input_options, read_poses
+from refine.cli._options import input_options, read_poses
+from refine.cli._output import json_option, output_option, say, summary
 
 if TYPE_CHECKING:
     from refine.calibration.measure import Report

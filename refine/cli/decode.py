@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from refine.cli.common import json_option, output_option, say, summary
+from refine.cli._output import json_option, output_option, say, summary
 
 
 @click.command()

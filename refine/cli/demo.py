@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli.common import json_option, say, summary
+from refine.cli._output import json_option, say, summary
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli.inputs import input_options, read_poses
+from refine.cli._options import input_options, read_poses
 
 if TYPE_CHECKING:
     from refine.evaluation.diagnosis import Diagnosis

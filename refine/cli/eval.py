@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from refine.cli.common import say
-from refine.cli.inputs import input_options, read_poses
+from refine.cli._options import input_options, read_poses
+from refine.cli._output import say
 
 _COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from refine.cli.common import json_option, output_option, say, summary
-from refine.cli.inputs import input_options, read_poses
+from refine.cli._options import input_options, read_poses
+from refine.cli._output import json_option, output_option, say, summary
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from refine.cli.common import (
+from refine.cli._options import input_options, read_poses, write_poses
+from refine.cli._output import (
     json_option,
     output_option,
     progress_option,
@@ -14,7 +15,6 @@ from refine.cli.common import (
     summary,
     wants_progress,
 )
-from refine.cli.inputs import input_options, read_poses, write_poses
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from refine.cli.common import json_option, progress_option, say, summary, wants_progress
+from refine.cli._output import json_option, progress_option, say, summary, wants_progress
 
 PICTURES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
 """Options that say nothing where no pictures are looked at."""
@@ -81,7 +81,7 @@ def command(
     chosen = {key: value for key, value in options.items() if value is not None}
     looks = {key: chosen.pop(key) for key in PICTURES_ONLY if key in chosen}
     if images is not None or Path(source).suffix == ".toml":
-        from refine.cli.train_pictures import train_pictures
+        from refine.cli._train_images import train_pictures
 
         facts = train_pictures(
             source, images, Path(output), chosen, skeleton=skeleton, resume=resume, device=device,

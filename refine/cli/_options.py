@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from refine.cli.common import say
+from refine.cli._output import say
 
 if TYPE_CHECKING:
     from refine.poses import Poses

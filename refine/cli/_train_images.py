@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli.common import say
+from refine.cli._output import say
 from refine.cli.train import follow, is_first
 from refine.files import write_bytes
 
@@ -47,7 +47,7 @@ def train_pictures(
         resume: go on from the checkpoint.
         device: cpu or cuda.
         workers: threads that read pictures.
-        progress: of `refine.cli.common.progress_option`.
+        progress: of `refine.cli._output.progress_option`.
 
     Returns:
         the summary.
