@@ -1,6 +1,7 @@
 """How the verbs read and write poses: shared options, and the verdict on standard error."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -65,3 +66,36 @@ def write_poses(
         poses = with_images(poses, images, rename=True)
     write(poses, output, found, precision=precision)
     return found
+
+
+def read_image_ids(source: str) -> list[int | str]:
+    """Read image ids from ``FILE``, or from the list under ``KEY`` of ``FILE:KEY``.
+
+    Raises:
+        FormatError: neither a list of ids nor lines.
+    """
+    from refine.exceptions import FormatError
+    from refine.files import parse_json, read_bytes
+
+    path, key = source, ""
+    if not Path(source).exists() and ":" in source:
+        path, _, key = source.rpartition(":")
+    data = read_bytes(path)
+    content: Any
+    if data.lstrip()[:1] in (b"[", b"{"):
+        content = parse_json(data, path)
+        if isinstance(content, dict):
+            keys = ", ".join(content)
+            if key not in content:
+                raise FormatError(
+                    f"expected the key of a list of image ids, got {key!r}",
+                    where=path,
+                    hint=f"{path}:KEY with one of {keys}",
+                )
+            content = content[key]
+    else:
+        words = data.decode("utf-8", "replace").split()
+        content = [int(word) if word.isdecimal() else word for word in words]
+    if not isinstance(content, list) or not all(isinstance(i, int | str) for i in content):
+        raise FormatError("expected a list of image ids", where=path)
+    return content

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refine.cli._output import say
-from refine.cli.train import follow, is_first
+from refine.cli._progress import follow, is_first
 from refine.files import write_bytes
 
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def command(
     from refine.calibration import write_calibration
     from refine.calibration.fit import calibrate, read_sample
     from refine.calibration.measure import measure
-    from refine.cli.eval import read_image_ids
+    from refine.cli._options import read_image_ids
     from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
     from refine.refiner.pose.refiner import Refiner

@@ -47,7 +47,7 @@ def command(
     """
     if len(predictions) > 2:
         raise click.UsageError(f"expected one or two files of predictions, got {len(predictions)}")
-    from refine.cli.eval import read_image_ids
+    from refine.cli._options import read_image_ids
     from refine.evaluation.diagnosis import diagnose
     from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import dump_json, write_bytes

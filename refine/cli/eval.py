@@ -1,12 +1,11 @@
 """`refine eval`: one table for any number of prediction files."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from refine.cli._options import input_options, read_poses
+from refine.cli._options import input_options, read_image_ids, read_poses
 from refine.cli._output import say
 
 _COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -105,36 +104,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(
         "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]) for line in lines
     )
-
-
-def read_image_ids(source: str) -> list[int | str]:
-    """Read image ids from ``FILE``, or from the list under ``KEY`` of ``FILE:KEY``.
-
-    Raises:
-        FormatError: neither a list of ids nor lines.
-    """
-    from refine.exceptions import FormatError
-    from refine.files import parse_json, read_bytes
-
-    path, key = source, ""
-    if not Path(source).exists() and ":" in source:
-        path, _, key = source.rpartition(":")
-    data = read_bytes(path)
-    content: Any
-    if data.lstrip()[:1] in (b"[", b"{"):
-        content = parse_json(data, path)
-        if isinstance(content, dict):
-            keys = ", ".join(content)
-            if key not in content:
-                raise FormatError(
-                    f"expected the key of a list of image ids, got {key!r}",
-                    where=path,
-                    hint=f"{path}:KEY with one of {keys}",
-                )
-            content = content[key]
-    else:
-        words = data.decode("utf-8", "replace").split()
-        content = [int(word) if word.isdecimal() else word for word in words]
-    if not isinstance(content, list) or not all(isinstance(i, int | str) for i in content):
-        raise FormatError("expected a list of image ids", where=path)
-    return content

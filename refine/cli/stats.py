@@ -41,7 +41,7 @@ def command(
     PRED is a file of any format that `refine convert` reads. OUT holds statistics only, nothing
     of the data; `refine train --stats OUT` draws errors from it.
     """
-    from refine.cli.eval import read_image_ids
+    from refine.cli._options import read_image_ids
     from refine.errors.measure import measure_statistics
     from refine.errors.toml import statistics_to_toml
     from refine.evaluation.ground_truth import read_ground_truth

@@ -1,13 +1,13 @@
 """``refine train``: from annotations to weights in one command."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from refine.cli._output import json_option, progress_option, say, summary, wants_progress
+from refine.cli._output import json_option, progress_option, say, summary
+from refine.cli._progress import follow, is_first
 
 PICTURES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
 """Options that say nothing where no pictures are looked at."""
@@ -133,50 +133,3 @@ def _train_on_poses(
         "present_before": at.kept,
         "present_after": at.moved,
     }
-
-
-def is_first() -> bool:
-    """Whether this process speaks for all that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def follow(
-    start: Callable[[Callable[[Any], None]], None],
-    epochs: int,
-    figures: Callable[[Any], str],
-    progress: bool | None,
-) -> Any:
-    """Run a training and say where it stands: a bar with the time left, or a line an epoch.
-
-    Args:
-        start: runs it, given what to report to: objects with epoch, step and steps.
-        epochs: in all.
-        figures: words for a report.
-        progress: of `progress_option`.
-
-    Returns:
-        the last report, None if there was none.
-    """
-    last: list[Any] = []
-    if not wants_progress(progress) or not is_first():
-
-        def note(at: Any) -> None:
-            if at.step == at.steps:
-                say(figures(at))
-            last[:] = [at]
-
-        start(note)
-        return last[-1] if last else None
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("drawing errors", total=epochs)
-
-        def show(at: Any) -> None:
-            bar.update(task, completed=at.epoch + at.step / at.steps, description=figures(at))
-            last[:] = [at]
-
-        start(show)
-    return last[-1] if last else None
