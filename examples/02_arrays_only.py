@@ -23,7 +23,7 @@ poses = refine.Poses.from_arrays(
     refine.skeleton("coco17"), xy, score, instance_score=score.mean(1), score_kind="peak", box=boxes
 )
 better = refine.Refiner.load()(poses)
-kept = refine.suppression.arrays.oks_nms(
+kept = refine.suppression.oks_nms(
     better.xy,
     better.instance_score,
     area=np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),

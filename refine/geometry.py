@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import GeometryError
 
-Floats = npt.NDArray[np.float64]
 Alignment = Literal["stride", "corners", "centers"]
 
 

@@ -4,12 +4,10 @@ from typing import Literal
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
-
-Floats = npt.NDArray[np.float64]
 
 AreaRule = Literal["keypoints", "box", "given"]
 """What stands for the size of a predicted pose: its tight keypoint box, its box, its area."""
@@ -86,7 +84,7 @@ def pairwise_oks(
     b_xy: Floats,
     area: Floats,
     sigmas: Floats,
-    visible: npt.NDArray[np.bool_] | None = None,
+    visible: Bools | None = None,
     missing: Literal["skip", "zero"] = "skip",
 ) -> Floats:
     """Object keypoint similarity between every pose in a and every pose in b.
@@ -150,7 +148,7 @@ def _pairwise(a, b, area, variance, counts, zero):  # type: ignore[no-untyped-de
 
 def coco_oks(
     gt_xy: Floats,
-    gt_visible: npt.NDArray[np.bool_],
+    gt_visible: Bools,
     gt_area: Floats,
     gt_box_xywh: Floats,
     dt_xy: Floats,

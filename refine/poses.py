@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 ScoreKind = Literal[
     "unknown", "none", "flag", "peak", "probability", "logit", "simcc", "expected_ks"
@@ -68,14 +69,14 @@ class Poses:
     """
 
     skeleton: Skeleton
-    xy: npt.NDArray[np.float64]
-    score: npt.NDArray[np.float64]
-    instance_score: npt.NDArray[np.float64]
-    image: npt.NDArray[np.intp]
+    xy: Floats
+    score: Floats
+    instance_score: Floats
+    image: Indices
     images: tuple[ImageRef, ...]
     score_kind: ScoreKind = "unknown"
-    box: npt.NDArray[np.float64] | None = None
-    area: npt.NDArray[np.float64] | None = None
+    box: Floats | None = None
+    area: Floats | None = None
     track: npt.NDArray[np.int64] | None = None
     history: tuple[Step, ...] = ()
     extra: tuple[Mapping[str, Any], ...] = ()
@@ -163,7 +164,7 @@ class Poses:
         return len(self.xy)
 
     @property
-    def present(self) -> npt.NDArray[np.bool_]:
+    def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
         return np.asarray(np.isfinite(self.xy).all(-1))
 
@@ -186,7 +187,7 @@ class Poses:
         }
         return replace(self, extra=tuple(self.extra[i] for i in index), **arrays)
 
-    def by_image(self) -> Iterator[tuple[ImageRef, npt.NDArray[np.intp]]]:
+    def by_image(self) -> Iterator[tuple[ImageRef, Indices]]:
         """Yield every image with the indices of its poses in input order, empty ones too."""
         order = np.argsort(self.image, kind="stable")
         bounds = np.searchsorted(self.image[order], np.arange(len(self.images) + 1))

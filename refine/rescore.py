@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import RefineError
 from refine.poses import Poses
 
-Floats = npt.NDArray[np.float64]
 Rule = Callable[[Floats, Floats], Floats]
 """Joint scores (N, K) and box scores (N,) to instance scores (N,); no NaN."""
 TotalRule = Literal["mean", "total*count", "total*(count-1)", "total/all"]

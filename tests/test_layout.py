@@ -1,8 +1,10 @@
 """The house: which module may import which, what loads when, and how long files are."""
 
 import ast
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,72 +12,181 @@ import pytest
 import refine
 
 ROOT = Path(refine.__file__).parent
-FILES = sorted(p for p in ROOT.rglob("*.py"))
-# Rooms by rank; imports point from higher to lower, and within a rank.
-RANKS = (
-    {"exceptions"},
-    {"skeleton", "geometry", "files"},
-    {"poses"},
-    {"oks"},
-    {"merge", "suppress_kernels"},
-    {"decode", "errors", "suppress", "rescore", "evaluate", "groundtruth", "pck", "formats"},
-    {"refiner"},
-    {"posefix"},
-    {"calibration", "pipeline", "sample"},
-    {"draw", "adapters"},
-    {"cli", "__main__"},
+# From the ground up; a room imports only from lower floors, and no two rooms share one.
+FLOORS = (
+    "_version",
+    "exceptions",
+    "_types",
+    "_kernel",
+    "numerics",
+    "files",
+    "tensors",
+    "skeletons",
+    "geometry",
+    "poses",
+    "oks",
+    "rescore",
+    "onnx",
+    "suppression",
+    "formats",
+    "evaluation",
+    "decoding",
+    "errors",
+    "refiner",
+    "calibration",
+    "pipeline",
+    "sample",
+    "drawing",
+    "adapters",
+    "cli",
+    "__main__",
 )
-RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+FLOOR = {room: floor for floor, room in enumerate(FLOORS)}
 
 
-def room(path):
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+def module_of(path, root):
+    """Name a file as imports do, below the package."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_rooms(path):
-    """Rooms that a file imports; imports for the type checker alone do not run."""
+def tree_of(path):
+    """Parse a file; imports for the type checker alone do not run, and are left out."""
     tree = ast.parse(path.read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = [ast.Pass()]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "refine" and len(parts) > 1 and parts[1] in RANK:
-                yield parts[1]
+    return tree
 
 
-def backward(path):
-    own = room(path)
-    return sorted({r for r in imported_rooms(path) if RANK[r] > RANK.get(own, 99)})
+class House:
+    """All imports of a package: (file, imported file, imported name)."""
+
+    def __init__(self, root, package="refine"):
+        self.files = {module_of(p, root): p for p in sorted(root.rglob("*.py"))}
+        self.arrows = [a for m, p in self.files.items() for a in self._of(m, tree_of(p), package)]
+
+    def _of(self, module, tree, package):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found = [(a.name, None) for a in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: relative import"
+                found = [(node.module, a.name) for a in node.names]
+            else:
+                continue
+            for name, part in found:
+                head, _, target = name.partition(".")
+                if head != package:
+                    continue
+                inner = f"{target}.{part}".lstrip(".")
+                if part and inner in self.files:
+                    yield module, inner, None
+                else:
+                    yield module, target, part
+
+    def upward(self, floor):
+        """List the arrows that run to a higher floor, the root package being the highest."""
+
+        def level(module):
+            return floor[module.split(".")[0]] if module else len(floor)
+
+        return [a for a in self.arrows if a[0] and level(a[1]) > level(a[0])]
+
+    def circles(self):
+        """List the groups of files that import one another, however far around (Tarjan)."""
+        targets = {m: set() for m in self.files}
+        for module, target, _ in self.arrows:
+            if target in targets and target != module:
+                targets[module].add(target)
+        index, low, stack, found = {}, {}, [], []
+
+        def visit(m):
+            index[m] = low[m] = len(index)
+            stack.append(m)
+            for t in targets[m]:
+                if t not in index:
+                    visit(t)
+                    low[m] = min(low[m], low[t])
+                elif t in stack:
+                    low[m] = min(low[m], index[t])
+            if low[m] == index[m]:
+                group = stack[stack.index(m) :]
+                del stack[stack.index(m) :]
+                if len(group) > 1:
+                    found.append(sorted(group))
+
+        for m in targets:
+            if m not in index:
+                visit(m)
+        return found
+
+    def private(self):
+        """List the arrows that take another file's private name."""
+        return [a for a in self.arrows if a[2] and a[2].startswith("_") and a[2][1] != "_"]
 
 
-def test_every_module_has_its_rank():
-    rooms = {room(p) for p in FILES} - {"__init__"}
-    assert rooms <= set(RANK), "a new room: give it a rank"
+HOUSE = House(ROOT)
+PATHS = sorted(HOUSE.files.values())
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_one_way(path):
-    assert backward(path) == []
+def test_every_room_has_its_floor():
+    assert {m.split(".")[0] for m in HOUSE.files} - {""} <= set(FLOORS), "a new room: a floor, too"
 
 
-def test_a_backward_arrow_is_seen(monkeypatch, tmp_path):
-    (tmp_path / "oks.py").write_text("def f():\n    from refine.formats import read\n")
-    (tmp_path / "skeleton.py").write_text("import refine.poses\n")
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    assert backward(tmp_path / "oks.py") == ["formats"]
-    assert backward(tmp_path / "skeleton.py") == ["poses"]
+def test_no_arrow_runs_up():
+    assert HOUSE.upward(FLOOR) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_circle_of_files():
+    assert HOUSE.circles() == []
+
+
+def test_nothing_imports_the_root_package():
+    assert [a for a in HOUSE.arrows if a[1] == ""] == []
+
+
+def test_no_private_name_is_taken_across_files():
+    assert HOUSE.private() == []
+
+
+def test_the_tests_of_the_house_can_fail(tmp_path):
+    for name, text in {
+        "__init__": "",
+        "oks": "def f():\n    from refine.formats import read\n",
+        "skeleton": "from refine import run\nfrom refine.oks import _private\n",
+        "formats/__init__": "from refine.formats.a import x\n",
+        "formats/a": "import refine.formats.b\n",
+        "formats/b": "from refine.formats import a\n",
+    }.items():
+        path = tmp_path / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    house = House(tmp_path)
+    floor = {"skeleton": 0, "oks": 1, "formats": 2}
+    assert house.upward(floor) == [
+        ("oks", "formats", "read"),
+        ("skeleton", "", "run"),
+        ("skeleton", "oks", "_private"),
+    ]
+    assert house.circles() == [["formats.a", "formats.b"]]
+    assert house.private() == [("skeleton", "oks", "_private")]
+
+
+def test_a_room_and_what_it_shows_never_share_a_name():
+    shared = []
+    for module, path in HOUSE.files.items():
+        if path.name == "__init__.py":
+            room = import_module(f"refine.{module}".rstrip("."))
+            shared += [
+                f"{room.__name__}.{part.name}"
+                for part in pkgutil.iter_modules([str(path.parent)])
+                if not isinstance(getattr(room, part.name, sys), type(sys))
+            ]
+    assert shared == []
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_are_short(path):
     assert len(path.read_text("utf-8").splitlines()) < 400
 
@@ -114,5 +225,5 @@ def test_public_names_exist():
     for name in refine.__all__:
         assert getattr(refine, name) is not None
     assert set(refine.__all__) <= set(dir(refine))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="no refine attribute nothing"):
         _ = refine.nothing

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from refine.exceptions import ArrayError
 from refine.oks import coco_oks, keypoint_similarity, ks_distance, pairwise_oks, pose_area
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 SIGMAS = skeleton("coco17").require_sigmas()
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses, Step
-from refine.skeletons.registry import Skeleton, skeleton
+from refine.skeletons import Skeleton, skeleton
 
 TABLE = Skeleton("three", ("a", "b", "c"))
 

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 import refine
 from refine.exceptions import RefineError
 from refine.refiner.apply import expected_similarity
-from refine.refiner.pose.refiner import Belief
+from refine.refiner.belief import Belief
 from refine.rescore import (
     OURS,
     RECIPES,

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats32
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 
 def to_array(values: Any) -> npt.NDArray[Any]:
@@ -42,7 +43,7 @@ def as_skeleton(given: str | Skeleton) -> Skeleton:
     return given if isinstance(given, Skeleton) else find_skeleton(given)
 
 
-def zero_missing(poses: Poses) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def zero_missing(poses: Poses) -> tuple[Floats32, Floats32]:
     """Return xy (N, K, 2) and score (N, K) with zeros where a joint or a score is missing.
 
     >>> poses = Poses.from_arrays(Skeleton("dot", ("dot",)), [[[np.nan, np.nan]]], [[0.9]])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats32
 from refine.adapters._arrays import to_array
 from refine.decoding.heatmap.arrays import Method, decode_heatmaps
 from refine.geometry import Alignment, Crop
@@ -17,7 +18,7 @@ UNIT = 200.0
 """px: `pixel_std` of lib/dataset/JointsDataset.py."""
 
 
-def get_max_preds(batch_heatmaps: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+def get_max_preds(batch_heatmaps: Any) -> tuple[Floats32, npt.NDArray[Any]]:
     """Find the highest cell of every map, as the original does.
 
     Args:
@@ -49,7 +50,7 @@ def get_final_preds(
     method: Method = "fit",
     kernel: int | None = None,
     alignment: Alignment = "stride",
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+) -> tuple[Floats32, npt.NDArray[Any]]:
     """Decode maps into image px, with `decode_heatmaps` in place of the quarter step.
 
     Args:

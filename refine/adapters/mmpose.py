@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Floats32
 from refine.adapters._arrays import to_array
 from refine.decoding.heatmap.arrays import Method, decode_heatmaps
 from refine.exceptions import RefineError
-
-Floats32 = npt.NDArray[np.float32]
 
 
 class RefineCodec:
@@ -91,7 +90,7 @@ class RefineCodec:
         return (cells * self._factor).astype(np.float32), score.astype(np.float32)
 
 
-def _pixels_per_cell(codec: Any) -> npt.NDArray[np.float64]:
+def _pixels_per_cell(codec: Any) -> Floats:
     """Return the factors (2,) that their `decode` applies to cells."""
     size, cells = np.array(codec.input_size, float), np.array(codec.heatmap_size, float)
     # UDPHeatmap.decode scales by W / (w - 1), though its encode scales by (W - 1) / (w - 1), for

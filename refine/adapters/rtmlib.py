@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.adapters._arrays import to_array
 from refine.decoding.heatmap.arrays import Method, decode_heatmaps
 from refine.decoding.simcc.arrays import RATIO, decode_simcc
 from refine.decoding.simcc.arrays import Method as SimccMethod
 from refine.exceptions import ArrayError, RefineError
-
-Floats = npt.NDArray[np.float64]
 
 
 def patch(model: Any, method: Method = "fit", *, simcc: SimccMethod = "argmax") -> Any:

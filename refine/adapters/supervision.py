@@ -14,7 +14,7 @@ import numpy as np
 from refine.adapters._arrays import as_skeleton, zero_missing
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 
 def to_poses(

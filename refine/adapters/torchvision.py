@@ -16,7 +16,7 @@ from refine.adapters._arrays import as_skeleton, to_array, zero_missing
 from refine.decoding.heatmap.roi import decode_roi_heatmaps
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 PERSON = 1
 """Label of a person in Keypoint R-CNN; 0 is the background."""

@@ -18,7 +18,7 @@ from refine.decoding.heatmap.arrays import DEFAULT_KERNEL, Method, decode_heatma
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, xywh_to_xyxy
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 Result = dict[str, Tensor]
 

@@ -13,7 +13,7 @@ from refine.adapters._arrays import as_skeleton, like, to_array, zero_missing
 from refine.exceptions import ArrayError
 from refine.pipeline import Config, run
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 ROW = "row"
 """Key in `Poses.extra`: which detection of its image a pose was."""

@@ -11,16 +11,16 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtri
 
+from refine._types import Floats
 from refine.calibration.curves import Curve
 from refine.exceptions import RefineError
 from refine.files import dump_json, parse_json, read_bytes, write_bytes
 from refine.oks import pairwise_oks, pose_area
 from refine.poses import Poses
 from refine.refiner.apply import expected_similarity
-from refine.refiner.pose.refiner import Belief
+from refine.refiner.belief import Belief
 from refine.rescore import (
     OKS_WEIGHT,
     RANK_WEIGHT,
@@ -28,9 +28,7 @@ from refine.rescore import (
     logit,
     sigmoid,
 )
-from refine.suppression.arrays import nms_sigmas
-
-Floats = npt.NDArray[np.float64]
+from refine.suppression import nms_sigmas
 
 FORMAT: Literal["refine-calibration-1"] = "refine-calibration-1"
 GENERIC = {

@@ -4,15 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
+from refine._types import Bools, Floats, Indices
 from refine.rescore import SURE, logit, sigmoid
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 Form = Literal["identity", "affine", "isotonic", "joints"]
 FORMS: tuple[Form, ...] = ("identity", "affine", "isotonic", "joints")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.calibration import GENERIC, Calibration, deviates, rank_in
 from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
 from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
@@ -22,12 +23,9 @@ from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
 from refine.refiner.apply import complete, correct
-from refine.refiner.pose.refiner import Belief, Refiner
+from refine.refiner.belief import Belief
+from refine.refiner.pose.refiner import Refiner
 from refine.rescore import SURE, sigmoid
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 
 QUANTILES = 101
 """Of the source's own scores and sizes; ranks taken in them do not depend on the file at hand."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.calibration import Calibration
 from refine.calibration.curves import folds
 from refine.calibration.fit import Sample, fit, refined
@@ -16,8 +16,6 @@ from refine.poses import Poses
 from refine.refiner.apply import MARGIN, expected_similarity
 from refine.refiner.pose.refiner import Refiner
 from refine.rescore import blend, expected_oks, rescore
-
-Floats = npt.NDArray[np.float64]
 
 BINS = 10
 """Equal ones over [0, 1], as usual for the expected calibration error."""

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from refine import __version__
+from refine._version import __version__
 
 # Kept here, not in the verbs, so that `refine --help` imports none of them.
 VERBS = {

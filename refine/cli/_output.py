@@ -1,7 +1,7 @@
 """What the verbs share: options, progress on standard error, the wording of failures."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -69,3 +69,13 @@ def report(error: Exception, *, as_json: bool) -> int:
     else:
         click.echo(f"refine: {message}", err=True)
     return code
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Lay out rows under a head: the first column to the left, the others to the right."""
+    lines = [[str(cell) for cell in row] for row in (head, *rows)]
+    width = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]).rstrip()
+        for line in lines
+    )

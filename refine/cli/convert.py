@@ -8,7 +8,7 @@ from refine.cli._options import input_options, read_poses, write_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 if TYPE_CHECKING:
-    from refine.skeletons.registry import Skeleton
+    from refine.skeletons import Skeleton
 
 
 @click.command("convert")

@@ -1,11 +1,11 @@
 """`refine diagnose`: what is wrong with poses, joint by joint, and what each error costs."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from refine.cli._options import input_options, read_poses
+from refine.cli._output import table
 
 if TYPE_CHECKING:
     from refine.evaluation.diagnosis import Diagnosis
@@ -106,20 +106,11 @@ def _report(name: str, d: "Diagnosis") -> str:
         for cure in CURES
     ]
     tables = [
-        _table(["share of joints", *kinds], [*joints, ["all", *shares(d.counts.sum(0))]]),
-        _table(["AP gained by curing", *OF_JOINTS], gained),
-        _table(["AP by cure", "alone", "if exact", "with those above"], cures),
+        table(["share of joints", *kinds], [*joints, ["all", *shares(d.counts.sum(0))]]),
+        table(["AP gained by curing", *OF_JOINTS], gained),
+        table(["AP by cure", "alone", "if exact", "with those above"], cures),
     ]
     for title in ("area", "visible", "overlap"):
         rows = [[b.name, str(b.persons), f"{b.ap:.4f}", *shares(b.counts)] for b in d.bins[title]]
-        tables.append(_table([f"by {title}", "persons", "AP", *kinds], rows))
+        tables.append(table([f"by {title}", "persons", "AP", *kinds], rows))
     return "\n\n".join([head, *tables])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, *rows]
-    width = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]).rstrip()
-        for line in lines
-    )

@@ -1,12 +1,11 @@
 """`refine eval`: one table for any number of prediction files."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from refine.cli._options import input_options, read_image_ids, read_poses
-from refine.cli._output import say
+from refine.cli._output import say, table
 
 _COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 
@@ -52,10 +51,10 @@ def command(
     from refine.evaluation.ground_truth import read_ground_truth
     from refine.evaluation.pck import evaluate_pckh
     from refine.files import dump_json
-    from refine.skeletons.registry import skeleton
+    from refine.skeletons import skeleton
 
-    table = skeleton(sigmas) if sigmas else None
-    truth = read_ground_truth(gt, table)
+    sigma_source = skeleton(sigmas) if sigmas else None
+    truth = read_ground_truth(gt, sigma_source)
     ids = read_image_ids(image_ids) if image_ids else None
     reports: dict[str, Any] = {}
     for name in predictions:
@@ -66,7 +65,7 @@ def command(
             reports[name] = evaluate(
                 truth,
                 poses,
-                sigmas=table,
+                sigmas=sigma_source,
                 image_ids=ids,
                 max_dets=max_dets,
                 area=area,
@@ -78,7 +77,7 @@ def command(
         click.echo(dump_json({name: r.to_dict() for name, r in reports.items()}).decode())
     elif metric == "pckh":
         rows = [[n, f"{r.mean:.4f}", r.poses, r.persons] for n, r in reports.items()]
-        click.echo(_table(["predictions", "PCKh@0.5", "poses", "persons"], rows))
+        click.echo(table(["predictions", "PCKh@0.5", "poses", "persons"], rows))
     else:
         rows = [
             [
@@ -90,17 +89,9 @@ def command(
             ]
             for name, report in reports.items()
         ]
-        click.echo(_table(["predictions", *_COLUMNS, "poses", "images", "without"], rows))
+        click.echo(table(["predictions", *_COLUMNS, "poses", "images", "without"], rows))
         told = next(iter(reports.values()))
         say(
             f"sigmas of {told.sigmas}"
             + ("" if told.official_sigmas else ", not those published: compares with nothing")
         )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [[str(cell) for cell in row] for row in (head, *rows)]
-    width = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join([line[0].ljust(width[0]), *map(str.rjust, line[1:], width[1:])]) for line in lines
-    )

@@ -81,8 +81,8 @@ def command(
 
 
 def _decoder(options: dict[str, Any]) -> "Exportable":
+    from refine.decoding.heatmap.export import exportable_decoder
     from refine.decoding.heatmap.torch import TorchHeatmapDecoder
-    from refine.onnx import exportable_decoder
 
     return exportable_decoder(TorchHeatmapDecoder(**options))
 

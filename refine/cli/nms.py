@@ -49,7 +49,7 @@ def command(
     --max-poses asks for it.
     """
     from refine.formats import write
-    from refine.suppression.arrays import suppress
+    from refine.suppression import suppress
 
     poses = read_poses(pred, from_=from_, skeleton=skeleton, images=images, keep_zeros=keep_zeros)
     kept = suppress(poses, **options)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from refine.skeletons.registry import Skeleton
+    from refine.skeletons import Skeleton
 
 
 @click.command()
@@ -17,7 +17,7 @@ def command(name: str | None, as_json: bool) -> None:
     FILE is a skeleton in .toml or .json, or a COCO annotation file with `categories`.
     """
     from refine.files import dump_json
-    from refine.skeletons.registry import skeleton, skeleton_names
+    from refine.skeletons import skeleton, skeleton_names
 
     if name:
         table = _table(skeleton(name))
@@ -46,7 +46,7 @@ def _row(skeleton: "Skeleton") -> dict[str, Any]:
 
 
 def _table(skeleton: "Skeleton") -> dict[str, Any]:
-    from refine.skeletons.registry import skeleton as load
+    from refine.skeletons import skeleton as load
 
     coco = load("coco17")
     index, quality = coco.map_from(skeleton)

@@ -16,6 +16,7 @@ from refine.decoding.heatmap.efficientpose import decode_efficientpose_outputs
 from refine.decoding.heatmap.fused_outputs import decode_fused_outputs
 from refine.decoding.heatmap.outputs import decode_heatmap_outputs
 from refine.decoding.heatmap.roi import decode_roi_heatmaps
+from refine.decoding.heatmap.roi_outputs import decode_roi_outputs
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.fuse import fuse_maps
 from refine.decoding.offsets.arrays import decode_combined, vote_offsets
@@ -38,7 +39,8 @@ from refine.decoding.one_stage.yolo import decode_yolo_output, decode_yolo_pose
 from refine.decoding.paf.arrays import decode_paf
 from refine.decoding.paf.outputs import decode_paf_outputs
 from refine.decoding.partition.outputs import decode_partition_outputs
-from refine.decoding.personlab.arrays import decode_personlab, decode_personlab_outputs
+from refine.decoding.personlab.arrays import decode_personlab
+from refine.decoding.personlab.outputs import decode_personlab_outputs
 from refine.decoding.presets import Preset, get_preset, instance_scores, load_presets
 from refine.decoding.raw.crops import RawCrops, raw_crops, read_crop_outputs
 from refine.decoding.raw.files import RawHeatmaps, raw_heatmaps, read_raw
@@ -54,10 +56,9 @@ from refine.decoding.regression.outputs import (
     decode_blazepose_outputs,
     decode_coordinates_outputs,
     decode_expectation_outputs,
-    decode_roi_outputs,
-    decode_simcc_outputs,
 )
 from refine.decoding.simcc.arrays import decode_simcc
+from refine.decoding.simcc.outputs import decode_simcc_outputs
 from refine.decoding.tags.arrays import decode_tags
 from refine.decoding.tags.outputs import decode_tags_outputs
 from refine.exceptions import FormatError, RefineError

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.presets import Preset, Recipe, instance_scores
 from refine.decoding.raw.files import Crops
 from refine.exceptions import SkeletonError
 from refine.poses import Poses, ScoreKind
-from refine.skeletons.registry import Skeleton, skeleton_names
-from refine.skeletons.registry import skeleton as find_skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton, skeleton_names
+from refine.skeletons import skeleton as find_skeleton
 
 
 def named_skeleton(joints: Sequence[str]) -> Skeleton:

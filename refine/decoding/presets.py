@@ -53,7 +53,7 @@ def load_presets() -> Mapping[str, Preset]:
     >>> load_presets()["hrnet"].method
     'quarter'
     """
-    text = (resources.files("refine.decode") / "presets.toml").read_text("utf-8")
+    text = (resources.files("refine.decoding") / "presets.toml").read_text("utf-8")
     return {name: _preset(name, entry) for name, entry in tomllib.loads(text).items()}
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from refine._types import Floats
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
-Floats = npt.NDArray[np.float64]
 Picture = Image.Image | npt.NDArray[np.uint8]
 Point = tuple[float, float]
 

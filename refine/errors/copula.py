@@ -1,15 +1,12 @@
 """How joints are left out together: loadings of a Gaussian copula, from pairs of joints."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import brentq, nnls
 from scipy.special import ndtr, ndtri
 
+from refine._types import Bools, Floats
 from refine.errors.sources import limbs
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from refine.skeletons import Skeleton
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 STRONGEST = 0.95

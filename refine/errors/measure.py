@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from refine._types import Bools, Floats, Indices
 from refine.errors.copula import fit_loadings
 from refine.errors.statistics import ErrorStatistics, Instances, Omission, Scores
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
@@ -21,11 +22,7 @@ from refine.evaluation.matching import neighbours
 from refine.evaluation.taxonomy import ABSENT, GOOD_KS, LEAST_KS, Matched, match_poses
 from refine.exceptions import ArrayError
 from refine.poses import Poses
-from refine.skeletons.registry import REGIONS, Skeleton
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
+from refine.skeletons import REGIONS, Skeleton
 
 VISIBLE, VISIBLE_OF, OVERLAP, OVERLAP_IOU = (5, 10, 15), 17, (0, 2), 0.1
 """PoseFix's bands, see ``stats/posefix.toml``."""

@@ -17,14 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
+from refine._types import Bools, Floats, Indices
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import corrupt
 from refine.evaluation.kinds import INVERSION, MISS, SWAP
 from refine.oks import keypoint_similarity, ks_distance
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from refine.skeletons import Skeleton
 
 TYPICAL_AREA = 12000.0
 """px^2; about the median COCO person, at which `size_exponent` changes nothing."""
@@ -93,8 +91,8 @@ class People:
     xy: Floats
     visible: npt.NDArray[np.int8]
     area: Floats
-    near: npt.NDArray[np.intp]
-    near_start: npt.NDArray[np.intp]
+    near: Indices
+    near_start: Indices
     image_size: Floats
 
 
@@ -328,7 +326,7 @@ def omission_profile(skeleton: Skeleton) -> Floats:
 
 
 @cache
-def limbs(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+def limbs(skeleton: Skeleton) -> tuple[Indices, ...]:
     """Group the joints into limbs: those of one side and region, and the unpaired of a region.
 
     >>> import refine
@@ -343,7 +341,7 @@ def limbs(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
 
 
 @cache
-def sided_groups(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+def sided_groups(skeleton: Skeleton) -> tuple[Indices, ...]:
     """Group the joints that are taken for their mirror partners together: those of a region."""
     sided = np.flatnonzero(skeleton.mirror != np.arange(len(skeleton)))
     regions = np.array(skeleton.regions)
@@ -352,7 +350,7 @@ def sided_groups(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
 
 
 @cache
-def subtrees(skeleton: Skeleton) -> tuple[npt.NDArray[np.intp], ...]:
+def subtrees(skeleton: Skeleton) -> tuple[Indices, ...]:
     """For every joint but the root, list what hangs on it in a breadth-first tree of the bones.
 
     The root is the joint with the least total distance to all others.

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats, Indices
 from refine.evaluation.kinds import GOOD, KINDS
 from refine.exceptions import ArrayError, FormatError
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class ErrorStatistics:
         visible: limits of the V bands of visible joints of the person.
         overlap: limits of the O bands of overlapping persons.
         rates: error kind -> part or region -> (V, O). A part is a joint's name without its side
-            and comes before its region (`refine.skeletons.registry.REGIONS`).
+            and comes before its region (`refine.skeletons.REGIONS`).
         similarity: kind -> Q keypoint similarities, falling, at equal steps of probability: the
             quantiles of the distance from the point mistaken for the joint; in between, the
             distance is uniform.
@@ -171,9 +169,7 @@ class ErrorStatistics:
         rates[1:] *= self.severity
         return np.asarray(rates / rates.sum(0))
 
-    def bands(
-        self, visible: npt.NDArray[np.intp], overlap: npt.NDArray[np.intp], joints: int
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    def bands(self, visible: Indices, overlap: Indices, joints: int) -> tuple[Indices, Indices]:
         """Return the band of visible joints and the band of overlap of N persons.
 
         Args:
@@ -191,6 +187,7 @@ class ErrorStatistics:
     def distances(self) -> Floats:
         """Return the quantiles (5, Q) of the distance in units of sqrt(area) * 2 * sigma.
 
+        >>> from refine.evaluation.kinds import MISS
         >>> read_statistics("posefix").distances()[MISS].round(4).tolist()
         [1.1774, 2.146]
         """

@@ -8,15 +8,14 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.errors.statistics import ErrorStatistics
 from refine.evaluation.kinds import GOOD, INVERSION, MISS, SWAP
 from refine.exceptions import ArrayError
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 __all__ = ["INVALID", "corrupt"]
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 INVALID = -1
 """Kind of a joint that was not synthesised."""
@@ -36,7 +35,7 @@ def corrupt(
     area: Floats,
     near_xy: Floats,
     near_visible: Bools,
-    near_start: npt.NDArray[np.intp],
+    near_start: Indices,
     *,
     skeleton: Skeleton,
     statistics: ErrorStatistics,

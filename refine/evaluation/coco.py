@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
     GroundTruth,
     as_skeleton,
@@ -19,9 +19,9 @@ from refine.evaluation.ground_truth import (
 )
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
-from refine.oks import Floats, pose_area
+from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton, skeleton
+from refine.skeletons import Skeleton, skeleton
 
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """The ten figures of `COCOeval.summarize` for keypoints, in its order; M and L are areas of
@@ -190,8 +190,8 @@ def _sigmas(table: Skeleton, chosen: Floats | Skeleton | None) -> tuple[Floats, 
 
 def _detections(
     poses: Poses,
-    image: npt.NDArray[np.intp],
-    inside: npt.NDArray[np.bool_],
+    image: Indices,
+    inside: Bools,
     target: Skeleton,
     area: Area,
 ) -> tuple[list[dict[str, Any]], str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.kinds import GOOD
 from refine.evaluation.matching import (
@@ -27,12 +28,9 @@ from refine.evaluation.matching import (
 from refine.evaluation.taxonomy import ALL_KINDS, Matched, corrected, match_poses
 from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.suppression.arrays import soft_oks_nms
+from refine.skeletons import Skeleton
+from refine.suppression import soft_oks_nms
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.int64]
 
 CURES = (

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats, Indices
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.files import parse_json, read_bytes
-from refine.oks import BOX_FRACTION, Floats
+from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton_from_category
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def as_skeleton(poses: Poses, target: Skeleton) -> Floats:
     return np.where((index >= 0)[:, None], poses.xy[:, index], np.nan)
 
 
-def place(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[npt.NDArray[np.intp], int]:
+def place(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[Indices, int]:
     """Return the index in `gt.images` of every pose, -1 where unknown, and how many those are.
 
     Raises:

@@ -12,14 +12,11 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import GroundTruth
 from refine.exceptions import ArrayError
 from refine.geometry import xywh_to_xyxy
 from refine.oks import EPS, keypoint_similarity
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -231,7 +228,7 @@ def _area_under(hits: Bools, persons: int) -> float:
 
 def neighbours(
     box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+) -> tuple[Indices, Indices]:
     """Find for every person the others of its image whose boxes overlap with its own.
 
     Args:

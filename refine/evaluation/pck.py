@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
 from refine.exceptions import ArrayError, FormatError
-from refine.oks import Floats
 from refine.poses import Poses
 
 NOT_SCORED = ("pelvis", "thorax")
@@ -48,11 +47,11 @@ class PckhReport:
 
 def pckh(
     gt_xy: Floats,
-    gt_visible: npt.NDArray[np.bool_],
+    gt_visible: Bools,
     dt_xy: Floats,
     head_size: Floats,
     threshold: float = 0.5,
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+) -> tuple[Indices, Indices]:
     """Count joints that lie within a share of the head size.
 
     Args:
@@ -145,7 +144,7 @@ def evaluate_pckh(
 def _owners(
     persons: Sequence[Mapping[str, Any]],
     poses: Poses,
-    image: npt.NDArray[np.intp],
+    image: Indices,
     where: str,
 ) -> dict[int, int]:
     """Return person -> pose."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
     GroundTruth,
     as_skeleton,
@@ -34,10 +35,6 @@ from refine.evaluation.matching import (
 from refine.exceptions import ArrayError
 from refine.oks import keypoint_similarity, ks_distance
 from refine.poses import Poses
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
 
 ABSENT, UNKNOWN = len(KINDS), -1
 ALL_KINDS = (*KINDS, "absent")
@@ -108,7 +105,7 @@ def classify(
         truth_area: (G,) px^2.
         truth_image: (G,) which image each person is on.
         sigmas: (K,).
-        mirror: (K,) left-right partners, see `refine.skeletons.registry.Skeleton.mirror`.
+        mirror: (K,) left-right partners, see `refine.skeletons.Skeleton.mirror`.
         compat: let a similarity of exactly .85 fall through, as the published code does.
 
     Returns:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import refine.skeletons.registry as skeletons
+import refine.skeletons as skeletons
 from refine.exceptions import FormatError, SkeletonError
 from refine.files import dump_json, write_bytes
 from refine.formats._images import with_images
@@ -14,7 +14,7 @@ from refine.formats._keypoints import Options
 from refine.formats._load import Folder, Lines, is_lines_name, load
 from refine.formats._sniff import sniff_document
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 __all__ = ["FORMATS", "convert", "read", "sniff", "with_images", "write"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Indices
 from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
 from refine.poses import ImageRef, Poses
@@ -76,7 +76,7 @@ def whole(value: Any, field: str, where: str) -> int | None:
     return int(value)
 
 
-def index_images(refs: Sequence[ImageRef]) -> tuple[npt.NDArray[np.intp], tuple[ImageRef, ...]]:
+def index_images(refs: Sequence[ImageRef]) -> tuple[Indices, tuple[ImageRef, ...]]:
     """Number the images of poses in order of first appearance; the id tells them apart."""
     place: dict[int | str, int] = {}
     kept: list[ImageRef] = []

@@ -7,13 +7,12 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.poses import Poses, ScoreKind, Step
-from refine.skeletons.registry import Skeleton, skeleton, skeleton_names
+from refine.skeletons import Skeleton, skeleton, skeleton_names
 
-Floats = npt.NDArray[np.float64]
 Where = Callable[[int], str]
 """Name of a record, by its number, for messages."""
 
@@ -190,7 +189,7 @@ def rounded(poses: Poses, precision: int | None) -> Floats:
     return poses.xy if precision is None else np.asarray(poses.xy.round(precision))
 
 
-def shortest(values: Floats, same: Callable[[Floats], npt.NDArray[np.bool_]]) -> Floats:
+def shortest(values: Floats, same: Callable[[Floats], Bools]) -> Floats:
     """Return values with as few decimals, at most 8, as leave `same` true; else unchanged.
 
     Differences of rounded numbers carry noise (230.9 - 140.8 is 90.10000000000001); the shortest

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_id, index_images
 from refine.formats._keypoints import (
     FAR,
     NUMBERS,
-    Floats,
     Options,
     Where,
     flat,
@@ -26,7 +26,7 @@ from refine.formats._keypoints import (
 )
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 PARTS = {
     "keypoints": 17,

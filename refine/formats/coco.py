@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import image_record, read_images
@@ -32,7 +32,7 @@ from refine.formats._rows import (
     write_rows,
 )
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
 
 def read_results(document: Any, options: Options) -> Poses:
@@ -140,7 +140,7 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     return {"images": images, "annotations": annotations} | document
 
 
-def _flags(poses: Poses) -> npt.NDArray[np.float64]:
+def _flags(poses: Poses) -> Floats:
     """Return v (N, K): 0 for missing joints, the flag that a joint came with, else 2."""
     own = poses.score if poses.score_kind == "flag" else np.zeros(poses.score.shape)
     if poses.score_kind != "flag" and "document" in poses.meta:

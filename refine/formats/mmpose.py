@@ -12,22 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem, whole
-from refine.formats._keypoints import (
-    Floats,
-    Options,
-    flat,
-    joints,
-    kind_after,
-    matrix,
-    number,
-    skeleton_of,
-)
+from refine.formats._keypoints import Options, flat, joints, kind_after, matrix, number, skeleton_of
 from refine.formats._rows import column, describe, extras, fours, tracks
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
 OWN = {"keypoints", "keypoint_scores", "bbox", "bbox_score", _history.FIELD}
 FRAME = ("frame_id", "instances")

@@ -17,7 +17,7 @@ from refine.formats._keypoints import Options, matrix, places, rounded
 from refine.formats._load import Lines
 from refine.formats._rows import column, describe, extras, fours, optional, tracks
 from refine.poses import ImageRef, Poses, ScoreKind
-from refine.skeletons.registry import Skeleton, skeleton, skeleton_from_table, skeleton_names
+from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
 
 LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.files import STDIO, dump_json, write_bytes
 from refine.formats import _history
 from refine.formats._images import stem, whole
 from refine.formats._keypoints import (
     NUMBERS,
-    Floats,
     Joints,
     Options,
     flat,
@@ -35,7 +34,7 @@ from refine.formats._keypoints import (
 from refine.formats._load import OPENPOSE_SUFFIX, Folder
 from refine.formats._rows import describe
 from refine.poses import ImageRef, Poses, Step
-from refine.skeletons.registry import Skeleton, skeleton
+from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
 CANVAS = ("canvas_width", "canvas_height")
@@ -319,7 +318,7 @@ def _in_unit_square(xy: Floats) -> bool:
     return bool(len(known) > 3 and np.abs(known).max() <= 1 and (known % 1 != 0).any())
 
 
-def _sizes(poses: Poses) -> npt.NDArray[np.float64]:
+def _sizes(poses: Poses) -> Floats:
     sizes = np.array([(r.width, r.height) for r in poses.images], np.float64).reshape(-1, 2)
     return sizes[poses.image][:, None]
 

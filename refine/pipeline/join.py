@@ -1,16 +1,13 @@
 """Joining fragments: two partial poses that are one person become one pose."""
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.refiner.pose.refiner import Belief, Refiner
-from refine.suppression.arrays import ranking_score
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
+from refine.refiner.belief import Belief
+from refine.refiner.pose.refiner import Refiner
+from refine.suppression import ranking_score
 
 AGREEMENT = 0.4
 """Similarity of the joints of either fragment to where the other has them believed, over what is

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
+from refine._types import Floats
 from refine.exceptions import RefineError
 from refine.oks import AreaRule
 from refine.poses import Poses, Step
 from refine.rescore import OURS, RECIPES
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from refine.refiner.pose.refiner import Belief, Refiner
+    from refine.refiner.belief import Belief
+    from refine.refiner.pose.refiner import Refiner
 
 StepName = Literal["join", "complete", "correct", "rescore", "suppress"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -126,7 +125,7 @@ def run(
     if learned:
         poses = _refine(poses, config, learned, progress)
     if "suppress" in config.steps:
-        from refine.suppression.arrays import suppress
+        from refine.suppression import suppress
 
         merge = poses.score_kind == "expected_ks" if config.merge is None else config.merge
         poses = suppress(poses, threshold=config.nms_threshold, area=config.nms_area, merge=merge)
@@ -202,7 +201,7 @@ def _load(config: Config) -> "Refiner":
 
 def _believe(
     refiner: "Refiner", poses: Poses, config: Config, progress: Callable[[int], None] | None
-) -> tuple[Poses, "Belief", "float | npt.NDArray[np.float64]"]:
+) -> tuple[Poses, "Belief", "float | Floats"]:
     """Return the poses with the look at their pictures on record, what is believed, the margin."""
     from refine.refiner.apply import MARGIN
     from refine.refiner.image.refiner import PictureRefiner

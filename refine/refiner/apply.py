@@ -1,10 +1,10 @@
 """The refiner's two steps over poses: fill what is missing, move what is believed wrong."""
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.poses import Poses
-from refine.refiner.pose.refiner import Belief
+from refine.refiner.belief import Belief
 from refine.rescore import SCORE_DECIMALS
 
 MARGIN = 0.3
@@ -34,7 +34,7 @@ def correct(
     poses: Poses,
     belief: Belief,
     weights: str | None = None,
-    margin: float | npt.NDArray[np.float64] = MARGIN,
+    margin: float | Floats = MARGIN,
 ) -> Poses:
     """Move joints where that is expected to gain keypoint similarity, and leave all others alone.
 
@@ -53,7 +53,7 @@ def correct(
     return done.done("correct", weights, joints=int(move.sum()), margin=margins)
 
 
-def expected_similarity(before: Poses, after: Poses, belief: Belief) -> npt.NDArray[np.float64]:
+def expected_similarity(before: Poses, after: Poses, belief: Belief) -> Floats:
     """Say what keypoint similarity is expected of every joint after filling and moving.
 
     Args:
@@ -68,9 +68,7 @@ def expected_similarity(before: Poses, after: Poses, belief: Belief) -> npt.NDAr
     return np.where(changed, belief.move, np.where(after.present, belief.keep, 0 * belief.keep))
 
 
-def _with_scores(
-    poses: Poses, xy: npt.NDArray[np.float64], expected: npt.NDArray[np.float64]
-) -> Poses:
+def _with_scores(poses: Poses, xy: Floats, expected: Floats) -> Poses:
     xy = recompute_derived(poses, xy)
     # Joints that the weights do not know keep what they had.
     known = np.isfinite(expected) & np.isfinite(xy).all(-1)
@@ -82,7 +80,7 @@ def _with_scores(
     return poses.replace(xy=xy, score=score, score_kind="expected_ks", extra=extra)
 
 
-def recompute_derived(poses: Poses, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def recompute_derived(poses: Poses, xy: Floats) -> Floats:
     """Put derived joints (neck, mid-hip) back on the mean of their sources where those changed."""
     xy = xy.copy()
     for joint, sources in poses.skeleton.derived.items():

@@ -12,9 +12,7 @@ from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid, xyxy_to_xywh
 from refine.oks import ks_distance
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
 
 MAP_SIZE, INPUT_SIZE = (48, 64), (192, 256)
 """Width and height of heatmaps and of the network input that they imitate."""

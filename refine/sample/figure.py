@@ -9,12 +9,10 @@ and lengths are ours.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from refine.skeletons.registry import skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine._types import Floats
+from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
 POINTS = (

@@ -5,9 +5,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 
+from refine._types import Bools, Floats
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
-from refine.sample.figure import ACTIONS, AT, BODY, POINTS, Floats, draw_figures
+from refine.sample.figure import ACTIONS, AT, BODY, POINTS, draw_figures
 
 Picture = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -171,7 +172,7 @@ def _annotate(
     return np.where(seen & ~away, 2.0, 1.0) * (inside & (rng.random((n, k)) < chance))
 
 
-def _box(seen: npt.NDArray[np.bool_]) -> Floats:
+def _box(seen: Bools) -> Floats:
     """Return the box xyxy around what is seen of a person; nothing seen is the first pixel."""
     columns, rows = (np.flatnonzero(seen.any(axis)) for axis in (0, 1))
     if not len(rows):

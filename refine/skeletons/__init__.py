@@ -1,6 +1,7 @@
 """Skeletons: joints, mirror partners, edges and sigmas; the tables are TOML."""
 
 from refine.skeletons.registry import (
+    REGIONS,
     Skeleton,
     read_skeleton,
     skeleton,
@@ -10,6 +11,7 @@ from refine.skeletons.registry import (
 )
 
 __all__ = [
+    "REGIONS",
     "Skeleton",
     "read_skeleton",
     "skeleton",

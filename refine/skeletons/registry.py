@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.exceptions import SkeletonError
 
 Quality = Literal["exact", "near", "none"]
@@ -40,7 +40,7 @@ class Skeleton:
     name: str
     joints: tuple[str, ...]
     edges: tuple[tuple[int, int], ...] = ()
-    sigmas: npt.NDArray[np.float64] | None = None
+    sigmas: Floats | None = None
     regions: tuple[str, ...] = ()
     derived: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     near: frozenset[str] = frozenset()
@@ -90,17 +90,17 @@ class Skeleton:
         return tuple(j.removeprefix("left_").removeprefix("right_") for j in self.joints)
 
     @property
-    def mirror(self) -> npt.NDArray[np.intp]:
+    def mirror(self) -> Indices:
         """Index of every joint's left-right partner, (K,); its own where it has none."""
         place = {j: i for i, j in enumerate(self.joints)}
         return np.array([place.get(_mirrored(j), i) for i, j in enumerate(self.joints)], np.intp)
 
     @property
-    def is_derived(self) -> npt.NDArray[np.bool_]:
+    def is_derived(self) -> Bools:
         """Which joints are computed from others, (K,)."""
         return np.array([j in self.derived for j in self.joints])
 
-    def require_sigmas(self) -> npt.NDArray[np.float64]:
+    def require_sigmas(self) -> Floats:
         """Return the sigmas (K,).
 
         Raises:
@@ -113,7 +113,7 @@ class Skeleton:
             )
         return self.sigmas
 
-    def map_from(self, other: "Skeleton") -> tuple[npt.NDArray[np.intp], tuple[Quality, ...]]:
+    def map_from(self, other: "Skeleton") -> tuple[Indices, tuple[Quality, ...]]:
         """Say which joint of another skeleton feeds each joint of this one, by name.
 
         Returns:

@@ -5,11 +5,9 @@ for boxes and keypoint merging in PersonLab-style parsers for poses, with OKS in
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from refine.oks import EPS, Floats, keypoint_similarity
-
-Indices = npt.NDArray[np.intp]
+from refine._types import Bools, Floats, Indices
+from refine.oks import EPS, keypoint_similarity
 
 
 def assign_duplicates(
@@ -51,7 +49,7 @@ def assign_duplicates(
 
 def merge_joints(
     xy: Floats, weight: Floats, winner: Indices, alike: Floats
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
+) -> tuple[Floats, Bools]:
     """Average the joints of poses over all that were merged into them.
 
     Args:

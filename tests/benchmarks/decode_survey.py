@@ -1,6 +1,6 @@
 """Every system of the survey: what its decoder is compared with, and the largest difference seen.
 
-    REFINE_DATA=... python tests/benchmarks/decode_survey.py
+    REFINE_DATA=... python -m tests.benchmarks.decode_survey
 
 Prints a Markdown table. Transcriptions are plain loops that follow the published code; they and
 the encoders, which make ideal outputs of known joints, are those of the tests. Real outputs come
@@ -8,36 +8,13 @@ from REFINE_DATA, and rows that need them are left out without it; files with re
 compared from the shell in decode_all.py. OpenCV is needed, as the peer of the blurs.
 """
 
-# The encoders are found once their folders are on the path.
-# ruff: noqa: E402
-
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "decode"), str(TESTS / "parity")]
-
-import crop_encoders
-import one_stage_encoders
-import paf_oracle
-import partition_encoders
-import tags_oracle
-import test_centre
-import test_decode_heatmaps
-import test_fused
-import test_offset_maps
-import test_personlab
-import test_pitfalls
-import test_regression
-import test_simcc
-import test_tags
-from decode import loop_dark, loop_quarter
 
 from refine.decoding import (
     decode,
@@ -63,6 +40,23 @@ from refine.decoding import (
 )
 from refine.decoding.paf.arrays import paf_limbs, paf_rules
 from refine.sample import make_people
+from tests.benchmarks.decode import loop_dark, loop_quarter
+from tests.decoding import (
+    test_centre,
+    test_offsets,
+    test_personlab,
+    test_pitfalls,
+    test_regression,
+    test_simcc,
+    test_tags,
+)
+from tests.decoding import test_fused_heatmaps as test_fused
+from tests.oracles import crops as crop_encoders
+from tests.oracles import one_stage as one_stage_encoders
+from tests.oracles import paf as paf_oracle
+from tests.oracles import partition as partition_encoders
+from tests.oracles import tags as tags_oracle
+from tests.parity import test_decode_heatmaps
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))
 Row = tuple[str, str, str]
@@ -161,21 +155,21 @@ def fused() -> Iterator[Row]:
         fit = sample.error(sample.fields(scales), method="fit")
         what = "joints encoded in ideal maps"
         yield name, f"{what} of {len(scales)} scales", f"{own:.2f} px; bias {fit:.3f} px"
-    for name, radius in test_offset_maps.UDP.items():
+    for name, radius in test_offsets.UDP.items():
         crop = crop_encoders.crops(crop_encoders.SIZE)
-        grid = test_offset_maps.Grid(crop_encoders.CELLS, crop_encoders.SIZE, "corners")
+        grid = test_offsets.Grid(crop_encoders.CELLS, crop_encoders.SIZE, "corners")
         xy = crop_encoders.places(grid, 17, margin=9.0)
         apart = [
             gap(crop(decode(raw_crops({"heatmaps": maps, "affine": crop.matrix}), name).xy), xy)
-            for maps in (test_offset_maps.combined(xy, radius, every) for every in (True, False))
+            for maps in (test_offsets.combined(xy, radius, every) for every in (True, False))
         ]
         told = f"{apart[0]:.0e} px; {apart[1]:.0e} px with offsets in the disc alone"
         yield name, "joints encoded in discs and offsets", told
-    size = test_offset_maps.GRMI_SIZE
+    size = test_offsets.GRMI_SIZE
     crop, xy = crop_encoders.crops(size), np.random.default_rng(0).uniform(45, 210, (3, 17, 2))
     apart = []
     for places in (xy.round(), xy):
-        disc, offsets = test_offset_maps.voted(places, (33, 45))
+        disc, offsets = test_offsets.voted(places, (33, 45))
         fields = {"heatmaps": disc, "offsets": offsets, "affine": crop.matrix}
         apart.append(gap(crop(decode(raw_crops(fields), "g-rmi").xy), places))
     told = f"{apart[0]:.0e} px on whole px, else {apart[1]:.2f} px: votes are counted a px"

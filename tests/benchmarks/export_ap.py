@@ -22,9 +22,10 @@ import refine
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.onnx import export_onnx
 from refine.pipeline import Config
+from refine.refiner.belief import Belief
 from refine.refiner.pose.export import exportable_refiner, graph_inputs
 from refine.refiner.pose.features import Scene
-from refine.refiner.pose.refiner import Belief, Refiner
+from refine.refiner.pose.refiner import Refiner
 
 ALONE = 200
 """Poses that are timed one by one."""

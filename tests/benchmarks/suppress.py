@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 from refine.oks import pose_area
-from refine.skeletons.registry import skeleton
-from refine.suppression.arrays import oks_nms, soft_oks_nms
+from refine.skeletons import skeleton
+from refine.suppression import oks_nms, soft_oks_nms
 
 SIGMAS = skeleton("coco17").require_sigmas()
 VARIANCE = (SIGMAS * 2) ** 2

@@ -1,21 +1,17 @@
 """Time of synthetic errors a person, against PoseFix's procedure in NumPy, as a Markdown table.
 
-    python tests/benchmarks/synthesis.py
+    python -m tests.benchmarks.synthesis
 
 The NumPy side is the oracle of the tests with the draws of the published code. One core.
 """
 
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "errors"))
-
-from test_synthesis import posefix, sample, scene
+from tests.errors.test_synthesis import posefix, sample, scene
 
 PERSONS = 1000
 ROUNDS = 9

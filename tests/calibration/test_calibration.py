@@ -17,9 +17,9 @@ from refine.calibration import (
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
 from refine.refiner.apply import complete, expected_similarity
-from refine.refiner.pose.refiner import Belief
+from refine.refiner.belief import Belief
 from refine.rescore import blend, expected_oks
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
 PLAIN = Calibration(

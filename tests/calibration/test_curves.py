@@ -3,7 +3,7 @@ import pytest
 
 from refine.calibration.curves import FOLDS, Curve, fit_curve, fit_logistic, folds
 from refine.rescore import logit, sigmoid
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
 GRID = np.linspace(0, 1, 101)[:, None]

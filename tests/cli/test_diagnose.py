@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from refine.errors.statistics import read_statistics
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 JOINTS = list(skeleton("coco17").joints)
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 
 @pytest.fixture

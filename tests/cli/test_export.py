@@ -19,7 +19,7 @@ from refine.refiner.image.source_precision import Sharpness
 from refine.refiner.image.weights import load_picture_weights, save_picture_weights
 from refine.refiner.pose.export import graph_inputs
 from refine.refiner.pose.refiner import Refiner
-from refine.skeletons.registry import Skeleton, skeleton
+from refine.skeletons import Skeleton, skeleton
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")

@@ -2,7 +2,7 @@
 
 import json
 
-from refine.skeletons.registry import skeleton_names
+from refine.skeletons import skeleton_names
 
 
 def test_list(cli):

@@ -17,7 +17,7 @@ from refine.evaluation.kinds import GOOD, KINDS, MISS, SWAP
 from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
 SIZE = 200.0

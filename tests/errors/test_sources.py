@@ -13,7 +13,7 @@ from refine.errors.sources import (
 from refine.errors.statistics import read_statistics
 from refine.evaluation.matching import neighbours
 from refine.oks import keypoint_similarity
-from refine.skeletons.registry import skeleton, skeleton_names
+from refine.skeletons import skeleton, skeleton_names
 
 COCO = skeleton("coco17")
 POSEFIX = read_statistics("posefix")

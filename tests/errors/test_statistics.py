@@ -10,7 +10,7 @@ import refine
 from refine.errors.statistics import read_statistics, statistics_from_table
 from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.exceptions import FormatError, RefineError
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 FACE, UPPER, LOWER = range(5), range(5, 11), range(11, 17)
 

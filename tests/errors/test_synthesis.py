@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from posefix_oracle import (
+from scipy.stats import chi2, ks_2samp, kstest
+
+from refine.errors import corrupt
+from refine.errors.synthesis import INVALID
+from refine.evaluation.kinds import GOOD, INVERSION, JITTER, MISS, SWAP
+from refine.evaluation.matching import neighbours
+from refine.exceptions import ArrayError, SkeletonError
+from refine.skeletons import Skeleton
+from tests.oracles.posefix import (
     COCO,
     D10,
     D50,
@@ -16,14 +24,6 @@ from posefix_oracle import (
     sample_posefix,
     scene,
 )
-from scipy.stats import chi2, ks_2samp, kstest
-
-from refine.errors import corrupt
-from refine.errors.synthesis import INVALID
-from refine.evaluation.kinds import GOOD, INVERSION, JITTER, MISS, SWAP
-from refine.evaluation.matching import neighbours
-from refine.exceptions import ArrayError, SkeletonError
-from refine.skeletons.registry import Skeleton
 
 
 @pytest.mark.parametrize("compat", [False, True])

@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from refine.evaluation.coco import METRICS, evaluate
 from refine.oks import coco_oks
 from refine.poses import ImageRef, Poses
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 TABLE = skeleton("coco17")
 

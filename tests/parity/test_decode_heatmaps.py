@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.decoding import decode, decode_heatmaps, read_raw
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 cv2 = pytest.importorskip("cv2")
 

@@ -7,7 +7,7 @@ import pytest
 
 from refine.decoding import decode, decode_yolo_output, keep_best, read_image_outputs
 from refine.oks import pairwise_oks
-from refine.skeletons.registry import skeleton
+from refine.skeletons import skeleton
 
 MODELS = {"yolo11n-pose-256-int8": "yolov8-pose", "yolo26-pose-256-int8": "yolo26-pose"}
 CASES = [(m, p) for m in MODELS for p in ("bus", "coco785", "coco40083")]

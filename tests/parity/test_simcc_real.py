@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.decoding import decode, decode_simcc, read_crop_outputs
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 
 @pytest.mark.parametrize("name", ["doc_1023-receipt", "doc_test", "doc_test2", "doc_test3"])

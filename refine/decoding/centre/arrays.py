@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Floats32
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
-Maps = npt.NDArray[np.float32]
+Maps = Floats32
 Compat = Literal["graph"]
 COMPATS: tuple[str, ...] = get_args(Compat)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -37,7 +38,7 @@ def decode_heatmaps(
     beta: float = SOFT_BETA,
     compat: Compat | None = None,
     threads: int = 1,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Find one keypoint in every heatmap.
 
     Args:
@@ -91,7 +92,7 @@ def find_keypoints(
     beta: float,
     compat: Compat | None,
     threads: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
     stack = _checked(maps)
     n, k, height, width = stack.shape
@@ -164,8 +165,8 @@ def _run(
     decoder: Callable[..., None],
     maps: npt.NDArray[np.floating[Any]],
     options: tuple[Any, ...],
-    xy: npt.NDArray[np.float64],
-    score: npt.NDArray[np.float64],
+    xy: Floats,
+    score: Floats,
     threads: int,
 ) -> None:
     from refine.decoding.maps.peak import as_bits

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats32
 from refine.decoding.heatmap.arrays import SOFT_BETA, Method, find_keypoints
 from refine.decoding.presets import Preset
 from refine.decoding.raw.image import RawImage
 from refine.exceptions import FormatError, SkeletonError
 from refine.poses import Poses
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 MAPS = ("heatmaps", "confs", "pass3_detection2_confs_BiasAdd", "pass2_detection2_confs_BiasAdd")
 """Names of the maps at the resolution of the network: ours, and those of the published graphs."""
@@ -72,7 +73,7 @@ def decode_efficientpose_outputs(
     return poses.done("decode", None, preset=preset.name, method=method)
 
 
-def _enlarged(maps: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _enlarged(maps: npt.NDArray[Any]) -> tuple[Floats32, Floats32]:
     """Return maps (K, H, W) at the resolution of the input, plain and blurred."""
     from refine.decoding.maps.resample import resample
 

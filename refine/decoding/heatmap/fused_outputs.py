@@ -17,9 +17,7 @@ from refine.decoding.raw.files import FLIPPED
 from refine.exceptions import ArrayError, FormatError, GeometryError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
 
 SCALED = re.compile(r"heatmaps(?:_x(\d+(?:\.\d+)?))?")
 CHUNK = 8

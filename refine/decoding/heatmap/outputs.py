@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.heatmap.arrays import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.place import check_joints, check_mirror, crop_skeleton
@@ -13,7 +14,7 @@ from refine.decoding.presets import Preset, Recipe, instance_scores
 from refine.decoding.raw.files import RawHeatmaps
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 
 class PlacedMaps(NamedTuple):
@@ -33,11 +34,11 @@ class PlacedMaps(NamedTuple):
     skeleton: Skeleton
     preset: Preset
 
-    def to_image(self, cells: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def to_image(self, cells: Floats) -> Floats:
         """Map cells (N, ..., 2) to image px."""
         return self.crop.inverse()(self.grid.to_input(cells))
 
-    def to_cells(self, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def to_cells(self, xy: Floats) -> Floats:
         """Map image px (N, ..., 2) to cells."""
         return self.grid.to_cells(self.crop(xy))
 

@@ -6,10 +6,10 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.maps.resample import CUBIC, cubic_weights
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
 Score = Literal["logit", "probability"]
 SCORES: tuple[str, ...] = get_args(Score)
 

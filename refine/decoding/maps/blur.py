@@ -2,8 +2,8 @@
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import ArrayError
 
 FIXED_TAPS = {
@@ -16,7 +16,7 @@ FIXED_TAPS = {
 """First half of the small kernels: OpenCV modules/imgproc/src/smooth.dispatch.cpp."""
 
 
-def gaussian_taps(kernel: int) -> npt.NDArray[np.float64]:
+def gaussian_taps(kernel: int) -> Floats:
     """Return the (kernel,) weights that OpenCV takes for a kernel size and sigma 0.
 
     Up to 9 they come from a table, above that sigma = 0.3 * ((kernel - 1) / 2 - 1) + 0.8

@@ -5,13 +5,12 @@ from typing import Literal, NamedTuple, get_args
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats, Floats32
 from refine.decoding.maps.resample import cubic_weights
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
-Maps = npt.NDArray[np.float32]
+Maps = Floats32
 Interpolation = Literal["linear", "cubic"]
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 

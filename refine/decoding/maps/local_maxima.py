@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.maps.fit import CORE, SIGMA_MIN, _gauss_newton, _width
 from refine.exceptions import ArrayError
 
@@ -36,7 +37,7 @@ class Peaks(NamedTuple):
 
     start: npt.NDArray[np.int64]
     cell: npt.NDArray[np.int64]
-    value: npt.NDArray[np.float64]
+    value: Floats
 
 
 def find_peaks(maps: npt.ArrayLike, threshold: float, rule: PeakRule = "first") -> Peaks:
@@ -74,7 +75,7 @@ def find_peaks(maps: npt.ArrayLike, threshold: float, rule: PeakRule = "first") 
     return Peaks(start, cell, stack[joint, cell[:, 1], cell[:, 0]].astype(np.float64))
 
 
-def refine_peaks(maps: npt.ArrayLike, peaks: Peaks, position: Position) -> npt.NDArray[np.float64]:
+def refine_peaks(maps: npt.ArrayLike, peaks: Peaks, position: Position) -> Floats:
     """Place peaks between cells.
 
     Args:

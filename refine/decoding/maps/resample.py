@@ -11,8 +11,9 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Maps = npt.NDArray[np.float32]
+from refine._types import Floats, Floats32
+
+Maps = Floats32
 
 CUBIC = -0.75
 """Parameter of the cubic kernel: OpenCV's INTER_CUBIC."""

@@ -9,11 +9,10 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.maps.blur import blur_map, blur_patch, gaussian_taps
 from refine.decoding.maps.peak import as_bits, peak_of
 from refine.exceptions import ArrayError
-
-Floats = npt.NDArray[np.float64]
 
 UDP_KERNEL, UDP_OFFSET_KERNEL, UDP_RADIUS = 15, 7, 4.0
 """UDP-Pose lib/core/inference.py `get_final_preds`, and LOSS.KPD in cells; 3.5 in its v1."""

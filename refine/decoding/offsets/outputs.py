@@ -23,7 +23,7 @@ from refine.decoding.raw.files import FLIPPED
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 Maps = npt.NDArray[np.floating[Any]]
 Side = Literal["height", "longer"]

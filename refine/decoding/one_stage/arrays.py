@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.decoding.one_stage.nms import box_nms
 from refine.decoding.regression.arrays import logistic
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
-from refine.suppression.arrays import oks_nms
+from refine.suppression import oks_nms
 
-Floats = npt.NDArray[np.float64]
 Suppress = Literal["box", "oks", "none"]
 
 STRIDES = (8, 16, 32)
@@ -38,7 +38,7 @@ class Detections(NamedTuple):
     box: Floats
     instance_score: Floats
 
-    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Detections":
+    def take(self, rows: Indices | Bools) -> "Detections":
         """Select poses by indices or mask."""
         return Detections(*(a[rows] for a in self))
 

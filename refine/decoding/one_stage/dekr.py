@@ -6,12 +6,11 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32
 from refine.decoding.maps.fit import _gauss_newton
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.one_stage.nms import NEARBY_PEOPLE, nearby_joints_nms
 from refine.exceptions import ArrayError
-
-Floats = npt.NDArray[np.float64]
 
 STRIDE = 4
 """Input px a cell: INPUT_SIZE / OUTPUT_SIZE of every published configuration."""
@@ -241,7 +240,7 @@ def _checked(
     return maps.astype(np.float32, copy=False), shifts.astype(np.float32, copy=False)
 
 
-def _is_peak(image: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.bool_]:
+def _is_peak(image: npt.NDArray[np.floating], size: int) -> Bools:
     """Return which cells are the maximum of the square around them; beyond the map lies nothing."""
     r = size // 2
     padded = np.pad(image, r, constant_values=-np.inf)
@@ -250,7 +249,7 @@ def _is_peak(image: npt.NDArray[np.floating], size: int) -> npt.NDArray[np.bool_
     return np.asarray(image == most)
 
 
-def _upsampled(maps: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _upsampled(maps: Floats32) -> Floats32:
     """Upsample linearly so that cell i lies at pixel 4 i; the last cell is repeated."""
     from refine.decoding.maps.resample import bands, resample
 

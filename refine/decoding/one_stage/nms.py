@@ -7,10 +7,8 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Indices
 from refine.exceptions import ArrayError
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 NEARBY_DISTANCE, NEARBY_PEOPLE = 0.05, 30
 """Of the diagonal, and poses at most: DEKR lib/config NMS_THRE, DATASET.MAX_NUM_PEOPLE."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine.decoding.one_stage.arrays import (
     STRIDES,
@@ -23,10 +22,8 @@ from refine.decoding.raw.files import FLIPPED, read_arrays
 from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 
 def decode_yolo_outputs(

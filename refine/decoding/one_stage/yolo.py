@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.one_stage.arrays import STRIDES, Detections, Floats, corners_of, grid_points
+from refine._types import Floats
+from refine.decoding.one_stage.arrays import STRIDES, Detections, corners_of, grid_points
 from refine.decoding.regression.arrays import logistic
 from refine.exceptions import ArrayError
 

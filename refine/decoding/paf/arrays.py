@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32
 from refine.exceptions import ArrayError, SkeletonError
 from refine.rescore import TotalRule, total_score
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import skeleton as find_skeleton
 
-Floats = npt.NDArray[np.float64]
 Assignment = Literal["greedy", "hungarian"]
 ASSIGNMENTS: tuple[str, ...] = get_args(Assignment)
 
@@ -32,8 +32,8 @@ class Limbs:
 
     pairs: npt.NDArray[np.int64]
     channels: npt.NDArray[np.int64]
-    fill: npt.NDArray[np.bool_]
-    uncounted: npt.NDArray[np.bool_]
+    fill: Bools
+    uncounted: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def paf_limbs(name: str) -> Limbs:
 
 
 def _table() -> Mapping[str, Any]:
-    return tomllib.loads((resources.files("refine.decode") / "paf.toml").read_text("utf-8"))
+    return tomllib.loads((resources.files("refine.decoding.paf") / "rules.toml").read_text("utf-8"))
 
 
 def decode_paf(
@@ -245,7 +245,7 @@ def find_rules(rules: str | PafRules) -> PafRules:
 
 def check_paf(
     heatmaps: npt.ArrayLike, pafs: npt.ArrayLike, limbs: Limbs
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> tuple[Floats32, Floats32]:
     """Return heatmaps (K, H, W) without the background and fields (C, H, W) as float32.
 
     Raises:
@@ -269,8 +269,8 @@ def check_paf(
 
 
 def decode_planned(
-    maps: npt.NDArray[np.float32],
-    pafs: npt.NDArray[np.float32],
+    maps: Floats32,
+    pafs: Floats32,
     limbs: Limbs,
     rules: PafRules,
     assignment: Assignment,
@@ -344,7 +344,7 @@ def _people(
     return Decoded(points[part], values[part], instance)
 
 
-def _resampled(maps: npt.NDArray[np.float32], rows: Any, columns: Any) -> npt.NDArray[np.float32]:
+def _resampled(maps: Floats32, rows: Any, columns: Any) -> Floats32:
     from refine.decoding.maps.resample import resample
 
     same = maps.shape[1:] == (len(rows.first), len(columns.first))

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats32
 from refine.decoding.paf.arrays import (
     Assignment,
     Decoded,
@@ -23,8 +24,8 @@ from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 Resolution = Literal["input", "image"]
 RESOLUTIONS: tuple[str, ...] = get_args(Resolution)
@@ -114,8 +115,8 @@ def decode_paf_outputs(
 
 def _at_image(
     raw: RawImage,
-    maps: npt.NDArray[np.float32],
-    fields: npt.NDArray[np.float32],
+    maps: Floats32,
+    fields: Floats32,
     limbs: Limbs,
     rules: PafRules,
     assignment: Assignment,
@@ -141,9 +142,7 @@ def _at_image(
     return decode_planned(maps, fields, limbs, rules, assignment, *plans)
 
 
-def paf_arrays(
-    raw: RawImage, limbs: Limbs
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def paf_arrays(raw: RawImage, limbs: Limbs) -> tuple[Floats32, Floats32]:
     """Return heatmaps (K or K + 1, H, W) and fields of an image, channels first.
 
     Raises:

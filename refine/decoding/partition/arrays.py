@@ -10,10 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Indices
 from refine.exceptions import ArrayError
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
 
 CLAMP = 1e-7
 """Probabilities keep this far from 0 and 1: pose-tensorflow multiperson/predict.py."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.partition.arrays import Floats, Indices
+from refine._types import Floats, Indices
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import ArrayError, FormatError
 

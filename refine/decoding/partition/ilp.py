@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.partition.arrays import Floats, Indices, Partition, as_partition, checked_costs
+from refine._types import Floats, Indices
+from refine.decoding.partition.arrays import Partition, as_partition, checked_costs
 from refine.exceptions import RefineError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from refine.decoding.partition.arrays import Floats, Indices, logit_cost, solve_fast
+from refine._types import Floats, Indices
+from refine.decoding.partition.arrays import logit_cost, solve_fast
 from refine.decoding.partition.candidates import (
     LOCREF_SCALE,
     as_pair_model,
@@ -21,8 +21,8 @@ from refine.decoding.presets import Preset
 from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 Solver = Literal["fast", "ilp"]
 
@@ -133,7 +133,7 @@ def _require_parts(parts: int, joints: Skeleton, raw: RawImage) -> None:
         )
 
 
-def _vectors(raw: RawImage) -> npt.NDArray[np.float64] | None:
+def _vectors(raw: RawImage) -> Floats | None:
     """Return the regressed vectors in px, (H, W, R, 2)."""
     if "pairwise" not in raw.arrays:
         return None

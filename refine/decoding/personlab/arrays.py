@@ -2,24 +2,20 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.presets import Preset
-from refine.decoding.raw.channels import channels_first
-from refine.decoding.raw.image import RawImage
+from refine._types import Floats, Floats32, Indices
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
-from refine.poses import Poses
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import skeleton as find_skeleton
 
-Floats = npt.NDArray[np.float64]
-Maps = npt.NDArray[np.float32]
+Maps = Floats32
 Compat = Literal["edgetpu"]
 COMPATS: tuple[str, ...] = get_args(Compat)
 
@@ -108,7 +104,9 @@ def personlab_tree(name: str) -> npt.NDArray[np.int64]:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    return tomllib.loads((resources.files("refine.decode") / "personlab.toml").read_text("utf-8"))
+    return tomllib.loads(
+        (resources.files("refine.decoding.personlab") / "rules.toml").read_text("utf-8")
+    )
 
 
 def decode_personlab(
@@ -227,7 +225,7 @@ def _roots(
     stride: float,
     rules: PersonLabRules,
     logits: bool,
-) -> tuple[npt.NDArray[np.intp], Floats, Floats]:
+) -> tuple[Indices, Floats, Floats]:
     """Return joint (R,), cell (R, 2) and value (R,) of the peaks that may start a person."""
     from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
     from refine.decoding.personlab.kernels import queue_order
@@ -276,83 +274,3 @@ def _expected_oks(
     reach = rules.radius / rules.step
     at, value = expected_oks(votes, cells * unit, score, variance, reach, rules.moves)
     return at / unit, value
-
-
-def decode_personlab_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    rules: str | PersonLabRules | None = None,
-    threshold: float | None = None,
-    nms_radius: float | None = None,
-    steps: int | None = None,
-    max_poses: int | None = None,
-    min_score: float | None = None,
-    compat: Compat | None = None,
-    skeleton: str | None = None,
-) -> Poses:
-    """Decode the heatmaps and offsets of one image.
-
-    Args:
-        raw: with arrays `heatmaps_logits` (or `heatmaps`, probabilities), `short_offsets` and
-            `mid_offsets` (or `displacements_fwd` and `displacements_bwd`), channels first or last.
-        preset: of family "personlab"; the options below override its rules.
-        rules: see `decode_personlab`.
-        threshold: see `PersonLabRules`, as the next four.
-        nms_radius: px.
-        steps: offset refinements.
-        max_poses: most people.
-        min_score: lowest instance score.
-        compat: see `decode_personlab`.
-        skeleton: of the maps.
-
-    Returns:
-        poses in image px; `score_kind` "probability", or "expected_ks" for expected OKS.
-
-    Raises:
-        FormatError: arrays are missing or do not fit the skeleton.
-        ArrayError: an option out of range.
-    """
-    chosen = rules or preset.options["rules"]
-    system = chosen if isinstance(chosen, PersonLabRules) else _rules(chosen)
-    changes = {
-        "threshold": threshold,
-        "nms_radius": nms_radius,
-        "steps": steps,
-        "max_poses": max_poses,
-        "min_score": min_score,
-    }
-    changes = {k: v for k, v in changes.items() if v is not None}
-    system = replace(system, **changes)  # type: ignore[arg-type]
-    name = skeleton or preset.skeleton
-    k, e = len(find_skeleton(name)), len(personlab_tree(name))
-    logits = "heatmaps_logits" in raw.arrays
-    heatmaps = channels_first(raw, k, "heatmaps_logits", "heatmaps")
-    short = channels_first(raw, 2 * k, "short_offsets", "offsets")
-    if "displacements_fwd" in raw.arrays:
-        ways = ("displacements_fwd", "displacements_bwd")
-        mid = np.concatenate([channels_first(raw, 2 * e, way) for way in ways])
-    else:
-        mid = channels_first(raw, 4 * e, "mid_offsets")
-    found = decode_personlab(
-        heatmaps,
-        short,
-        mid,
-        float(raw.meta.get("stride", preset.stride)),
-        system,
-        logits=logits,
-        tree=name,
-        compat=compat or cast(Compat | None, preset.compat),
-    )
-    poses = Poses.from_arrays(
-        find_skeleton(name),
-        raw.to_image(found.xy),
-        found.score,
-        instance_score=found.instance_score,
-        images=[raw.image],
-        score_kind="expected_ks" if system.score == "expected-oks" else "probability",
-    )
-    told: dict[str, Any] = {"preset": preset.name, **changes}
-    if isinstance(chosen, str):
-        told["rules"] = chosen
-    return poses.done("decode", None, **told)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Indices
 from refine.exceptions import FormatError, GeometryError
 from refine.files import parse_json, read_bytes
 from refine.geometry import Alignment, Crop, xywh_to_xyxy
@@ -58,14 +59,14 @@ class Crops:
         joints: names of the K joints in the order of the outputs, or None.
     """
 
-    affine: npt.NDArray[np.float64] | None
-    center: npt.NDArray[np.float64] | None
-    scale: npt.NDArray[np.float64] | None
-    box: npt.NDArray[np.float64] | None
-    box_score: npt.NDArray[np.float64]
+    affine: Floats | None
+    center: Floats | None
+    scale: Floats | None
+    box: Floats | None
+    box_score: Floats
     input_size: tuple[int, int] | None
     stride: float | None
-    image: npt.NDArray[np.intp]
+    image: Indices
     images: tuple[ImageRef, ...]
     extra: tuple[Mapping[str, Any], ...]
     where: str
@@ -203,7 +204,7 @@ def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]
     """
     found = {key: _find(fields, key) for key in KEYS}
 
-    def numbers(key: str, *shapes: tuple[int, ...]) -> npt.NDArray[np.float64] | None:
+    def numbers(key: str, *shapes: tuple[int, ...]) -> Floats | None:
         entry = found[key]
         if entry is None:
             return None
@@ -260,7 +261,7 @@ def names_of(value: Any) -> tuple[str, ...] | None:
 
 def _images(
     ids: tuple[str, Any] | None, size: tuple[str, Any] | None, n: int, where: str
-) -> tuple[npt.NDArray[np.intp], tuple[ImageRef, ...]]:
+) -> tuple[Indices, tuple[ImageRef, ...]]:
     width, height = (None, None)
     if size is not None and np.shape(size[1]) == (2,):
         width, height = (int(v) for v in size[1])

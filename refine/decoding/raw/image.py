@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.raw.files import KEYS, id_of_name, read_arrays
 from refine.exceptions import FormatError, GeometryError
 from refine.files import parse_json, read_bytes
@@ -39,7 +40,7 @@ class RawImage:
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
-    affine: npt.NDArray[np.float64]
+    affine: Floats
     input_size: tuple[int, int] | None
     image: ImageRef
     meta: Mapping[str, Any]
@@ -60,7 +61,7 @@ class RawImage:
             hint=f"one of the names {', '.join(names)}" if len(names) > 1 else None,
         )
 
-    def to_image(self, xy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def to_image(self, xy: npt.ArrayLike) -> Floats:
         """Map points (..., 2) from input px to image px; NaN stays NaN."""
         crop = Crop.from_matrix(self.affine, self.input_size or (0, 0))
         points = np.asarray(xy, np.float64)
@@ -167,7 +168,7 @@ def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 def _numbers(
     value: Any, shapes: tuple[tuple[int, ...], ...], name: str, where: str
-) -> npt.NDArray[np.float64] | None:
+) -> Floats | None:
     if value is None:
         return None
     try:
@@ -180,7 +181,7 @@ def _numbers(
     return array
 
 
-def affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
+def affine_of(meta: Mapping[str, Any], where: str) -> Floats:
     """Build image -> input (2, 3) from `scale` (or `scale_x`, `scale_y`), padding and `crop_xyxy`.
 
     Raises:
@@ -208,9 +209,7 @@ def affine_of(meta: Mapping[str, Any], where: str) -> npt.NDArray[np.float64]:
     return np.column_stack([np.diag(scale), shift])
 
 
-def input_size_of(
-    size: npt.NDArray[np.float64] | None, meta: Mapping[str, Any]
-) -> tuple[int, int] | None:
+def input_size_of(size: Floats | None, meta: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return width and height of the network input: `size`, or from the shape under `input`."""
     if size is not None:
         return int(size[0]), int(size[1])

@@ -6,9 +6,9 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
 Head = Literal["fine", "coarse"]
 Debias = Literal["none", "mmpose", "cells"]
 HEADS: tuple[str, ...] = get_args(Head)

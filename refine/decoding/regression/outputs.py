@@ -5,9 +5,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.heatmap.roi import Score as RoiScore
-from refine.decoding.heatmap.roi import decode_roi_heatmaps
-from refine.decoding.place import check_joints, check_mirror, crop_skeleton, place_poses
+from refine._types import Floats
+from refine.decoding.place import check_mirror, crop_skeleton, place_poses
 from refine.decoding.presets import Preset, Recipe, instance_scores
 from refine.decoding.raw.crops import RawCrops
 from refine.decoding.raw.files import FLIPPED
@@ -22,103 +21,10 @@ from refine.decoding.regression.arrays import (
     dsnt_to_input,
     merge_mirrored,
 )
-from refine.decoding.simcc.arrays import (
-    RATIO,
-    SIGMA,
-    Method,
-    Score,
-    decode_simcc,
-    merge_flipped_simcc,
-)
 from refine.exceptions import ArrayError, FormatError, GeometryError
 from refine.geometry import Grid
-from refine.poses import Poses, ScoreKind
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-
-
-def decode_simcc_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    method: Method | None = None,
-    ratio: float | None = None,
-    joint_score: Score | None = None,
-    softmax: bool | None = None,
-    beta: float = 1.0,
-    sigma: float | tuple[float, float] | None = None,
-    flip: bool = True,
-    flip_shift: float | None = None,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
-    """Decode SimCC's 1-D maps.
-
-    Args:
-        raw: with `simcc_x` (N, K, Wx) and `simcc_y` (N, K, Hy), perhaps with `_flipped_input`.
-        preset: the system that made the outputs; the options below override its entries.
-        method: see `decode_simcc`.
-        ratio: see `decode_simcc`.
-        joint_score: `score` of `decode_simcc`.
-        softmax: see `decode_simcc`.
-        beta: see `decode_simcc`.
-        sigma: see `decode_simcc`.
-        flip: merge the maps of the mirrored input, if there are any.
-        flip_shift: bins, see `merge_flipped_simcc`.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
-
-    Returns:
-        poses in image px with `score_kind` "simcc", or "probability" with softmax.
-
-    Raises:
-        FormatError: arrays that are missing or do not fit together.
-        GeometryError: the crops cannot be built.
-        SkeletonError: the skeleton has another number of joints.
-    """
-    joints = crop_skeleton(skeleton, raw, preset)
-    options: dict[str, Any] = {"ratio": RATIO, "joint_score": "min", "softmax": False}
-    options |= {"sigma": SIGMA, **preset.options}
-    given = {"ratio": ratio, "joint_score": joint_score, "softmax": softmax, "sigma": sigma}
-    options |= {k: v for k, v in given.items() if v is not None}
-    method = method or cast(Method, preset.method)
-    shift = preset.flip_shift if flip_shift is None else flip_shift
-    names = [(f"simcc_{a}", f"simcc_{a}_logits", f"pred_{a}", a) for a in "xy"]
-    try:
-        x, y = (raw.array(*n) for n in names)
-        if flip and raw.has_flipped():
-            check_mirror(raw, joints)
-            x_back, y_back = (raw.array(*n, flipped=True) for n in names)
-            x, y = merge_flipped_simcc(x, y, x_back, y_back, joints.mirror, shift)
-        xy, value = decode_simcc(
-            x,
-            y,
-            options["ratio"],
-            method,
-            score=options["joint_score"],
-            softmax=options["softmax"],
-            beta=beta,
-            sigma=options["sigma"],
-        )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    bins = np.array([x.shape[2], y.shape[2]])
-    width, height = np.rint(bins / options["ratio"]).astype(int).tolist()
-    poses = place_poses(
-        raw,
-        preset,
-        joints,
-        xy,
-        value,
-        raw.input_size or (width, height),
-        "probability" if options["softmax"] else "simcc",
-        padding,
-        score,
-    )
-    return poses.done("decode", None, preset=preset.name, method=method)
+from refine.poses import Poses
+from refine.skeletons import Skeleton
 
 
 def decode_expectation_outputs(
@@ -306,57 +212,4 @@ def decode_blazepose_outputs(
     if flags and np.isnan(raw.box_score).all():
         flag = raw.array(*flags).reshape(len(raw), -1)[:, 0].astype(np.float64)
         poses = poses.replace(instance_score=instance_scores(value, flag, score or preset.score))
-    return poses.done("decode", None, preset=preset.name)
-
-
-def decode_roi_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    joint_score: RoiScore | None = None,
-    offset: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
-    """Decode the keypoint heads of Mask R-CNN.
-
-    Args:
-        raw: with `heatmaps` (N, K, H, W) logits and the boxes that they span.
-        preset: the system that made the outputs; the options below override its entries.
-        joint_score: `score` of `decode_roi_heatmaps`.
-        offset: added to the coordinates; detectron2 subtracts half a pixel for COCO, for there a
-            pixel's middle is whole, torchvision does not.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
-
-    Returns:
-        poses in image px with `score_kind` "probability" or "logit".
-
-    Raises:
-        FormatError: arrays that are missing or do not fit together.
-        GeometryError: no boxes.
-        SkeletonError: the skeleton has another number of joints.
-    """
-    joints = crop_skeleton(skeleton, raw, preset)
-    if raw.box is None:
-        raise GeometryError(
-            "expected the boxes that the maps span, got none",
-            where=raw.where,
-            hint="`box_xyxy` (N, 4)",
-        )
-    kind = joint_score or preset.options.get("joint_score", "logit")
-    try:
-        xy, value = decode_roi_heatmaps(
-            raw.array("heatmaps", "keypoint_logits", "maps"), raw.box, score=kind
-        )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    check_joints(raw, joints, xy.shape[1])
-    moved = xy + (preset.offset if offset is None else offset)
-    recipe = instance_scores(value, raw.box_score, score or preset.score)
-    kinds: dict[str, ScoreKind] = {"logit": "logit", "probability": "probability"}
-    poses = Poses(
-        joints, moved, value, recipe, raw.image, raw.images,
-        score_kind=kinds[kind], box=raw.box, extra=raw.extra,
-    )  # fmt: skip
     return poses.done("decode", None, preset=preset.name)

@@ -6,12 +6,12 @@ import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.peak import as_bits, peak_of
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
 Method = Literal["argmax", "expectation", "dark"]
 Score = Literal["min", "mean"]
 METHODS: tuple[str, ...] = get_args(Method)

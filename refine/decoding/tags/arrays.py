@@ -11,9 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Floats32, Indices
 from refine.exceptions import ArrayError
 
-Floats = npt.NDArray[np.float64]
 Rules = Literal["associative-embedding", "higherhrnet"]
 
 
@@ -121,9 +121,7 @@ def decode_tags(
     return kernels.finish(maps, tag, highest, member, count, cell, value, tag_at, fill, filled, odd)  # type: ignore[no-any-return]
 
 
-def _checked(
-    heatmaps: npt.ArrayLike, tags: npt.ArrayLike
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _checked(heatmaps: npt.ArrayLike, tags: npt.ArrayLike) -> tuple[Floats32, Floats32]:
     """Return heatmaps (K, H, W) and tags (K, T, H, W)."""
     try:
         maps, tag = np.asarray(heatmaps), np.asarray(tags)
@@ -143,7 +141,7 @@ def _checked(
     return np.ascontiguousarray(maps, np.float32), np.ascontiguousarray(planes, np.float32)
 
 
-def _checked_order(order: Sequence[int] | None, joints: int) -> npt.NDArray[np.intp]:
+def _checked_order(order: Sequence[int] | None, joints: int) -> Indices:
     if order is None:
         first = [len(COCO_ORDER)] if joints == len(COCO_ORDER) + 1 else []
         order = [*first, *(k for k in COCO_ORDER if k < joints)]
@@ -155,15 +153,15 @@ def _checked_order(order: Sequence[int] | None, joints: int) -> npt.NDArray[np.i
 
 
 def _grouped(
-    count: npt.NDArray[np.intp],
+    count: Indices,
     value: npt.NDArray[np.floating],
     tag_at: Floats,
-    order: npt.NDArray[np.intp],
+    order: Indices,
     rule: _Rules,
     tag_threshold: float,
     max_people: int,
     compat: bool,
-) -> npt.NDArray[np.intp]:
+) -> Indices:
     """Return which peak is which joint of each group, (N, K), -1 where none is."""
     from refine.decoding.tags import kernels
 
@@ -185,7 +183,7 @@ def _grouped(
         column = _assigned(cost[: count[order[at]], : min(groups, max_people)], compat)
 
 
-def _assigned(cost: Floats, compat: bool) -> npt.NDArray[np.intp]:
+def _assigned(cost: Floats, compat: bool) -> Indices:
     """Return the column of each row in the cheapest assignment, or one past the last column."""
     from scipy.optimize import linear_sum_assignment
 

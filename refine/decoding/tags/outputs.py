@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Floats32, Indices
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.presets import Preset
 from refine.decoding.raw.files import FLIPPED
@@ -14,8 +15,8 @@ from refine.decoding.tags.arrays import Rules, decode_tags
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 SCALED = re.compile(r"heatmaps(?:_half)?_x(\d+(?:\.\d+)?)")
 
@@ -114,7 +115,7 @@ def _scale(text: str) -> float:
     return float(text) if text else 1.0
 
 
-def _of_joints(raw: RawImage, name: str, joints: Skeleton) -> npt.NDArray[np.float32]:
+def _of_joints(raw: RawImage, name: str, joints: Skeleton) -> Floats32:
     array, k = raw.array(name), len(joints)
     if array.ndim not in ((3, 4) if name == "tags" else (3,)) or 0 in array.shape:
         raise FormatError(f"expected `{name}` (K, H, W), got {array.shape}", where=raw.where)
@@ -128,9 +129,7 @@ def _of_joints(raw: RawImage, name: str, joints: Skeleton) -> npt.NDArray[np.flo
     return np.asarray(array[:k], np.float32)
 
 
-def _heatmaps(
-    raw: RawImage, suffix: str, joints: Skeleton, mirror: npt.NDArray[np.intp] | None
-) -> npt.NDArray[np.float32]:
+def _heatmaps(raw: RawImage, suffix: str, joints: Skeleton, mirror: Indices | None) -> Floats32:
     """Return the heatmaps of one scale, both resolutions and both inputs averaged."""
     sides = []
     for side in (suffix,) if mirror is None else (suffix, suffix + FLIPPED):
@@ -144,7 +143,7 @@ def _heatmaps(
     return np.asarray(merge_flipped(sides[0][None], sides[1][None], mirror)[0])
 
 
-def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     """Resize maps with half-pixel centres: `interpolate(mode="bilinear", align_corners=False)`.
 
     Args:
@@ -174,7 +173,7 @@ def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> npt.NDArray[n
     return planes.reshape(*stack.shape[:-2], size[1], size[0])
 
 
-def _linear(n: int, size: int) -> npt.NDArray[np.float64]:
+def _linear(n: int, size: int) -> Floats:
     at = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
     low = np.minimum(at.astype(np.intp), max(n - 2, 0))
     out = np.zeros((size, n))
@@ -183,7 +182,7 @@ def _linear(n: int, size: int) -> npt.NDArray[np.float64]:
     return out
 
 
-def average_resolutions(quarter: npt.ArrayLike, half: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def average_resolutions(quarter: npt.ArrayLike, half: npt.ArrayLike) -> Floats32:
     """Average HigherHRNet's two heatmaps at the size of the larger.
 
     Args:
@@ -201,9 +200,7 @@ def average_resolutions(quarter: npt.ArrayLike, half: npt.ArrayLike) -> npt.NDAr
     return np.asarray((resize_bilinear(quarter, fine.shape[:-3:-1]) + fine) / 2)
 
 
-def average_scales(
-    heatmaps: Sequence[npt.ArrayLike], *, clip: bool = False
-) -> npt.NDArray[np.float32]:
+def average_scales(heatmaps: Sequence[npt.ArrayLike], *, clip: bool = False) -> Floats32:
     """Average heatmaps of several input scales at the size of the first.
 
     Args:
@@ -228,7 +225,7 @@ def stack_tags(
     flipped: npt.ArrayLike | None = None,
     mirror: npt.ArrayLike | None = None,
     size: tuple[int, int] | None = None,
-) -> npt.NDArray[np.float32]:
+) -> Floats32:
     """Stack the tags of an image and of its mirror image as dimensions of one tag.
 
     Args:

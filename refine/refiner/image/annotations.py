@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.formats import read
 from refine.poses import Poses
 from refine.refiner.image.crops import find_pictures, with_sizes
 from refine.refiner.pose.simulate import Persons, persons_from_poses
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
 
 AGREE = 0.1
 """A teacher agrees with a label within this share of the joint box's diagonal."""
@@ -140,7 +139,7 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
         # Who errs in many joints errs in those that nobody can check, too.
         shared = own >= 0
         extra_trust *= trust[:, shared].mean(1, keepdims=True)
-    labelled: npt.NDArray[np.bool_] = np.asarray(trust > 0)
+    labelled: Bools = np.asarray(trust > 0)
     persons = Persons(
         xy=np.where(labelled[..., None], xy, np.nan),
         visible=np.where(labelled, 2, 0).astype(np.int8)
@@ -209,12 +208,12 @@ def _teach(teacher: Poses, truth: Poses, persons: Persons, body: Skeleton) -> tu
     return np.where(found[..., None], _pick(teacher.xy, columns)[pick], np.nan), sure
 
 
-def _columns(skeleton: Skeleton, joints: tuple[str, ...]) -> npt.NDArray[np.intp]:
+def _columns(skeleton: Skeleton, joints: tuple[str, ...]) -> Indices:
     place = {joint: i for i, joint in enumerate(skeleton.joints)}
     return np.array([place.get(j, -1) for j in joints], np.intp)
 
 
-def _pick(values: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> Floats:
+def _pick(values: npt.NDArray[Any], columns: Indices) -> Floats:
     """Take joints by column; NaN (or 0 for whole numbers) where there is none."""
     out = np.asarray(values, np.float64)[:, columns]
     out[:, columns < 0] = np.nan if values.dtype.kind == "f" else 0

@@ -6,12 +6,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop, keypoint_box
+from refine.refiner.belief import Belief
 from refine.refiner.pose.features import Scene
-from refine.refiner.pose.refiner import Belief
-
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
 
 MARGIN = 0.3
 """The box is drawn around joints moved by the image-free refiner's own rule."""
@@ -48,7 +46,7 @@ class Clues:
     def __len__(self) -> int:
         return len(self.oks)
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Self:
+    def __getitem__(self, rows: slice | Indices) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 

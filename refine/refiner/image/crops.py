@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.poses import ImageRef, Poses
 
-Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32, Indices
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.geometry import Crop
@@ -16,9 +17,6 @@ from refine.refiner.image.conditioning import PADDING, Clues, clues, crop_boxes
 from refine.refiner.image.crops import Pixels, cut, read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import show_persons
-
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
 
 SOURCES = 48
 """Most imaginary estimators an epoch."""
@@ -41,18 +39,18 @@ class Rows:
         claims: (R,) whether the pose is the best of those that show its person.
     """
 
-    picture: npt.NDArray[np.intp]
+    picture: Indices
     matrix: Floats
     clues: Clues
     target: Floats32
     weight: Floats32
     area: Floats32
-    claims: npt.NDArray[np.bool_]
+    claims: Bools
 
     def __len__(self) -> int:
         return len(self.picture)
 
-    def __getitem__(self, rows: npt.NDArray[np.intp]) -> "Rows":
+    def __getitem__(self, rows: Indices) -> "Rows":
         return Rows(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
@@ -86,7 +84,7 @@ def draw_rows(
 
 def _draw_source(
     labelled: Labelled,
-    rows: npt.NDArray[np.intp],
+    rows: Indices,
     refiner: Refiner,
     statistics: ErrorStatistics,
     size: tuple[int, int],

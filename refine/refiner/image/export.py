@@ -11,7 +11,7 @@ from refine.refiner.image.light import PictureNetwork
 from refine.refiner.image.posefix import PaperNetwork
 from refine.refiner.image.readout import best_places, hear, in_cells, judge_places, mean_places
 from refine.refiner.pose.features import NEIGHBOURS
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 INPUTS = {
     "pixels": "(n, 3, H, W) float32 RGB, 0 to 255: the crop around the person, `padding` times as "

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop
 from refine.refiner.image.conditioning import Clues
 from refine.refiner.image.crops import Pixels, cut, read_picture
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from refine.refiner.image.light import PictureNetwork
     from refine.refiner.image.posefix import PaperNetwork
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 
 BATCH = 32
 """Crops that go through the network at once."""
@@ -53,11 +51,11 @@ class Sight:
 
 def see(
     network: "PictureNetwork",
-    batches: Iterable[tuple[Rows, Pixels]],
+    batches: Iterable[tuple[Indices, Pixels]],
     told: Clues,
     kernel: Floats,
-    mirror: Rows | None = None,
-) -> Iterator[tuple[Rows, Sight]]:
+    mirror: Indices | None = None,
+) -> Iterator[tuple[Indices, Sight]]:
     """Let the network look at crops; the first of them tell how sharp their source is.
 
     Args:
@@ -71,10 +69,10 @@ def see(
     Yields:
         rows (B,) and what their pictures say.
     """
-    held: list[tuple[Rows, torch.Tensor, torch.Tensor]] = []
+    held: list[tuple[Indices, torch.Tensor, torch.Tensor]] = []
     source: Sharpness | None = None
 
-    def read(source: Sharpness) -> Iterator[tuple[Rows, Sight]]:
+    def read(source: Sharpness) -> Iterator[tuple[Indices, Sight]]:
         for rows, chance, oks in held:
             yield rows, _read(network, chance, oks, told[rows], kernel[rows], source)
 
@@ -88,7 +86,9 @@ def see(
     yield from read(source or _judge(list(read(Sharpness())), told, kernel, mirror is not None))
 
 
-def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats, twice: bool) -> Sharpness:
+def _judge(
+    looks: list[tuple[Indices, Sight]], told: Clues, kernel: Floats, twice: bool
+) -> Sharpness:
     """Say how sharp a source is by what the pictures of some of its poses say."""
     if not looks:
         return Sharpness()
@@ -101,7 +101,7 @@ def _judge(looks: list[tuple[Rows, Sight]], told: Clues, kernel: Floats, twice: 
 
 
 def _look_twice(
-    network: "PictureNetwork", crops: Pixels, told: Clues, mirror: Rows | None
+    network: "PictureNetwork", crops: Pixels, told: Clues, mirror: Indices | None
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     import torch
 
@@ -175,10 +175,10 @@ def look(
     return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
 
 
-def mirrored(told: Clues, width: int, mirror: Rows) -> Clues:
+def mirrored(told: Clues, width: int, mirror: Indices) -> Clues:
     """Mirror clues left-right in crops of a width, and exchange the sides of the joints."""
 
-    def turn(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def turn(points: Floats32) -> Floats32:
         out = points[..., mirror, :].copy()
         out[..., 0] = np.where(out[..., -1] > 0, width - 1 - out[..., 0], 0.0)
         return out
@@ -187,8 +187,8 @@ def mirrored(told: Clues, width: int, mirror: Rows) -> Clues:
 
 
 def stream_crops(
-    image: Rows, rows: Rows, paths: Sequence[Path | None], crop: Crop, workers: int
-) -> Iterator[tuple[Rows, Pixels]]:
+    image: Indices, rows: Indices, paths: Sequence[Path | None], crop: Crop, workers: int
+) -> Iterator[tuple[Indices, Pixels]]:
     """Read every picture once and yield the crops of its poses, in batches of `BATCH`.
 
     Args:
@@ -207,14 +207,14 @@ def stream_crops(
     order = rows[np.argsort(image[rows], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(image[order])) + 1) if len(order) else []
 
-    def load(group: Rows) -> list[Pixels]:
+    def load(group: Indices) -> list[Pixels]:
         path = paths[image[group[0]]]
         assert path is not None
         picture = read_picture(path)
         return [cut(picture, crop.matrix[i], crop.size) for i in group]
 
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[Rows, Future[list[Pixels]]]] = deque()
+        waiting: deque[tuple[Indices, Future[list[Pixels]]]] = deque()
         upcoming = iter(groups)
         held_rows: list[int] = []
         held: list[Pixels] = []

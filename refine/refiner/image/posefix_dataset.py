@@ -5,8 +5,8 @@ main/config.py.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import INVALID, corrupt
 from refine.evaluation.matching import neighbours
@@ -16,10 +16,7 @@ from refine.refiner.image.conditioning import Clues
 from refine.refiner.image.dataset import Rows
 from refine.refiner.pose.features import Scene, nearest_poses
 from refine.refiner.pose.refiner import Refiner
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from refine.skeletons import Skeleton
 
 PADDING = 1.25
 """Sides of a crop over those of the annotated box."""
@@ -87,7 +84,7 @@ def draw_paper_rows(
     n, k = persons.xy.shape[:2]
     crop, mirrored = augmented_crops(persons.box, size, rng)
 
-    def place(xy: Floats, rows: npt.NDArray[np.intp]) -> Floats:
+    def place(xy: Floats, rows: Indices) -> Floats:
         inside = Crop(crop.matrix[rows], size)(xy)
         return np.where(mirrored[rows, None, None], inside[:, skeleton.mirror], inside)
 

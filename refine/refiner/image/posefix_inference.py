@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refine._types import Floats, Indices
 from refine.refiner.image.conditioning import Clues
 from refine.refiner.image.crops import Pixels
-from refine.refiner.image.inference import Floats, Rows, Sight, look, mirrored, sight_of
+from refine.refiner.image.inference import Sight, look, mirrored, sight_of
 
 if TYPE_CHECKING:
     from refine.refiner.image.posefix import PaperNetwork
@@ -20,11 +21,11 @@ PAPER_MARGIN = 0.05
 
 def see_paper(
     network: "PaperNetwork",
-    batches: Iterable[tuple[Rows, Pixels]],
+    batches: Iterable[tuple[Indices, Pixels]],
     told: Clues,
     kernel: Floats,
-    mirror: Rows | None = None,
-) -> Iterator[tuple[Rows, Sight]]:
+    mirror: Indices | None = None,
+) -> Iterator[tuple[Indices, Sight]]:
     """Let the network look at crops; places are soft-argmaxes, of both looks the means.
 
     Published cells lie at 4 i px, so that mirrored maps lie between the cells of those that are
@@ -46,7 +47,7 @@ def see_paper(
 
 
 def _see_twice(
-    network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Rows | None
+    network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Indices | None
 ) -> Sight:
     straight = _see(network, crops, told, kernel)
     if mirror is None:

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import MARGIN, complete, correct
+from refine.refiner.belief import Belief
 from refine.refiner.image.conditioning import (
     PADDING,
     POSE_PADDING,
@@ -23,14 +24,13 @@ from refine.refiner.image.conditioning import (
 from refine.refiner.image.crops import Pixels, find_pictures, with_sizes
 from refine.refiner.image.inference import Sight, see, stream_crops
 from refine.refiner.image.posefix_inference import see_paper
-from refine.refiner.pose.refiner import Belief, Refiner
-from refine.skeletons.registry import Skeleton
+from refine.refiner.pose.refiner import Refiner
+from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from refine.refiner.image.light import PictureNetwork
     from refine.refiner.image.posefix import PaperNetwork
 
-Floats = npt.NDArray[np.float64]
 
 EXTRA_SIGMA = 0.08
 """OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
@@ -49,7 +49,7 @@ class Seen:
     """
 
     belief: Belief
-    seen: npt.NDArray[np.bool_]
+    seen: Bools
     margin: Floats
 
 
@@ -151,7 +151,7 @@ class PictureRefiner(Refiner):
         kernel = 2 * sigmas * (told.size_px * scale)[:, None]
         mirror = Skeleton("crop", joints).mirror if flip else None
         done = int((~seen).sum())
-        parts: list[tuple[npt.NDArray[np.intp], Sight]] = []
+        parts: list[tuple[Indices, Sight]] = []
         crops = stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers)
         for rows, sight in self._see(crops, hints, kernel, mirror):
             parts.append((rows, sight))
@@ -167,11 +167,11 @@ class PictureRefiner(Refiner):
 
     def _see(
         self,
-        crops: Iterable[tuple[npt.NDArray[np.intp], Pixels]],
+        crops: Iterable[tuple[Indices, Pixels]],
         told: Clues,
         kernel: Floats,
-        mirror: npt.NDArray[np.intp] | None,
-    ) -> Iterator[tuple[npt.NDArray[np.intp], Sight]]:
+        mirror: Indices | None,
+    ) -> Iterator[tuple[Indices, Sight]]:
         from refine.refiner.image.posefix import PaperNetwork
 
         if not isinstance(self.picture, PaperNetwork):
@@ -182,9 +182,7 @@ class PictureRefiner(Refiner):
             yield rows, replace(sight, keep=np.where(missing[rows], 0.0, sight.keep))
 
 
-def _with_extra(
-    told: Clues, poses: Poses, place: npt.NDArray[np.intp], crop: Crop, first: int
-) -> Clues:
+def _with_extra(told: Clues, poses: Poses, place: Indices, crop: Crop, first: int) -> Clues:
     """Add joints of the poses that the body's skeleton lacks, as they came."""
     own = told.own.copy()
     for joint in np.flatnonzero(place >= 0):
@@ -197,10 +195,10 @@ def _with_extra(
 
 def _join(
     told: Belief,
-    parts: list[tuple[npt.NDArray[np.intp], Sight]],
+    parts: list[tuple[Indices, Sight]],
     crop: Crop,
     scale: Floats,
-    place: npt.NDArray[np.intp],
+    place: Indices,
 ) -> Belief:
     """Put what the pictures said in the place of what the poses alone said."""
     out = {f.name: getattr(told, f.name).copy() for f in fields(Belief)}

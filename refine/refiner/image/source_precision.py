@@ -9,9 +9,8 @@ them.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from refine._types import Floats
 
 SAMPLE = 256
 """Poses that a source is judged by, the first of a file."""

@@ -3,17 +3,13 @@
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.refiner.pose.features import PairTable, body_frame, features, own_coordinates
 from refine.refiner.pose.simulate import Persons, Shown, show_persons
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-Floats32 = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
+from refine.skeletons import Skeleton
 
 SOURCES = 96
 """Most imaginary estimators an epoch; each sees a share of the images."""

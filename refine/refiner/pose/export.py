@@ -18,7 +18,7 @@ from refine.refiner.pose.features import (
     Scene,
 )
 from refine.refiner.pose.network import Network
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 INPUTS = {
     "xy": "(n, K, 2) float32 keypoints, image px, the centre of the first pixel at (0, 0); "

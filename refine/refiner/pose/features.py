@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32, Indices
 from refine.geometry import keypoint_box
 from refine.poses import Poses
 from refine.rescore import mean_ranks
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 NEIGHBOURS = 3
 """Other poses of the image that a pose sees; the nearest first."""
@@ -44,7 +41,7 @@ class Scene:
     xy: Floats
     present: Bools
     score: Floats
-    near: npt.NDArray[np.intp]
+    near: Indices
     image_size: Floats
 
 
@@ -124,9 +121,7 @@ def _frame_size(xy, present, log_distance, weight):  # type: ignore[no-untyped-d
     return out
 
 
-def nearest_poses(
-    xy: Floats, present: Bools, image: npt.NDArray[np.intp], count: int = NEIGHBOURS
-) -> npt.NDArray[np.intp]:
+def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGHBOURS) -> Indices:
     """Find for every pose the nearest others of its image.
 
     Nearness is the distance of the keypoint boxes' centres over the size of the own box.
@@ -202,7 +197,7 @@ def normalise_scores(score: Floats, present: Bools, *, informative: bool = True)
     return out
 
 
-def features(scene: Scene, centre: Floats, size: Floats) -> npt.NDArray[np.float32]:
+def features(scene: Scene, centre: Floats, size: Floats) -> Floats32:
     """Lay out a scene as the network's input, (N, `feature_count(K)`) float32.
 
     Args:

@@ -1,55 +1,28 @@
 """The refiner: what puts wrong and missing joints right. Torch is imported when it is loaded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from refine._types import Floats, Indices
 from refine.exceptions import WeightsError
 from refine.poses import Poses
+from refine.refiner.belief import Belief
 from refine.refiner.pose.features import PairTable, Scene, body_frame, features, own_coordinates
 from refine.refiner.pose.features import scene_from_poses as _scene_from_poses
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:
     from refine.refiner.pose.network import Network
 
-Floats = npt.NDArray[np.float64]
 
 BATCH = 4096
 """Poses that go through the network at once: 5 MB of features."""
 SHARED_JOINTS = 10
 """A skeleton that shares fewer joints than this with the weights' is not refined with them."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Belief:
-    """What the refiner believes of N poses, for the K joints of their own skeleton.
-
-    Joints that the weights' skeleton lacks are NaN throughout.
-
-    Attributes:
-        xy: (N, K, 2) image px, where each joint most likely scores best.
-        sigma_px: (N, K) its uncertainty: mean absolute error per axis, px.
-        keep: (N, K) expected keypoint similarity of the joint as it came; 0 where missing.
-        move: (N, K) expected keypoint similarity of `xy`.
-        wrong: (N, K) probability that the joint as it came is a miss (similarity below .5).
-        annotated: (N, K) probability that an annotator would label the joint.
-        oks: (N,) expected OKS of the pose once refined.
-        size_px: (N,) size of the body, about the square root of a person's area.
-    """
-
-    xy: Floats
-    sigma_px: Floats
-    keep: Floats
-    move: Floats
-    wrong: Floats
-    annotated: Floats
-    oks: Floats
-    size_px: Floats
 
 
 _CHANCES = ("keep", "move", "wrong", "annotated")
@@ -177,7 +150,7 @@ class Refiner:
         xy[empty], oks[empty] = np.nan, 0.0
         return Belief(xy, oks=oks, size_px=size, **out)
 
-    def _place(self, skeleton: Skeleton) -> npt.NDArray[np.intp]:
+    def _place(self, skeleton: Skeleton) -> Indices:
         place, _ = self.skeleton.map_from(skeleton)
         if (shared := int((place >= 0).sum())) < min(SHARED_JOINTS, len(self.skeleton)):
             raise WeightsError(

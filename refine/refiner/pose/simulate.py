@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Indices
 from refine.errors.sources import People, Source, imitate, limbs
 from refine.errors.statistics import ErrorStatistics
 from refine.evaluation.matching import neighbours
@@ -12,10 +13,7 @@ from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
 from refine.refiner.pose.features import Scene, nearest_poses, normalise_scores
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from refine.skeletons import Skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +33,13 @@ class Persons:
     visible: npt.NDArray[np.int8]
     area: Floats
     box: Floats
-    image: npt.NDArray[np.intp]
+    image: Indices
     image_size: Floats
 
     def __len__(self) -> int:
         return len(self.xy)
 
-    def __getitem__(self, rows: npt.NDArray[np.intp]) -> "Persons":
+    def __getitem__(self, rows: Indices) -> "Persons":
         return Persons(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
@@ -60,7 +58,7 @@ class Shown:
     """
 
     scene: Scene
-    host: npt.NDArray[np.intp]
+    host: Indices
     truth: Floats
     labelled: Bools
     area: Floats
@@ -171,7 +169,7 @@ def _quality(
     return np.asarray(np.where(shown, similarity, 0.0).sum(1) / np.maximum(labelled.sum(1), 1))
 
 
-def _claims(owner: npt.NDArray[np.intp], quality: Floats) -> Bools:
+def _claims(owner: Indices, quality: Floats) -> Bools:
     """Mark the best row of every person; COCO counts the others as false."""
     order = np.lexsort((-quality, owner))
     first = np.r_[True, np.diff(owner[order]) != 0] if len(owner) else np.empty(0, np.bool_)
@@ -188,13 +186,13 @@ def _mirror(xy: Floats, size: Floats, skeleton: Skeleton) -> Floats:
 
 
 def _split(
-    owner: npt.NDArray[np.intp],
+    owner: Indices,
     present: Bools,
     xy: Floats,
     score: Floats,
     skeleton: Skeleton,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.intp], Bools, Floats, Floats]:
+) -> tuple[Indices, Bools, Floats, Floats]:
     """Break some persons into two poses of the same image, limb by limb."""
     there = present.copy()
     broken = np.flatnonzero((rng.random(len(owner)) < 0.06) & (there.sum(1) >= 4))
@@ -210,13 +208,13 @@ def _split(
 
 
 def _haunt(
-    owner: npt.NDArray[np.intp],
+    owner: Indices,
     present: Bools,
     xy: Floats,
     score: Floats,
     size: Floats,
     rng: np.random.Generator,
-) -> tuple[npt.NDArray[np.intp], Bools, Floats, Floats]:
+) -> tuple[Indices, Bools, Floats, Floats]:
     """Add poses of nobody: others' shapes, distorted and put elsewhere; owner is -1 - host."""
     count = rng.binomial(len(owner), rng.uniform(0, 0.12))
     if not count:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from refine._types import Floats32, Indices
 from refine.errors.statistics import read_statistics
 from refine.poses import Poses
 from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
@@ -30,7 +30,7 @@ from refine.refiner.pose.loss import Losses, losses
 from refine.refiner.pose.network import Network
 from refine.refiner.pose.simulate import Persons, persons_from_poses
 from refine.refiner.pose.weights import save_weights
-from refine.skeletons.registry import Skeleton
+from refine.skeletons import Skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class _State:
     network: Network
     optimizer: torch.optim.AdamW
     epoch: int
-    guessed: npt.NDArray[np.float32] | None
+    guessed: Floats32 | None
     log: list[dict[str, float]]
 
 
@@ -219,17 +219,13 @@ def _step(
     return result
 
 
-def _batch(
-    samples: Samples, rows: npt.NDArray[np.intp], where: torch.device
-) -> dict[str, torch.Tensor]:
+def _batch(samples: Samples, rows: Indices, where: torch.device) -> dict[str, torch.Tensor]:
     return {
         f.name: torch.from_numpy(getattr(samples, f.name)[rows]).to(where) for f in fields(Samples)
     }
 
 
-def _guess(
-    network: Network, persons: Persons, pairs: PairTable, where: torch.device
-) -> npt.NDArray[np.float32]:
+def _guess(network: Network, persons: Persons, pairs: PairTable, where: torch.device) -> Floats32:
     """Let the network say where the joints are that nobody annotated."""
     present = persons.visible > 0
     xy = np.where(present[..., None], persons.xy, 0.0)

@@ -15,7 +15,7 @@ from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
 from refine.refiner.pose.features import PairTable, feature_count
 from refine.refiner.pose.network import Network
-from refine.skeletons.registry import Skeleton, skeleton, skeleton_names
+from refine.skeletons import Skeleton, skeleton, skeleton_names
 
 FORMAT = "refine-refiner-1"
 DEFAULT = "coco17"

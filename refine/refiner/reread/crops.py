@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats, Floats32, Indices
 from refine.decoding import Preset, RawHeatmaps, decode, get_preset
 from refine.decoding.heatmap.outputs import PlacedMaps, place_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
@@ -14,11 +15,10 @@ from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
 from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
-from refine.refiner.pose.refiner import Belief, Refiner
+from refine.refiner.belief import Belief
+from refine.refiner.pose.refiner import Refiner
 from refine.refiner.reread.kernels import read, weigh
-from refine.skeletons.registry import Skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
 
 POWER = 3.0
 """Sharpens maps to posteriors; 2 to 4 are within .003 AP of one another on two real networks."""
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
 
     xy: Floats
     score: Floats
-    moved: npt.NDArray[np.bool_]
+    moved: Bools
 
 
 def reread_maps(
@@ -114,7 +114,7 @@ def reread_maps(
         raise ArrayError("expected positive sigmas")
     if not (power > 0 and pull >= 0 and np.isfinite(power * pull)):
         raise ArrayError(f"expected a positive power and a pull from 0, got {power} and {pull}")
-    flat: npt.NDArray[np.float32] = stack.reshape(n * k, height, width).astype(np.float32)
+    flat: Floats32 = stack.reshape(n * k, height, width).astype(np.float32)
     highest = flat.max((1, 2), initial=0.0)
     usable = np.isfinite(flat).all((1, 2)) & (highest > 0)
     flat[~usable] = 0.0
@@ -302,13 +302,13 @@ def person_side(poses: Poses) -> Floats:
     return np.asarray(np.sqrt(BOX_FRACTION * np.nan_to_num(area)))
 
 
-def find_rivals(poses: Poses, side: Floats) -> npt.NDArray[np.intp]:
+def find_rivals(poses: Poses, side: Floats) -> Indices:
     """Return the other people of every pose's image, (N, M) indices, -1 where there are no more.
 
     Poses alike enough to be the same person are left out.
     """
     sigmas = oks_sigmas(poses.skeleton)
-    found: list[npt.NDArray[np.intp]] = [np.empty(0, np.intp)] * len(poses)
+    found: list[Indices] = [np.empty(0, np.intp)] * len(poses)
     for _, rows in poses.by_image():
         area = np.minimum(side[rows, None], side[rows]) ** 2
         alike = pairwise_oks(poses.xy[rows], poses.xy[rows], area, sigmas) > SAME

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools, Floats
 from refine.decoding import Preset, RawImage, decode, get_preset
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
 from refine.decoding.paf.arrays import paf_limbs
@@ -16,10 +17,8 @@ from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
-from refine.skeletons.registry import Skeleton
-from refine.skeletons.registry import skeleton as find_skeleton
-
-Floats = npt.NDArray[np.float64]
+from refine.skeletons import Skeleton
+from refine.skeletons import skeleton as find_skeleton
 
 FLOOR = 0.02
 """Peaks below this height are noise: grouping takes them from .05 to .15."""
@@ -112,7 +111,7 @@ def find_left_out(
     return Reading(own, score, moved)
 
 
-def _held(xy: Floats, peaks: Floats, reach: Floats) -> npt.NDArray[np.bool_]:
+def _held(xy: Floats, peaks: Floats, reach: Floats) -> Bools:
     """Return (N, P): whether a person's joint is at the peak next to it, nobody nearer."""
     distance = np.nan_to_num(np.linalg.norm(xy[:, None] - peaks, axis=-1), nan=np.inf)
     held = (distance == distance.min(1, keepdims=True)) & (distance == distance.min(0))

@@ -1,0 +1,238 @@
+"""PoseFix as published: its network, errors, losses, test, and all of it from file to file."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from refine.errors.statistics import read_statistics
+from refine.geometry import Crop
+from refine.refiner.belief import Belief
+from refine.refiner.image.annotations import read_labelled
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.conditioning import Clues, completed, pose_boxes
+from refine.refiner.image.inference import mirrored
+from refine.refiner.image.light import Said
+from refine.refiner.image.loss import paper_losses
+from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.posefix_dataset import augmented_crops, draw_paper_rows, guess_joints
+from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.recipe import make_recipe
+from refine.refiner.image.settings import read_preset
+from refine.refiner.image.train import train_on_pictures
+from refine.refiner.image.weights import load_picture_weights
+from refine.refiner.pose.features import Scene
+from refine.skeletons import skeleton
+
+COCO = skeleton("coco17")
+SIZE = (96, 128)
+
+
+@pytest.fixture(scope="module")
+def labelled(pictured, body):
+    sets = [{"annotations": str(pictured / "gt.json"), "images": str(pictured)}]
+    return read_labelled(sets, body.skeleton, ())
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """The network, but of one bottleneck a stage."""
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    torch.manual_seed(0)
+    made = PaperNetwork(17, 50, sigma=3.5).eval()
+    # Fresh deconvolutions say next to nothing.
+    torch.nn.init.normal_(made.leave.weight, std=20.0)
+    return made
+
+
+def told(rng, n, size, shown=1.0):
+    xy = rng.uniform(0, 1, (n, 17, 2)) * np.array(size)
+    own = np.concatenate([xy, rng.random((n, 17, 1)) < shown], -1) * 1.0
+    own[own[..., 2] == 0] = 0
+    none = np.zeros((n, 17, 4)), np.zeros((n, 0, 17, 3)), np.zeros(n)
+    return Clues(*(a.astype(np.float32) for a in (own, *none)))
+
+
+def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
+    """Of pixels less their mean and heatmaps 255 high, both over ImageNet's deviation."""
+    rng = np.random.default_rng(0)
+    pixels = torch.from_numpy(rng.uniform(0, 255, (2, 3, 64, 32)).astype("f4"))
+    hints = told(rng, 2, (32, 64), shown=0.7)
+    got = []
+    network.backbone.bn1.register_forward_pre_hook(lambda _, inputs: got.append(inputs[0]))
+    network(pixels, *(torch.from_numpy(getattr(hints, f)) for f in Clues.__slots__))
+    y, x = np.mgrid[:64, :32]
+    own = hints.own[..., None, None]
+    distance = (x - own[:, :, 0]) ** 2 + (y - own[:, :, 1]) ** 2
+    drawn = 255 * np.exp(-distance / (2 * 3.5**2)) * (own[:, :, 2] > 0)
+    deviation = 255 * np.array([0.229, 0.224, 0.225])
+    colours = (pixels.numpy() - 255 * np.array([0.485, 0.456, 0.406])[:, None, None]) / deviation[
+        :, None, None
+    ]
+    stacked = torch.from_numpy(np.concatenate([colours, drawn / deviation.mean()], 1)).float()
+    weight = torch.cat([network.backbone.conv1.weight, network.pose.weight], 1)
+    want = torch.nn.functional.conv2d(stacked, weight, stride=2, padding=3)
+    torch.testing.assert_close(got[0], want, rtol=1e-4, atol=1e-4)
+
+
+def test_maps_are_a_quarter_of_the_crop(network):
+    hints = told(np.random.default_rng(0), 1, SIZE)
+    inputs = [torch.from_numpy(getattr(hints, f)) for f in Clues.__slots__]
+    said = network(torch.zeros(1, 3, SIZE[1], SIZE[0]), *inputs)
+    assert said.maps.shape == (1, 17, SIZE[1] // 4, SIZE[0] // 4)
+    assert said.oks is inputs[-1]
+
+
+def test_crops_are_drawn_as_published():
+    rng = np.random.default_rng(0)
+    box = np.tile([10.0, 20, 70, 180], (4000, 1))
+    crop, turned = augmented_crops(box, (192, 256), rng)
+    centre = crop(np.tile([40.0, 100.0], (4000, 1))[:, None])[:, 0]
+    np.testing.assert_allclose(centre[~turned], np.tile([96.0, 128], ((~turned).sum(), 1)))
+    np.testing.assert_allclose(centre[turned, 0], 95)
+    assert abs(turned.mean() - 0.5) < 0.03
+    determinant = np.linalg.det(crop.matrix[:, :, :2])
+    assert ((determinant < 0) == turned).all()
+    # The box is 160 high, so 200 padded: 256 px of the crop at scale 1.
+    scale = 256 / 200 / np.sqrt(np.abs(determinant))
+    assert scale.min() >= 0.7 - 1e-9
+    assert scale.max() <= 1.3 + 1e-9
+    assert abs(np.median(scale) - 1) < 0.03
+    angle = np.rad2deg(np.arctan2(crop.matrix[~turned, 0, 1], crop.matrix[~turned, 0, 0]))
+    assert abs((np.abs(angle) > 1e-6).mean() - 0.6) < 0.03
+    assert np.abs(angle).max() <= 80 + 1e-6
+
+
+def test_rows_hold_the_truth_of_the_crop_and_wrong_joints_near_it(labelled, body):
+    statistics = read_statistics("posefix")
+    guessed = guess_joints(labelled, body)
+    assert np.isfinite(guessed).all()
+    rng = np.random.default_rng(0)
+    persons = labelled.persons
+    near, seen = [], 0
+    for _ in range(20):
+        rows = draw_paper_rows(labelled, guessed, COCO, statistics, SIZE, rng)
+        assert len(rows) == len(persons)
+        labels = rows.weight > 0
+        assert ((rows.target[labels] >= 0) & (rows.target[labels] < SIZE)).all()
+        assert (rows.target[~labels] == 0).all()
+        # Back in the picture every label is one of the picture's, of the same side.
+        back = Crop(rows.matrix, SIZE).inverse()(rows.target)
+        flipped = np.linalg.det(rows.matrix[:, :, :2]) < 0
+        back = np.where(flipped[:, None, None], back[:, COCO.mirror], back)
+        labels_back = np.where(flipped[:, None], labels[:, COCO.mirror], labels)
+        for row, joint in np.argwhere(labels_back):
+            there = persons.xy[persons.image == rows.picture[row], joint]
+            assert np.nanmin(np.abs(there - back[row, joint]).max(-1)) < 1e-3
+        distance = np.hypot(*np.moveaxis(rows.clues.own[..., :2] - rows.target, -1, 0))
+        near += (distance / np.sqrt(rows.area)[:, None])[
+            labels & (rows.clues.own[..., 2] > 0)
+        ].tolist()
+        seen += int(flipped.sum())
+    assert 0 < seen < 20 * len(persons)
+    # Good and jittered joints (KS above .5) are about nine in ten.
+    assert 0.75 < np.mean(np.array(near) < 1.1774 * 2 * COCO.sigmas.max()) < 0.99
+
+
+def test_losses_are_means_over_all_joints():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, 3, 6, 5))
+    target = rng.uniform(0, 4, (2, 3, 2))
+    weight = np.array([[1.0, 0, 0.5], [1, 1, 0]])
+    chance = np.exp(maps) / np.exp(maps).sum((2, 3), keepdims=True)
+    y, x = np.mgrid[:6, :5]
+    entropy, off = np.zeros((2, 3)), np.zeros((2, 3))
+    for i in range(2):
+        for j in range(3):
+            u, v = target[i, j]
+            hot = np.maximum(1 - abs(x - u), 0) * np.maximum(1 - abs(y - v), 0)
+            entropy[i, j] = -(hot / hot.sum() * np.log(chance[i, j])).sum()
+            mean = (chance[i, j] * x).sum(), (chance[i, j] * y).sum()
+            off[i, j] = np.abs(np.array(mean) - target[i, j]).mean()
+    tensors = [torch.from_numpy(a) for a in (target, weight)]
+    own = torch.from_numpy(np.concatenate([target, np.ones((2, 3, 1))], -1))
+    said = Said(torch.from_numpy(maps), torch.zeros(2))
+    found = paper_losses(said, own, *tensors, torch.ones(2, 3), torch.ones(2) > 0)
+    np.testing.assert_allclose(found.coarse, (entropy * weight).mean())
+    np.testing.assert_allclose(found.fine, (off * weight).mean())
+    np.testing.assert_allclose(found.total, found.coarse + found.fine)
+    np.testing.assert_allclose(found.before, 1)
+
+
+def test_looking_at_mirrored_people_gives_mirrored_places(network):
+    rng = np.random.default_rng(2)
+    crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    hints, kernel = told(rng, 2, SIZE, shown=0.8), rng.uniform(3, 9, (2, 17))
+    rows, again = np.arange(2), mirrored(hints, SIZE[0], COCO.mirror)
+    [(_, plain)] = see_paper(network, [(rows, crops)], hints, kernel, COCO.mirror)
+    [(_, turned)] = see_paper(
+        network, [(rows, crops[:, :, ::-1])], again, kernel[:, COCO.mirror], COCO.mirror
+    )
+    back = turned.xy[:, COCO.mirror]
+    back[..., 0] = SIZE[0] - 1 - back[..., 0]
+    np.testing.assert_allclose(plain.xy, back, atol=1e-2)
+    for name in ("move", "keep", "sigma"):
+        ours, theirs = getattr(plain, name), getattr(turned, name)[:, COCO.mirror]
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    [(_, once)] = see_paper(network, [(rows, crops)], hints, kernel)
+    assert np.abs(once.xy - plain.xy).max() > 0.1
+    assert (plain.keep[hints.own[..., 2] == 0] == 0).all()
+
+
+def test_boxes_are_tight_and_never_empty():
+    xy = np.zeros((4, 17, 2))
+    xy[0, :2], xy[1, 0], xy[3, 0] = [[5, 6], [15, 40]], [30, 40], [30, 40]
+    present = np.zeros((4, 17), bool)
+    present[0, :2] = present[1, 0] = present[3, 0] = True
+    scene = Scene(xy, present, np.zeros((4, 17, 2)), np.zeros((4, 3), int), np.zeros((4, 2)))
+    flat = np.zeros((4, 17))
+    annotated = flat.copy()
+    annotated[3, 5] = 0.9
+    guess = Belief(np.full((4, 17, 2), 70.0), flat, flat, flat, flat, annotated, flat[0], flat[0])
+    assert pose_boxes(scene, guess).tolist() == [
+        [5, 6, 15, 40], [20, 30, 40, 50], [-10, -10, 10, 10], [30, 40, 70, 70]
+    ]  # fmt: skip
+
+
+def test_missing_joints_are_shown_where_the_pose_alone_puts_them():
+    hints = told(np.random.default_rng(0), 2, SIZE, shown=0.5)
+    belief = np.random.default_rng(1).uniform(1, 9, hints.belief.shape).astype("f4")
+    own = completed(dataclasses.replace(hints, belief=belief)).own
+    came = hints.own[..., 2] > 0
+    np.testing.assert_array_equal(own[came], hints.own[came])
+    np.testing.assert_array_equal(own[~came], belief[~came][:, [0, 1, 3]])
+
+
+def test_the_rate_drops_twice(body, monkeypatch):
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    recipe = make_recipe(read_preset("posefix-r50-256"), body, None, torch.device("cpu"))
+    rates = [recipe.rate(epoch, 0, 1) for epoch in (0, 89, 90, 119, 120, 139)]
+    np.testing.assert_allclose(rates, [5e-4, 5e-4, 5e-5, 5e-5, 5e-6, 5e-6])
+
+
+def test_posefix_trains_resumes_and_runs(labelled, pictured, body, tmp_path, cli, monkeypatch):
+    """Of few layers, so that checkpoints are small; tests/cli/test_train.py has all of them."""
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
+    settings = read_preset("posefix-r50-256", epochs=2, batch=4, size=(32, 64), mixed=False)
+    straight, again = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+
+    def keep(at):
+        """Keep the checkpoint of the first epoch, as an interrupted training leaves it."""
+        if at.epoch == 1 and at.step == at.steps:
+            straight.with_suffix(".ckpt").rename(again.with_suffix(".ckpt"))
+
+    train_on_pictures(labelled, body, straight, settings, report=keep)
+    train_on_pictures(labelled, body, again, settings, resume=True)
+    assert straight.read_bytes() == again.read_bytes()
+    network, facts = load_picture_weights(again)
+    assert isinstance(network, PaperNetwork)
+    assert (facts["architecture"], facts["sigma"], facts["size"]) == ("resnet50", 7, [32, 64])
+    out = tmp_path / "out.json"
+    result = cli(
+        "run", pictured / "gt.json", "--from", "coco-gt", "--images", pictured, "--to", "coco",
+        "--picture-weights", again, "-o", out,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert f"{len(labelled.persons)} poses looked at in their pictures" in result.err

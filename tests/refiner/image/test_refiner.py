@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from refine.exceptions import FormatError, WeightsError
+from refine.poses import ImageRef, Poses
+from refine.refiner.apply import MARGIN
+from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.inference import BATCH, mirrored, see, stream_crops
+from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.refiner import PictureRefiner
+from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.weights import load_picture_weights, save_picture_weights
+from refine.skeletons import Skeleton, skeleton
+
+COCO = skeleton("coco17")
+JOINTS = (*COCO.joints, "neck", "head_top")
+SIZE = (48, 64)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """An image refiner of random weights: small crops, so that tests are quick."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    save_picture_weights(path, PictureNetwork(19, 8), JOINTS, SIZE, "sha256:0", {"epoch": 0})
+    return path
+
+
+@pytest.fixture
+def people(tmp_path):
+    """Five poses on three images, of which the last has no picture."""
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(20, 60, (5, 1, 2)) + rng.normal(0, 12, (5, 17, 2))
+    xy[1, 5:9] = np.nan
+    xy[3] = np.nan
+    images = tuple(ImageRef(i, f"{i}.png", 100, 90) for i in (3, 1, 2))
+    for i in (3, 1):
+        pixels = rng.integers(0, 256, (90, 100, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    poses = Poses.from_arrays(COCO, xy, instance_score=np.arange(5.0))
+    return poses.replace(image=np.array([1, 0, 1, 0, 2]), images=images), tmp_path
+
+
+def test_poses_without_a_picture_are_refined_without(weights, people):
+    poses, folder = people
+    refiner = PictureRefiner.load(weights)
+    found = refiner.look(poses, folder)
+    assert found.seen.tolist() == [True, True, True, False, False]
+    plain = refiner.believe(poses)
+    for name in ("xy", "move", "keep", "sigma_px"):
+        ours, without = getattr(found.belief, name), getattr(plain, name)
+        np.testing.assert_array_equal(ours[3:], without[3:])
+        assert (ours[:3] != without[:3]).any()
+    assert found.margin[3, 0] == MARGIN
+    done = refiner(poses, folder)
+    assert len(done) == len(poses)
+    assert np.isfinite(done.xy[[0, 1, 2, 4]]).all()
+    assert not done.present[3].any()
+    assert [s.weights for s in done.history] == [refiner.weights] * 2
+
+
+def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
+    poses, folder = people
+    belief = PictureRefiner.load(weights).look(poses, folder).belief
+    for name in ("keep", "move"):
+        value = getattr(belief, name)[:3]
+        assert ((value >= 0) & (value <= 1)).all()
+    assert (belief.keep[1, 5:9] == 0).all()
+    assert (belief.move[:3] >= belief.keep[:3] - 0.01).all()
+
+
+def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
+    poses, folder = people
+    refiner = PictureRefiner.load(weights)
+    many = refiner.look(poses, folder, workers=3).belief
+    monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
+    few = refiner.look(poses, folder, workers=1).belief
+    np.testing.assert_allclose(many.xy, few.xy, atol=1e-3)
+    np.testing.assert_allclose(many.oks, few.oks, atol=1e-5)
+
+
+def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
+    network, _ = load_picture_weights(weights)
+    rng = np.random.default_rng(2)
+    crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
+
+    def points(*shape):
+        places = rng.uniform(5, 40, (*shape, 2))
+        return np.concatenate([places, rng.uniform(0.2, 1, (*shape, 1))], -1).astype("f4")
+
+    sure = np.insert(points(2, 19), 2, 3.0, axis=-1)
+    told = Clues(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
+    kernel = np.full((2, 19), 6.0)
+    mirror = Skeleton("crop", JOINTS).mirror
+    rows = np.arange(2)
+    [(_, plain)] = see(network, [(rows, crops)], told, kernel, mirror)
+    again = mirrored(told, SIZE[0], mirror)
+    [(_, turned)] = see(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
+    back = turned.xy[:, mirror]
+    back[..., 0] = SIZE[0] - 1 - back[..., 0]
+    np.testing.assert_allclose(plain.move, turned.move[:, mirror], atol=1e-4)
+    sharp = plain.move > 0.3
+    np.testing.assert_allclose(plain.xy[sharp], back[sharp], atol=0.05)
+    np.testing.assert_allclose(plain.oks, turned.oks, atol=1e-5)
+
+
+def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
+    network, _ = load_picture_weights(weights)
+    rng = np.random.default_rng(3)
+    crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
+    points[..., 2] = 0.9
+    told = Clues(
+        points, np.insert(points, 2, 3.0, axis=-1), points[:, None].repeat(3, 1), points[:, 0, 2]
+    )
+    kernel = np.full((6, 19), 6.0)
+    asked = []
+
+    def judge(spread):
+        asked.append(spread)
+        return Sharpness(4.0, 0.25)
+
+    monkeypatch.setattr("refine.refiner.image.inference.SAMPLE", 3)
+    monkeypatch.setattr("refine.refiner.image.inference.judge", judge)
+    batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
+    found = list(see(network, batches, told, kernel))
+    assert len(asked) == 1
+    assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
+    assert {m for _, sight in found for m in sight.margin} == {0.25}
+    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness())
+    for (_, sharp), (_, blunt) in zip(found, see(network, batches, told, kernel), strict=True):
+        assert (sharp.keep > blunt.keep).all()
+    assert list(see(network, [], told, kernel)) == []
+
+
+def test_every_crop_comes_once_and_in_batches(people):
+    from refine.geometry import Crop
+    from refine.refiner.image.crops import find_pictures
+
+    poses, folder = people
+    image = np.repeat([0, 1], BATCH)
+    crop = Crop.from_box(np.tile([10.0, 10, 50, 60], (len(image), 1)), SIZE)
+    paths = find_pictures(folder, poses.images)
+    rows, sizes = [], []
+    for some, crops in stream_crops(image, np.arange(len(image)), paths, crop, 2):
+        rows += some.tolist()
+        sizes.append(crops.shape)
+    assert sorted(rows) == list(range(2 * BATCH))
+    assert sizes == [(BATCH, SIZE[1], SIZE[0], 3)] * 2
+
+
+def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
+    poses, folder = people
+    body = Skeleton("mine", (*COCO.joints[5:], "neck"))
+    xy = np.concatenate([poses.xy[:, 5:], np.full((5, 1, 2), np.nan)], 1)
+    xy[0, -1] = 40.0
+    mine = poses.replace(skeleton=body, xy=xy, score=np.full((5, 13), np.nan))
+    belief = PictureRefiner.load(weights).look(mine, folder).belief
+    assert np.isfinite(belief.xy[:3, -1]).all()
+    assert belief.keep[0, -1] > 0
+    assert np.isnan(belief.xy[4, -1]).all()
+
+
+def test_bad_input_is_said(weights, people, tmp_path):
+    poses, folder = people
+    (folder / "1.png").write_bytes(b"no picture")
+    refiner = PictureRefiner.load(weights)
+    with pytest.raises(FormatError, match=r"1\.png"):
+        refiner(poses, folder)
+    with pytest.raises(FormatError, match="folder of pictures"):
+        refiner(poses, folder / "none")
+    (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(WeightsError, match="refine train --images"):
+        PictureRefiner.load(tmp_path / "bad.safetensors")
