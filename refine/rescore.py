@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.exceptions import RefineError
+from refine.numerics import SURE, logit, mean_ranks, sigmoid
 from refine.poses import Poses
 
 Rule = Callable[[Floats, Floats], Floats]
@@ -32,8 +33,6 @@ ALPHAPOSE_MAX = 1.25
 OKS_WEIGHT, RANK_WEIGHT = 0.7, 2.5
 """Of `blend`: logit of the expected OKS, and rank of the source's own score. What is learned on
 all sources but one ranks the poses of that one alike, see `tests/benchmarks/calibrate_ap.py`."""
-SURE = 1e-3
-"""Expected similarities count as no closer than this to 0 and 1 where their logit is taken."""
 
 
 def mean_score(score: Floats, box: Floats) -> Floats:
@@ -158,38 +157,6 @@ def instance_scores(score: Floats, box_score: Floats, recipe: str) -> Floats:
         )
     box = np.where(np.isnan(box_score), 1.0, box_score)
     return np.asarray(RECIPES[recipe].rule(np.nan_to_num(score, nan=0.0), box))
-
-
-def mean_ranks(values: Floats) -> Floats:
-    """Rank values within (0, 1), equal ones by the mean of their ranks.
-
-    Args:
-        values: (N,) finite.
-
-    Returns:
-        (N,): (rank - 1/2) / N, ranks from 1.
-
-    >>> mean_ranks(np.array([30.0, 10.0, 10.0, 20.0])).tolist()
-    [0.875, 0.25, 0.25, 0.625]
-    """
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    middle = np.cumsum(count) - count / 2
-    return np.asarray(middle[place] / len(values))
-
-
-def logit(probability: npt.ArrayLike) -> Floats:
-    """Return log(p / (1 - p)), p held `SURE` away from 0 and 1.
-
-    >>> logit([0.5, 1.0]).round(3).tolist()
-    [0.0, 6.907]
-    """
-    p = np.clip(probability, SURE, 1 - SURE)
-    return np.asarray(np.log(p / (1 - p)))
-
-
-def sigmoid(value: npt.ArrayLike) -> Floats:
-    """Return 1 / (1 + exp(-value))."""
-    return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(value, np.float64) / 2))
 
 
 def expected_oks(similarity: Floats, annotated: Floats) -> Floats:

@@ -225,5 +225,5 @@ def test_public_names_exist():
     for name in refine.__all__:
         assert getattr(refine, name) is not None
     assert set(refine.__all__) <= set(dir(refine))
-    with pytest.raises(AttributeError, match="no refine attribute nothing"):
+    with pytest.raises(AttributeError, match="No refine attribute nothing"):
         _ = refine.nothing

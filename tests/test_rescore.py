@@ -6,20 +6,10 @@ from scipy.stats import rankdata
 
 import refine
 from refine.exceptions import RefineError
+from refine.numerics import logit, mean_ranks, sigmoid
 from refine.refiner.apply import expected_similarity
 from refine.refiner.belief import Belief
-from refine.rescore import (
-    OURS,
-    RECIPES,
-    blend,
-    expected_oks,
-    instance_scores,
-    logit,
-    mean_ranks,
-    rescore,
-    sigmoid,
-    total_score,
-)
+from refine.rescore import OURS, RECIPES, blend, expected_oks, instance_scores, rescore, total_score
 
 BODY = refine.skeleton("coco17")
 SCORE = np.array([[0.9, 0.3, 0.6, 0.2, 0.5], [0.1, 0.2, np.nan, np.nan, np.nan]])

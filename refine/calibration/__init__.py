@@ -17,17 +17,12 @@ from refine._types import Floats
 from refine.calibration.curves import Curve
 from refine.exceptions import RefineError
 from refine.files import dump_json, parse_json, read_bytes, write_bytes
+from refine.numerics import logit, sigmoid
 from refine.oks import pairwise_oks, pose_area
 from refine.poses import Poses
 from refine.refiner.apply import expected_similarity
 from refine.refiner.belief import Belief
-from refine.rescore import (
-    OKS_WEIGHT,
-    RANK_WEIGHT,
-    expected_oks,
-    logit,
-    sigmoid,
-)
+from refine.rescore import OKS_WEIGHT, RANK_WEIGHT, expected_oks
 from refine.suppression import nms_sigmas
 
 FORMAT: Literal["refine-calibration-1"] = "refine-calibration-1"

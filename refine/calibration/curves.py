@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from refine._types import Bools, Floats, Indices
-from refine.rescore import SURE, logit, sigmoid
+from refine.numerics import SURE, logit, sigmoid
 from refine.skeletons import Skeleton
 
 Form = Literal["identity", "affine", "isotonic", "joints"]

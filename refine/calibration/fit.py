@@ -20,12 +20,12 @@ from refine.evaluation.matching import (
 )
 from refine.evaluation.taxonomy import MATCH_OKS
 from refine.exceptions import RefineError
+from refine.numerics import SURE, sigmoid
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
 from refine.refiner.apply import complete, correct
 from refine.refiner.belief import Belief
 from refine.refiner.pose.refiner import Refiner
-from refine.rescore import SURE, sigmoid
 
 QUANTILES = 101
 """Of the source's own scores and sizes; ranks taken in them do not depend on the file at hand."""

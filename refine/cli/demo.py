@@ -42,8 +42,9 @@ def command(output: str, seed: int, as_json: bool) -> None:
     """
     import numpy as np
 
-    import refine
     from refine.files import write_bytes
+    from refine.formats import read, write
+    from refine.pipeline import Config, run
     from refine.sample import make_heatmaps, make_people, make_predictions
 
     folder = _make_folder(Path(output))
@@ -54,18 +55,18 @@ def command(output: str, seed: int, as_json: bool) -> None:
     }
     rng = np.random.default_rng(seed)
     truth, pictures = make_people(IMAGES, rng)
-    refine.write(truth, files["truth"], "coco-gt")
-    refine.write(make_predictions(truth, rng), files["predictions"], "coco")
+    write(truth, files["truth"], "coco-gt")
+    write(make_predictions(truth, rng), files["predictions"], "coco")
     maps = make_heatmaps(truth[:MAPS], rng)
     write_bytes(files["heatmaps"], _npz(maps))
     shades = {r.id: p for r, p in zip(truth.images, pictures, strict=True)}
     for ref in truth.images:
         write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
 
-    before = refine.read(files["predictions"], images=files["truth"])
-    moved = refine.run(before, refine.Config(steps=("join", "complete", "correct", "rescore")))
-    after = refine.run(before)
-    refine.write(after, files["refined"], precision=3)
+    before = read(files["predictions"], images=files["truth"])
+    moved = run(before, Config(steps=("join", "complete", "correct", "rescore")))
+    after = run(before)
+    write(after, files["refined"], precision=3)
     stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
     table = {name: _figures(truth, poses) for name, poses in stages.items()}
     decoders = _decoder_errors(maps)

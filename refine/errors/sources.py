@@ -21,6 +21,7 @@ from refine._types import Bools, Floats, Indices
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import corrupt
 from refine.evaluation.kinds import INVERSION, MISS, SWAP
+from refine.numerics import sigmoid
 from refine.oks import keypoint_similarity, ks_distance
 from refine.skeletons import Skeleton
 
@@ -313,7 +314,7 @@ def _score(
     quality = np.where(people.visible > 0, quality, -1.5)
     noise = 0.9 * rng.normal(size=(n, k)) + 0.45 * rng.normal(size=(n, 1))
     latent = source.informative * quality + np.sqrt(1 - source.informative**2) * noise
-    return np.asarray(1 / (1 + np.exp(-(source.score_offset + source.score_slope * latent))))
+    return sigmoid(source.score_offset + source.score_slope * latent)
 
 
 @cache

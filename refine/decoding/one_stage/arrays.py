@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.decoding.one_stage.nms import box_nms
-from refine.decoding.regression.arrays import logistic
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
+from refine.numerics import sigmoid
 from refine.suppression import oks_nms
 
 Suppress = Literal["box", "oks", "none"]
@@ -101,7 +101,7 @@ def decode_yolox_pose(
     parts = _heads(
         len(cell), cls=cls, objectness=objectness, box=box, offsets=offsets, vis=visibility
     )
-    score = logistic(parts["cls"]).max(1) * logistic(parts["objectness"])[:, 0]
+    score = sigmoid(parts["cls"]).max(1) * sigmoid(parts["objectness"])[:, 0]
     kept = score > threshold
     cell, s = cell[kept], stride[kept, None]
     sides = parts["box"][kept]
@@ -110,7 +110,7 @@ def decode_yolox_pose(
     joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(len(cell), joints, 2)
     xy = (cell[:, None] + offset) * s[..., None]
-    return Detections(xy, logistic(parts["vis"][kept]), corners, score[kept])
+    return Detections(xy, sigmoid(parts["vis"][kept]), corners, score[kept])
 
 
 def decode_dcc(
@@ -178,12 +178,12 @@ def decode_direct_pose(
     """
     cell, stride = grid_points(input_size, strides)
     parts = _heads(len(cell), cls=cls, centerness=centerness, offsets=offsets)
-    score = logistic(parts["cls"]).max(1)
+    score = sigmoid(parts["cls"]).max(1)
     kept = score > threshold
     joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(int(kept.sum()), joints, 2)
     xy = (cell[kept, None] + 0.5 + offset) * stride[kept, None, None]
-    instance = score[kept] * logistic(parts["centerness"][kept])[:, 0]
+    instance = score[kept] * sigmoid(parts["centerness"][kept])[:, 0]
     return Detections(xy, np.full(xy.shape[:2], np.nan), keypoint_box(xy), instance)
 
 

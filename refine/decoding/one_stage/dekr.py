@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
-from refine.decoding.maps.fit import _gauss_newton
+from refine.decoding.maps.fit import gauss_newton
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.one_stage.nms import NEARBY_PEOPLE, nearby_joints_nms
 from refine.exceptions import ArrayError
@@ -278,7 +278,7 @@ def _fit(maps, counts, xy):  # type: ignore[no-untyped-def]
             y = min(max(int(xy[m, q, 1] + 0.5), 0), height - 1)
             if not maps[q, y, x] > 0:
                 continue
-            at_x, at_y, _, _ = _gauss_newton(
+            at_x, at_y, _, _ = gauss_newton(
                 maps[q], x, y, float(x), float(y), MATCH_SIGMA, MATCH_WINDOW / MATCH_SIGMA,
                 x_basis, y_basis,
             )  # fmt: skip

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.one_stage.arrays import STRIDES, Detections, corners_of, grid_points
-from refine.decoding.regression.arrays import logistic
 from refine.exceptions import ArrayError
+from refine.numerics import sigmoid
 
 Version = Literal["v5", "v8", "v26"]
 Layout = Literal["v5", "v8", "end2end"]
@@ -145,7 +145,7 @@ def _decode_v8(
     version: str,
     threshold: float,
 ) -> Detections:
-    score = logistic(table[sides])
+    score = sigmoid(table[sides])
     kept = score > threshold
     picked = np.asarray(table[:, kept].T, np.float64)
     cell, s = cell[kept], stride[kept, None]
@@ -157,7 +157,7 @@ def _decode_v8(
     box = np.concatenate([cell + 0.5 - distance[:, :2], cell + 0.5 + distance[:, 2:]], 1) * s
     xy, seen = _joints(picked[:, sides + 1 :], joints)
     place = cell[:, None] + (2 * xy if version == "v8" else xy + 0.5)
-    return Detections(place * s[..., None], logistic(seen), box, score[kept])
+    return Detections(place * s[..., None], sigmoid(seen), box, score[kept])
 
 
 def _decode_v5(
@@ -180,12 +180,12 @@ def _decode_v5(
             f"expected {len(cell)} rows of {6 + 3 * joints} for input {input_size} and strides "
             f"{tuple(strides)}, got {table.shape}"
         )
-    score = logistic(table[:, 4]) * logistic(table[:, 5])
+    score = sigmoid(table[:, 4]) * sigmoid(table[:, 5])
     kept = score > threshold
     picked = np.asarray(table[kept], np.float64)
     cell, s = cell[kept], stride[kept, None]
-    y = logistic(picked[:, :4])
+    y = sigmoid(picked[:, :4])
     box = corners_of((cell + 2 * y[:, :2] - 0.5) * s, (2 * y[:, 2:]) ** 2 * anchor[kept])
     xy, seen = _joints(picked[:, 6:], joints)
     place = (cell[:, None] + 2 * xy - 0.5) * s[..., None]
-    return Detections(place, logistic(seen), box, score[kept])
+    return Detections(place, sigmoid(seen), box, score[kept])

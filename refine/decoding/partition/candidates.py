@@ -9,6 +9,7 @@ import numpy.typing as npt
 from refine._types import Floats, Indices
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import ArrayError, FormatError
+from refine.numerics import sigmoid
 
 LOCREF_SCALE = 7.2801
 """px a unit of location refinement: `locref_stdev`, eldar/pose-tensorflow default_config.py."""
@@ -190,20 +191,14 @@ def pair_probability(candidates: Candidates, model: PairModel, joints: int) -> F
     xy, part = candidates.xy, candidates.part
     slope, offset = SAME_PART
     gap = np.hypot(*(xy[:, None] - xy).transpose(2, 0, 1))
-    out = np.where(part[:, None] == part, _logistic(offset - slope * gap), 0.5)
+    out = np.where(part[:, None] == part, sigmoid(offset - slope * gap), 0.5)
     for (a, b), low, high, weight in zip(*model, strict=True):
         one, two = np.nonzero((part[:, None] == a) & (part == b))
         if len(one):
             f = pair_features(candidates, one, two, joints)
             f = (np.hstack([f, np.exp(-f)]) - low) / (high - low)
-            out[one, two] = out[two, one] = _logistic(f @ weight[:-1] + weight[-1])
+            out[one, two] = out[two, one] = sigmoid(f @ weight[:-1] + weight[-1])
     return out
-
-
-def _logistic(x: Floats) -> Floats:
-    from scipy.special import expit
-
-    return np.asarray(expit(x))
 
 
 def as_pair_model(fields: Any, where: str) -> PairModel:

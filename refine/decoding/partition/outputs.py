@@ -20,6 +20,7 @@ from refine.decoding.partition.ilp import solve_ilp
 from refine.decoding.presets import Preset
 from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError, SkeletonError
+from refine.numerics import sigmoid
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 from refine.skeletons import skeleton as find_skeleton
@@ -109,7 +110,7 @@ def decode_partition_outputs(
         )
     except ArrayError as error:
         raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    probability = 1 / (1 + np.exp(unary[np.arange(len(label)), np.maximum(label, 0)]))
+    probability = sigmoid(-unary[np.arange(len(label)), np.maximum(label, 0)])
     joint = label if part is None else part
     cells, score = assemble(xy, joint, probability, cluster, k)
     kept = (score > 0).sum(1) >= min_joints

@@ -148,7 +148,7 @@ def decode_personlab(
     >>> people.xy[:, 0].tolist(), people.instance_score.round(3).tolist()
     ([[49.0, 33.0]], [0.881])
     """
-    system = rules if isinstance(rules, PersonLabRules) else _rules(rules)
+    system = rules if isinstance(rules, PersonLabRules) else rules_of(rules)
     if not (stride > 0 and system.step > 0 and system.radius > 0):
         raise ArrayError(f"expected positive stride, step and radius, got {stride} and {system}")
     if compat is not None and compat not in COMPATS:
@@ -165,7 +165,12 @@ def decode_personlab(
     return _decode(maps, short, mid, edges, float(stride), system, logits, tree, compat)
 
 
-def _rules(name: str) -> PersonLabRules:
+def rules_of(name: str) -> PersonLabRules:
+    """Look up a rule set.
+
+    Raises:
+        ArrayError: no such rules.
+    """
     if name not in personlab_rules():
         raise ArrayError(
             f"expected a rule set, got {name!r}", hint=f"one of {', '.join(personlab_rules())}"

@@ -8,9 +8,9 @@ import numpy as np
 from refine.decoding.personlab.arrays import (
     Compat,
     PersonLabRules,
-    _rules,
     decode_personlab,
     personlab_tree,
+    rules_of,
 )
 from refine.decoding.presets import Preset
 from refine.decoding.raw.channels import channels_first
@@ -55,7 +55,7 @@ def decode_personlab_outputs(
         ArrayError: an option out of range.
     """
     chosen = rules or preset.options["rules"]
-    system = chosen if isinstance(chosen, PersonLabRules) else _rules(chosen)
+    system = chosen if isinstance(chosen, PersonLabRules) else rules_of(chosen)
     changes = {
         "threshold": threshold,
         "nms_radius": nms_radius,

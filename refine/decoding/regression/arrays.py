@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.exceptions import ArrayError
+from refine.numerics import sigmoid as logistic
 
 Head = Literal["fine", "coarse"]
 Debias = Literal["none", "mmpose", "cells"]
@@ -255,11 +256,6 @@ def merge_mirrored(xy: Floats, xy_mirrored: Floats, mirror: npt.ArrayLike, width
     back = np.asarray(xy_mirrored, np.float64)[:, np.asarray(mirror, np.intp)]
     back = back * (-1, 1) + (width - 1, 0)
     return np.asarray((np.asarray(xy, np.float64) + back) / 2)
-
-
-def logistic(x: npt.ArrayLike) -> Floats:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(x, np.float64))))
 
 
 def _maps(maps: npt.ArrayLike) -> npt.NDArray[np.floating]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from refine._types import Bools, Floats, Floats32, Indices
 from refine.geometry import keypoint_box
+from refine.numerics import mean_ranks
 from refine.poses import Poses
-from refine.rescore import mean_ranks
 
 NEIGHBOURS = 3
 """Other poses of the image that a pose sees; the nearest first."""
