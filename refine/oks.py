@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine._types import Bools, Floats
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
@@ -123,8 +123,10 @@ def pairwise_oks(
     )
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _pairwise(a, b, area, variance, counts, zero):  # type: ignore[no-untyped-def]
+@kernel
+def _pairwise(
+    a: Floats, b: Floats, area: Floats, variance: Floats, counts: Bools, zero: bool
+) -> Floats:
     n, k, _ = a.shape
     out = np.zeros((n, len(b)))
     for i in range(n):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
+from refine.evaluation import kernels
 from refine.evaluation.ground_truth import GroundTruth
 from refine.exceptions import ArrayError
 from refine.geometry import xywh_to_xyxy
@@ -155,26 +155,8 @@ def match(oks: Floats, pairs: Pairs, truth: Annotated, ignore: Bools, threshold:
         (A,) index of the person, -1 for none.
     """
     found = np.full(len(pairs.start) - 1, -1)
-    _match(oks, pairs.b, pairs.start, ignore, truth.crowd, min(threshold, 1 - 1e-10), found)
+    kernels.match(oks, pairs.b, pairs.start, ignore, truth.crowd, min(threshold, 1 - 1e-10), found)
     return found
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _match(oks, person, start, ignore, crowd, threshold, found):  # type: ignore[no-untyped-def]
-    taken = np.zeros(len(ignore), np.bool_)
-    for a in range(len(found)):
-        best, chosen = threshold, -1
-        for last in (False, True):
-            if chosen >= 0:
-                break
-            for p in range(start[a], start[a + 1]):
-                g = person[p]
-                if ignore[g] != last or (taken[g] and not crowd[g]) or oks[p] < best:
-                    continue
-                best, chosen = oks[p], g
-        if chosen >= 0:
-            taken[chosen] = True
-            found[a] = chosen
 
 
 def average_precision(
@@ -258,30 +240,8 @@ def neighbours(
     last = np.searchsorted(group[order], group, "right")
     start = np.zeros(len(box) + 1, np.intp)
     empty = np.empty(0, np.intp)
-    _neighbours(box, order, first, last, iou, start, empty)
+    kernels.neighbours(box, order, first, last, iou, start, empty)
     np.cumsum(start, out=start)
     index = np.empty(start[-1], np.intp)
-    _neighbours(box, order, first, last, iou, start, index)
+    kernels.neighbours(box, order, first, last, iou, start, index)
     return index, start
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _neighbours(box, order, first, last, iou, start, index):  # type: ignore[no-untyped-def]
-    """Count the neighbours of i into start[i + 1]; or, given room for them, list them."""
-    for i in range(len(box)):
-        found = 0
-        for other in order[first[i] : last[i]]:
-            width = min(box[i, 2], box[other, 2]) - max(box[i, 0], box[other, 0])
-            height = min(box[i, 3], box[other, 3]) - max(box[i, 1], box[other, 1])
-            if other == i or width <= 0 or height <= 0:
-                continue
-            union = (box[i, 2] - box[i, 0]) * (box[i, 3] - box[i, 1]) - width * height
-            union += (box[other, 2] - box[other, 0]) * (box[other, 3] - box[other, 1])
-            # 1e-5 px^2 as in PoseFix; it keeps empty boxes from dividing by zero.
-            if width * height / (union + 1e-5) < iou:
-                continue
-            if len(index):
-                index[start[i] + found] = other
-            found += 1
-        if not len(index):
-            start[i + 1] = found

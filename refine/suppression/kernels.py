@@ -1,13 +1,13 @@
 """Kernels of `refine.suppress`: poses grouped by image, walked best first."""
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine.oks import EPS
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _oks(p, area, weight, better, worse, i, j, floor):  # type: ignore[no-untyped-def]
+@kernel
+def _oks(p, area, weight, better, worse, i, j, floor):
     """OKS of poses i and j, or `floor` once it cannot exceed that."""
     used = 0
     for q in range(len(weight)):
@@ -30,8 +30,8 @@ def _oks(p, area, weight, better, worse, i, j, floor):  # type: ignore[no-untype
     return 0.0 if np.isnan(total) else total / used
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def hard_kernel(p, area, weight, better, worse, starts, threshold, most):  # type: ignore[no-untyped-def]
+@kernel
+def hard_kernel(p, area, weight, better, worse, starts, threshold, most):
     """Return which of the poses, best first within an image, stay."""
     keep = np.zeros(len(p), np.bool_)
     kept = np.empty(len(p), np.intp)
@@ -53,8 +53,8 @@ def hard_kernel(p, area, weight, better, worse, starts, threshold, most):  # typ
     return keep
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear, most, floor):  # type: ignore[no-untyped-def]
+@kernel
+def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear, most, floor):
     """Decay `score` in place and return each pose's place on its image, or -1."""
     rank = np.full(len(p), -1)
     for image in range(len(starts) - 1):

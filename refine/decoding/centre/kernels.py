@@ -2,12 +2,13 @@
 
 import math
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def snap(xy, box, start, peak, reach):  # type: ignore[no-untyped-def]
+
+@kernel
+def snap(xy, box, start, peak, reach):
     """Return the peak (N, K) that every joint takes, or -1: CenterNet multi_pose_decode.
 
     Args:
@@ -36,8 +37,8 @@ def snap(xy, box, start, peak, reach):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def log_probability(maps, logits):  # type: ignore[no-untyped-def]
+@kernel
+def log_probability(maps, logits):
     """Return log p of maps (K, H, W); -inf where p is not positive."""
     k, height, width = maps.shape
     out = np.empty((k, height, width))
@@ -52,8 +53,8 @@ def log_probability(maps, logits):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def snap_gaussian(log_p, xy, box, spread):  # type: ignore[no-untyped-def]
+@kernel
+def snap_gaussian(log_p, xy, box, spread):
     """Return the cell (N, K, 2) inside the box with the highest p * exp(-d^2 / spread).
 
     d is the distance to the regressed joint; column -1 if no cell of the box is above 0.
@@ -76,8 +77,8 @@ def snap_gaussian(log_p, xy, box, spread):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def weighted(log_p, xy, box, cell, spread, everyone):  # type: ignore[no-untyped-def]
+@kernel
+def weighted(log_p, xy, box, cell, spread, everyone):
     """Return p * exp(-d^2 / spread) (N, K) at cells; with `everyone` the highest of all people."""
     n, k, _ = xy.shape
     out = np.zeros((n, k))
@@ -95,8 +96,8 @@ def weighted(log_p, xy, box, cell, spread, everyone):  # type: ignore[no-untyped
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def snap_inverse(log_p, xy, blunt):  # type: ignore[no-untyped-def]
+@kernel
+def snap_inverse(log_p, xy, blunt):
     """Return column and row (K, 2) of the highest p / (d + blunt) in maps (K, H, W)."""
     k, height, width = log_p.shape
     out = np.zeros((k, 2), np.int64)

@@ -1,8 +1,8 @@
 """Decoders that step a fixed way from the highest cell, and the global expectation."""
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine.decoding.maps.blur import blur_map
 from refine.decoding.maps.peak import peak_of
 
@@ -17,8 +17,8 @@ ROUND = 1.5 * 2.0**52
 """Added to a small float64, it rounds it to an integer."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):
     """Decode by the sign of the gradient into xy (M, 2) and score (M,).
 
     Args:
@@ -53,8 +53,8 @@ def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):  # type: i
             xy[m, 1] += QUARTER * np.sign(maps[m, y + 1, x] - maps[m, y - 1, x])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):
     """Decode by a quarter step toward the second maximum, of the blurred map if taps > 1.
 
     The score is the maximum; with a blur, the raw value at the rounded result (CPN, MSPN).
@@ -84,8 +84,8 @@ def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):  # type: ig
             score[m] = maps[m, int(np.rint(xy[m, 1])), int(np.rint(xy[m, 0]))]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_soft_argmax(maps, bits, unsigned, nan_above, beta, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_soft_argmax(maps, bits, unsigned, nan_above, beta, xy, score):
     """Decode by the expectation of softmax(beta * map) into xy (M, 2); score (M,) is the maximum.
 
     A map whose maximum is not positive has an expectation all the same.

@@ -6,9 +6,9 @@ floor acts on a cell that the step reads, so only those cells are blurred; where
 the whole map is.
 """
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine.decoding.maps.blur import blur_map, blur_patch
 from refine.decoding.maps.peak import peak_of
 
@@ -20,8 +20,8 @@ UDP_RIDGE = float(np.finfo(np.float32).eps)
 """Added to the Hessian's diagonal: mmpose refine_keypoints_dark_udp."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_dark(maps, bits, unsigned, nan_above, taps, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_dark(maps, bits, unsigned, nan_above, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as DarkPose does."""
     height, width = maps.shape[1:]
     side = taps.size + 4
@@ -53,8 +53,8 @@ def decode_dark(maps, bits, unsigned, nan_above, taps, xy, score):  # type: igno
             xy[m, 1] = y - (dxx * dy - dxy * dx) / det
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as UDP does.
 
     Args:
@@ -106,8 +106,8 @@ def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy,
             xy[m, 1] = y - (dxx * dy - dxy * dx) / det
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_taylor(maps, bits, unsigned, nan_above, taps, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_taylor(maps, bits, unsigned, nan_above, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) by CCM's second-order approximation.
 
     Newton's step from the highest cell of the blurred map, with the differences to the next cells

@@ -1,8 +1,8 @@
 """Gaussian blur as `cv2.GaussianBlur(map, (k, k), 0)` does it, on whole maps and on patches."""
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine._types import Floats
 from refine.exceptions import ArrayError
 
@@ -38,8 +38,8 @@ def gaussian_taps(kernel: int) -> Floats:
     return np.asarray(taps / taps.sum())
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _mirrored(i, n):  # type: ignore[no-untyped-def]
+@kernel
+def _mirrored(i, n):
     """Fold an index into 0..n-1 without repeating the edge (OpenCV's reflect-101)."""
     if n == 1:
         return 0
@@ -48,8 +48,8 @@ def _mirrored(i, n):  # type: ignore[no-untyped-def]
     return i
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def blur_patch(values, x, y, reach, taps, reflect, patch, half, out):  # type: ignore[no-untyped-def]
+@kernel
+def blur_patch(values, x, y, reach, taps, reflect, patch, half, out):
     """Blur the square of cells within `reach` of (x, y); beyond the map lie zeros or its mirror.
 
     Args:
@@ -99,8 +99,8 @@ def blur_patch(values, x, y, reach, taps, reflect, patch, half, out):  # type: i
                 out[i, j] += weight * line[i]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def blur_map(values, taps, reflect):  # type: ignore[no-untyped-def]
+@kernel
+def blur_map(values, taps, reflect):
     """Blur one map (H, W) in float64; beyond it lie zeros, or its mirror where `reflect`."""
     height, width = values.shape
     radius = taps.size // 2

@@ -9,9 +9,9 @@ likelihood estimate. Trained networks do not answer with Gaussians: their cores 
 their tails do not. Hence a small window, and a wide one only where the map is visibly noisy.
 """
 
-import numba as nb
 import numpy as np
 
+from refine._kernel import kernel
 from refine.decoding.maps.peak import peak_of
 
 HALF_MAXIMUM = float(np.exp(-0.5))
@@ -29,8 +29,8 @@ TOLERANCE = 1e-3
 """Cells; Gauss-Newton doubles the digits here, so the next step would be about 1e-6."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def decode_fit(maps, bits, unsigned, nan_above, xy, score):  # type: ignore[no-untyped-def]
+@kernel
+def decode_fit(maps, bits, unsigned, nan_above, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,)."""
     height, width = maps.shape[1:]
     longest = max(height, width)
@@ -63,8 +63,8 @@ def decode_fit(maps, bits, unsigned, nan_above, xy, score):  # type: ignore[no-u
         xy[m, 0], xy[m, 1] = px, py
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def width_of(values, x, y, right, below):  # type: ignore[no-untyped-def]
+@kernel
+def width_of(values, x, y, right, below):
     """Measure sigma: mean distance to exp(-1/2) of the peak, over the sides that reach it."""
     height, width = values.shape
     top = np.float64(values[y, x])
@@ -90,8 +90,8 @@ def width_of(values, x, y, right, below):  # type: ignore[no-untyped-def]
     return total / sides if sides else -1.0
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _fill(basis, low, count, centre, sigma, sums):  # type: ignore[no-untyped-def]
+@kernel
+def _fill(basis, low, count, centre, sigma, sums):
     """Fill g, dg/dcentre and dg/dlog(sigma) of a 1-D Gaussian and the sums of their products."""
     sums[:] = 0.0
     for i in range(count):
@@ -108,8 +108,8 @@ def _fill(basis, low, count, centre, sigma, sums):  # type: ignore[no-untyped-de
         sums[5] += q * q
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, x_basis, y_basis):  # type: ignore[no-untyped-def]
+@kernel
+def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, x_basis, y_basis):
     """Fit from (x, y, sigma) in the window of `reach` sigmas around (mid_x, mid_y).
 
     Returns:
@@ -188,8 +188,8 @@ def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, x_basis, y_basis):  #
     return good_x, good_y, s, noise
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _noise(window, x_basis, y_basis, amplitude):  # type: ignore[no-untyped-def]
+@kernel
+def _noise(window, x_basis, y_basis, amplitude):
     """Estimate white noise over amplitude from the residual, blind to its smooth part.
 
     The mask [1 -2 1; -2 4 -2; 1 -2 1] has a variance of 36 (Immerkaer, CVIU 1996).
@@ -210,8 +210,8 @@ def _noise(window, x_basis, y_basis, amplitude):  # type: ignore[no-untyped-def]
     return np.sqrt(total / count) / 6 / amplitude if count and amplitude > 0 else 0.0
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _bounded(at, middle, room, size):  # type: ignore[no-untyped-def]
+@kernel
+def _bounded(at, middle, room, size):
     low = middle - (2 * room if middle - room < 0 else room)
     high = middle + (2 * room if middle + room > size - 1 else room)
     return min(max(at, low), high)

@@ -1,8 +1,9 @@
 """The peak of a map in one streaming pass."""
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
+
+from refine._kernel import kernel
 
 BLOCK = 128
 
@@ -18,8 +19,8 @@ def as_bits(maps: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
     return flat
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", inline="never")
-def peak_of(flat, bits, unsigned, nan_above):  # type: ignore[no-untyped-def]
+@kernel(inline="never")
+def peak_of(flat, bits, unsigned, nan_above):
     """Return the first cell of the maximum, or -1 without a positive finite one, and the maximum.
 
     Args:

@@ -7,16 +7,14 @@ ever blurred at the higher resolution.
 
 from typing import Literal, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32
+from refine.decoding.maps import kernels
+from refine.decoding.maps.kernels import CUBIC_OPENCV
 
 Maps = Floats32
-
-CUBIC = -0.75
-"""Parameter of the cubic kernel: OpenCV's INTER_CUBIC."""
 
 
 class Bands(NamedTuple):
@@ -41,25 +39,11 @@ def cubic(n: int, size: int) -> Floats:
     low = np.floor(at).astype(int)
     weights = np.empty((size, 4))
     for t, row in zip(at - low, weights, strict=True):
-        cubic_weights(t, CUBIC, row)
+        kernels.cubic_weights(t, CUBIC_OPENCV, row)
     out = np.zeros((size, n))
     for step, weight in zip((-1, 0, 1, 2), weights.T, strict=True):
         np.add.at(out, (np.arange(size), np.clip(low + step, 0, n - 1)), weight)
     return out
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def cubic_weights(t, a, out):  # type: ignore[no-untyped-def]
-    """Fill (4,) weights of the cells -1, 0, 1 and 2 for a point t in [0, 1) right of cell 0.
-
-    Keys' kernel with parameter a.
-    """
-    for j in range(4):
-        d = abs(t - (j - 1))
-        if d <= 1:
-            out[j] = ((a + 2) * d - (a + 3)) * d * d + 1
-        else:
-            out[j] = a * (((d - 5) * d + 8) * d - 4)
 
 
 def double(n: int) -> Floats:
@@ -138,29 +122,5 @@ def resample(maps: Maps, rows: Bands, columns: Bands) -> Maps:
     [[[1.0, 1.0, 2.0, 2.0]]]
     """
     out = np.empty((len(maps), len(rows.first), len(columns.first)), np.float32)
-    _resample(maps, *rows, *columns, out)
+    kernels.resample(maps, *rows, *columns, out)
     return out
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _resample(maps, row_first, row_weights, first, weights, out):  # type: ignore[no-untyped-def]
-    k, height, _ = maps.shape
-    size = len(first)
-    taps = weights.shape[1]
-    by_tap = np.ascontiguousarray(weights.T)
-    wide = np.empty((height, size), np.float32)
-    for m in range(k):
-        for y in range(height):
-            line, source = wide[y], maps[m, y]
-            line[:] = 0
-            for t in range(taps):
-                tap = by_tap[t]
-                for x in range(size):
-                    line[x] += tap[x] * source[first[x] + t]
-        for y in range(len(row_first)):
-            line = out[m, y]
-            line[:] = 0
-            for t in range(row_weights.shape[1]):
-                weight, source = row_weights[y, t], wide[row_first[y] + t]
-                for x in range(size):
-                    line[x] += weight * source[x]

@@ -5,13 +5,13 @@ offsets there. G-RMI (Papandreou et al., CVPR 2017) lets every pixel vote for wh
 points.
 """
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.maps.blur import blur_map, blur_patch, gaussian_taps
-from refine.decoding.maps.peak import as_bits, peak_of
+from refine.decoding.maps.blur import gaussian_taps
+from refine.decoding.maps.peak import as_bits
+from refine.decoding.offsets import kernels
 from refine.exceptions import ArrayError
 
 UDP_KERNEL, UDP_OFFSET_KERNEL, UDP_RADIUS = 15, 7, 4.0
@@ -64,7 +64,7 @@ def decode_combined(
     bits = as_bits(flat)
     unsigned = bits.view(bits.dtype.str.replace("i", "u"))
     nan_above = np.array(-np.inf, flat.dtype).view(unsigned.dtype)[()]
-    _combined(
+    kernels.combined(
         flat, steps.reshape(n * k, 2, height, width), bits, unsigned, nan_above,
         gaussian_taps(kernel), gaussian_taps(offset_kernel), radius, xy, score,
     )  # fmt: skip
@@ -101,7 +101,7 @@ def vote_offsets(
         raise ArrayError(f"expected a positive radius, got {radius}")
     n, k, height, width = disc.shape
     out = np.zeros((n * k, height, width))
-    _vote(
+    kernels.vote(
         disc.reshape(n * k, height, width),
         steps.reshape(n * k, 2, height, width),
         1 / (np.pi * radius**2),
@@ -121,41 +121,3 @@ def _checked(maps: npt.ArrayLike, offsets: npt.ArrayLike) -> tuple[Floats, Float
     if classes.dtype.kind not in "fiu" or steps.dtype.kind not in "fiu":
         raise ArrayError(f"expected real numbers, got {classes.dtype} and {steps.dtype}")
     return np.ascontiguousarray(classes, np.float64), np.ascontiguousarray(steps, np.float64)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _combined(maps, offsets, bits, unsigned, nan_above, taps, offset_taps, radius, xy, score):  # type: ignore[no-untyped-def]
-    width = maps.shape[2]
-    side = offset_taps.size
-    patch, half, one = np.empty((side, side)), np.empty((side, 1)), np.empty((1, 1))
-    for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
-        if cell < 0:
-            continue
-        blurred = blur_map(maps[m], taps, True)
-        best = blurred.argmax()
-        y, x = best // width, best % width
-        score[m] = blurred[y, x]
-        for axis in range(2):
-            blur_patch(offsets[m, axis], x, y, 0, offset_taps, True, patch, half, one)
-            xy[m, axis] = (x if axis == 0 else y) + radius * one[0, 0]
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _vote(maps, offsets, weight, out):  # type: ignore[no-untyped-def]
-    height, width = maps.shape[1:]
-    for m in range(len(maps)):
-        for y in range(height):
-            for x in range(width):
-                p = maps[m, y, x]
-                u, v = x + offsets[m, 0, y, x], y + offsets[m, 1, y, x]
-                # Comparisons with NaN are false.
-                if not (p > 0 and np.isfinite(p) and -1 < u < width and -1 < v < height):
-                    continue
-                left, top = int(np.floor(u)), int(np.floor(v))
-                for i in range(2):
-                    for j in range(2):
-                        row, column = top + i, left + j
-                        if 0 <= row < height and 0 <= column < width:
-                            share = (1 - abs(v - row)) * (1 - abs(u - column))
-                            out[m, row, column] += weight * p * share

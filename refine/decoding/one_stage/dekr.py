@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
-from refine.decoding.maps.fit import gauss_newton
 from refine.decoding.maps.flip import merge_flipped
+from refine.decoding.one_stage import kernels
+from refine.decoding.one_stage.kernels import MATCH_DISTANCE, MATCH_SCORE
 from refine.decoding.one_stage.nms import NEARBY_PEOPLE, nearby_joints_nms
 from refine.exceptions import ArrayError
 
@@ -17,9 +17,6 @@ STRIDE = 4
 POOLS = ((300, 7), (200, 5), (0, 3))
 """Mean side of the map in cells above which peaks are sought in squares of so many cells:
 lib/config POOL_THRESHOLD1 and 2, lib/core/inference.py."""
-MATCH_DISTANCE, MATCH_SCORE, MATCH_WINDOW, MATCH_SIGMA = 75.0, 0.05, 6, 2.0
-"""Input px, keypoint score, input px and input px: lib/config MAX_ABSORB_DISTANCE,
-ADJUST_THRESHOLD, GUASSIAN_KERNEL, SIGMA."""
 LINKS = (
     (0, 1), (0, 2), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 6), (5, 7), (5, 11),
     (6, 8), (6, 12), (7, 9), (8, 10), (11, 12), (11, 13), (12, 14), (13, 15), (14, 16),
@@ -140,7 +137,7 @@ def match_to_heatmaps(heatmaps: npt.ArrayLike, xy: npt.ArrayLike, score: npt.Arr
         nearest = distance.argmin(1)
         near = distance.min(1) < MATCH_DISTANCE
         out[near, joint] = place[nearest[near]]
-    _fit(maps, np.asarray(score, np.float64) > MATCH_SCORE, out)
+    kernels.fit(maps, np.asarray(score, np.float64) > MATCH_SCORE, out)
     return out
 
 
@@ -262,24 +259,3 @@ def _upsampled(maps: Floats32) -> Floats32:
         return out
 
     return resample(np.ascontiguousarray(maps), *(bands(matrix(n)) for n in maps.shape[1:]))
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _fit(maps, counts, xy):  # type: ignore[no-untyped-def]
-    """Fit a Gaussian around each counting joint and move it there, in place."""
-    _, height, width = maps.shape
-    longest = max(height, width)
-    x_basis, y_basis = np.empty((3, longest)), np.empty((3, longest))
-    for m in range(len(xy)):
-        for q in range(len(maps)):
-            if not counts[m, q]:
-                continue
-            x = min(max(int(xy[m, q, 0] + 0.5), 0), width - 1)
-            y = min(max(int(xy[m, q, 1] + 0.5), 0), height - 1)
-            if not maps[q, y, x] > 0:
-                continue
-            at_x, at_y, _, _ = gauss_newton(
-                maps[q], x, y, float(x), float(y), MATCH_SIGMA, MATCH_WINDOW / MATCH_SIGMA,
-                x_basis, y_basis,
-            )  # fmt: skip
-            xy[m, q, 0], xy[m, q, 1] = at_x, at_y

@@ -3,11 +3,11 @@
 OKS-NMS is in `refine.suppress`.
 """
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Indices
+from refine.decoding.one_stage import kernels
 from refine.exceptions import ArrayError
 
 NEARBY_DISTANCE, NEARBY_PEOPLE = 0.05, 30
@@ -45,7 +45,7 @@ def box_nms(
     if not 0 <= threshold <= 1:
         raise ArrayError(f"expected a threshold in [0, 1], got {threshold}")
     order = np.argsort(-scores, kind="stable")
-    kept = _box_nms(corners[order], threshold, len(order) if most is None else most)
+    kept = kernels.box_nms(corners[order], threshold, len(order) if most is None else most)
     return np.asarray(order[kept])
 
 
@@ -93,7 +93,7 @@ def nearby_joints_nms(
     n, k, _ = points.shape
     near = np.zeros((n, n), np.bool_)
     if n:
-        _nearby(points, distance, k // 2 if joints is None else joints, near)
+        kernels.nearby(points, distance, k // 2 if joints is None else joints, near)
     gone = np.zeros(n, np.bool_)
     kept: list[int] = []
     for i in np.argsort(-scores, kind="stable") if by_score else range(n):
@@ -107,55 +107,3 @@ def nearby_joints_nms(
     if len(kept) > most:
         kept = sorted(kept, key=lambda j: -scores[j])[:most]
     return np.array(kept, np.intp)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _box_nms(box, threshold, most):  # type: ignore[no-untyped-def]
-    kept = np.empty(min(most, len(box)), np.intp)
-    count = 0
-    for j in range(len(box)):
-        if count == len(kept):
-            break
-        x1, y1, x2, y2 = box[j]
-        area = (x2 - x1) * (y2 - y1)
-        alike = False
-        for c in range(count):
-            b = box[kept[c]]
-            w = min(x2, b[2]) - max(x1, b[0])
-            h = min(y2, b[3]) - max(y1, b[1])
-            if w > 0 and h > 0:
-                inner = w * h
-                union = area + (b[2] - b[0]) * (b[3] - b[1]) - inner
-                if inner > threshold * union:
-                    alike = True
-                    break
-        if not alike:
-            kept[count] = j
-            count += 1
-    return kept[:count]
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _nearby(xy, distance, joints, near):  # type: ignore[no-untyped-def]
-    n, k, _ = xy.shape
-    for i in range(n):
-        left = top = np.inf
-        right = bottom = -np.inf
-        for q in range(k):
-            # Comparisons with NaN are false, so missing joints do not count.
-            if xy[i, q, 0] < left:
-                left = xy[i, q, 0]
-            if xy[i, q, 0] > right:
-                right = xy[i, q, 0]
-            if xy[i, q, 1] < top:
-                top = xy[i, q, 1]
-            if xy[i, q, 1] > bottom:
-                bottom = xy[i, q, 1]
-        reach = distance * np.hypot(right - left, bottom - top)
-        near[i, i] = True
-        for j in range(n):
-            close = 0
-            for q in range(k):
-                close += np.hypot(xy[i, q, 0] - xy[j, q, 0], xy[i, q, 1] - xy[j, q, 1]) < reach
-            if close > joints:
-                near[i, j] = True

@@ -1,7 +1,8 @@
 """The compiled steps of part-affinity-field decoding: line integrals, matching, assembly."""
 
-import numba as nb
 import numpy as np
+
+from refine._kernel import kernel
 
 TWO_ROWS, FIRST_JOINT, FIVE_CASES = 0, 1, 2
 
@@ -13,8 +14,8 @@ FLOOR = 1e-6
 """Lowest affinity that connects, and shortest limb, same file."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _at(field, row_first, row_weights, first, weights, x, y):  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _at(field, row_first, row_weights, first, weights, x, y):
     """Read one cell of a resampled field without resampling the rest."""
     total = 0.0
     for j in range(row_weights.shape[1]):
@@ -25,8 +26,8 @@ def _at(field, row_first, row_weights, first, weights, x, y):  # type: ignore[no
     return total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _affinity(xa, ya, xb, yb, fx, fy, rows, columns, rules):  # type: ignore[no-untyped-def]
+@kernel
+def _affinity(xa, ya, xb, yb, fx, fy, rows, columns, rules):
     """Integrate a field along a limb; at most 0 where the limb is refused."""
     samples, ends, half_even, above_only, least, threshold, reach, short = rules
     height, width = len(rows[0]), len(columns[0])
@@ -65,8 +66,8 @@ def _affinity(xa, ya, xb, yb, fx, fy, rows, columns, rules):  # type: ignore[no-
     return mean + min(reach / norm - 1.0, 0.0) if reach > 0 else mean
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def candidates(xy, start, pairs, channels, pafs, rows, columns, rules):  # type: ignore[no-untyped-def]
+@kernel
+def candidates(xy, start, pairs, channels, pafs, rows, columns, rules):
     """Score every pair of peaks of every limb.
 
     Returns:
@@ -96,8 +97,8 @@ def candidates(xy, start, pairs, channels, pafs, rows, columns, rules):  # type:
     return index[:n].copy(), score[:n].copy()
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def greedy(index, score, limbs, peaks):  # type: ignore[no-untyped-def]
+@kernel
+def greedy(index, score, limbs, peaks):
     """Take the best pair of each limb whose peaks are both free, again and again.
 
     Returns:
@@ -125,8 +126,8 @@ def greedy(index, score, limbs, peaks):  # type: ignore[no-untyped-def]
     return kept[:n].copy()
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def suppress_close(xy, start, distance, inclusive):  # type: ignore[no-untyped-def]
+@kernel
+def suppress_close(xy, start, distance, inclusive):
     """Drop peaks near an earlier one of their map, in the order column by column.
 
     Returns:
@@ -155,8 +156,8 @@ def suppress_close(xy, start, distance, inclusive):  # type: ignore[no-untyped-d
     return kept[:n].copy(), begin
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def assemble(kind, index, affinity, pairs, fill, score, start, singles, ignores_first):  # type: ignore[no-untyped-def]
+@kernel
+def assemble(kind, index, affinity, pairs, fill, score, start, singles, ignores_first):
     """Join connections to people.
 
     Args:
@@ -239,8 +240,8 @@ def assemble(kind, index, affinity, pairs, fill, score, start, singles, ignores_
     return part[keep], total[keep], count[keep]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _five_cases(index, affinity, pairs, score, part, total, count, alive):  # type: ignore[no-untyped-def]
+@kernel
+def _five_cases(index, affinity, pairs, score, part, total, count, alive):
     """Join connections of all limbs, best first, so that no joint is ever taken away again."""
     n = 0
     owner = np.full(len(score), -1)

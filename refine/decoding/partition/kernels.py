@@ -1,14 +1,15 @@
 """Kernels of `refine.decoding.partition.arrays` and `refine.decoding.partition.candidates`."""
 
-import numba as nb
 import numpy as np
+
+from refine._kernel import kernel
 
 GAIN = 1e-9
 """A change must improve the objective by more than this; cost differences below are rounding."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def start(alpha, beta, greedy):  # type: ignore[no-untyped-def]
+@kernel
+def start(alpha, beta, greedy):
     """Label all candidates with their best class and contract edges, or suppress them all."""
     d = len(alpha)
     label, cluster = np.full(d, -1), np.full(d, -1)
@@ -38,8 +39,8 @@ def start(alpha, beta, greedy):  # type: ignore[no-untyped-def]
                 cluster[i] = one
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def search(alpha, beta, label, cluster, rounds):  # type: ignore[no-untyped-def]
+@kernel
+def search(alpha, beta, label, cluster, rounds):
     """Improve `label` and `cluster` in place; a cluster's number is below D."""
     d = len(alpha)
     for _ in range(rounds):
@@ -54,8 +55,8 @@ def search(alpha, beta, label, cluster, rounds):  # type: ignore[no-untyped-def]
             break
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _move_each(alpha, beta, label, cluster):  # type: ignore[no-untyped-def]
+@kernel
+def _move_each(alpha, beta, label, cluster):
     """Put every candidate where it costs least, one after the other; return the gain."""
     d, classes = alpha.shape
     total = 0.0
@@ -94,8 +95,8 @@ def _move_each(alpha, beta, label, cluster):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _update_two(alpha, beta, label, cluster, one, two):  # type: ignore[no-untyped-def]
+@kernel
+def _update_two(alpha, beta, label, cluster, one, two):
     """Merge two clusters, or exchange candidates Kernighan-Lin style; return the gain.
 
     Candidates go to the other cluster, to another class or out, each once, the best move first
@@ -175,8 +176,8 @@ def _update_two(alpha, beta, label, cluster, one, two):  # type: ignore[no-untyp
     return best
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def suppress(ranked, h, w, disc):  # type: ignore[no-untyped-def]
+@kernel
+def suppress(ranked, h, w, disc):
     """Keep cells in order of rank that are not within the disc of one that was kept."""
     reach = len(disc) // 2
     free = np.ones((h, w), np.bool_)

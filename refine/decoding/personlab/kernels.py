@@ -2,25 +2,26 @@
 
 import math
 
-import numba as nb
 import numpy as np
+
+from refine._kernel import kernel
 
 NEAREST, LINEAR = 0, 1
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _clamp(v, top):  # type: ignore[no-untyped-def]
+@kernel
+def _clamp(v, top):
     return min(max(v, 0.0), top)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _cell(v, n):  # type: ignore[no-untyped-def]
+@kernel
+def _cell(v, n):
     """Return the nearest of n cells, halves up (JavaScript's Math.round)."""
     return int(_clamp(math.floor(v + 0.5), n - 1.0))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _read(maps, channel, x, y, reading):  # type: ignore[no-untyped-def]
+@kernel
+def _read(maps, channel, x, y, reading):
     """Return the value of a map at a point in cells; outside, that of the border."""
     _, height, width = maps.shape
     if reading == NEAREST:
@@ -34,13 +35,13 @@ def _read(maps, channel, x, y, reading):  # type: ignore[no-untyped-def]
     return (1 - fy) * top + fy * bottom
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _probability(v, logits):  # type: ignore[no-untyped-def]
+@kernel
+def _probability(v, logits):
     return 1.0 / (1.0 + math.exp(-v)) if logits else v
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def queue_order(value):  # type: ignore[no-untyped-def]
+@kernel
+def queue_order(value):
     """Return the order in which the max-heap of PoseNet gives back values put in one by one.
 
     Quantised networks give many equal scores, and then the heap decides.
@@ -71,8 +72,8 @@ def queue_order(value):  # type: ignore[no-untyped-def]
     return order
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _follow(short, mid, edge, target, shift, x, y, reading, steps, stride):  # type: ignore[no-untyped-def]
+@kernel
+def _follow(short, mid, edge, target, shift, x, y, reading, steps, stride):
     """Follow a mid-range offset, then short-range offsets towards the target joint; cells."""
     _, height, width = short.shape
     k = len(short) // 2
@@ -93,8 +94,8 @@ def _follow(short, mid, edge, target, shift, x, y, reading, steps, stride):  # t
     return x, y
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _walk_tree(maps, short, mid, edges, reading, steps, stride, logits, xy, score, done):  # type: ignore[no-untyped-def]
+@kernel
+def _walk_tree(maps, short, mid, edges, reading, steps, stride, logits, xy, score, done):
     """Fill in a person from its root: towards the nose along backward offsets, then outwards."""
     n = len(edges)
     for i in range(2 * n):
@@ -112,8 +113,8 @@ def _walk_tree(maps, short, mid, edges, reading, steps, stride, logits, xy, scor
         done[target] = True
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _walk_best(maps, short, mid, edges, reading, steps, stride, slip, xy, score, done, root):  # type: ignore[no-untyped-def]
+@kernel
+def _walk_best(maps, short, mid, edges, reading, steps, stride, slip, xy, score, done, root):
     """Fill in a person from its root, most confident joint first; `score` are map values."""
     n = len(edges)
     point = np.empty((2 * n, 2))
@@ -147,8 +148,8 @@ def _walk_best(maps, short, mid, edges, reading, steps, stride, slip, xy, score,
             score[joint] = value[best]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def people(  # type: ignore[no-untyped-def]
+@kernel
+def people(
     maps,
     short,
     mid,
@@ -212,8 +213,8 @@ def people(  # type: ignore[no-untyped-def]
     return xy[:n].copy(), score[:n].copy()
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def soft_nms(xy, score, order, apart):  # type: ignore[no-untyped-def]
+@kernel
+def soft_nms(xy, score, order, apart):
     """Return the mean score of every person over the joints that no earlier one claims, (N,)."""
     n, k = score.shape
     out = np.empty(n)
@@ -234,8 +235,8 @@ def soft_nms(xy, score, order, apart):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def hough(maps, short, stride, step, radius, floor, logits):  # type: ignore[no-untyped-def]
+@kernel
+def hough(maps, short, stride, step, radius, floor, logits):
     """Let every point vote for the joint that its short-range offset points to.
 
     Probability and offset are read between cells every `step` px, as if upsampled; votes are
@@ -282,8 +283,8 @@ def hough(maps, short, stride, step, radius, floor, logits):  # type: ignore[no-
     return votes
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _window(votes, x, y, variance, reach):  # type: ignore[no-untyped-def]
+@kernel
+def _window(votes, x, y, variance, reach):
     """Return the votes around a point, what OKS leaves of them, and the centroid of that."""
     rows, columns = votes.shape
     total = good = sx = sy = 0.0
@@ -303,8 +304,8 @@ def _window(votes, x, y, variance, reach):  # type: ignore[no-untyped-def]
     return total, good, x, y
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def expected_oks(votes, at, score, variance, reach, moves):  # type: ignore[no-untyped-def]
+@kernel
+def expected_oks(votes, at, score, variance, reach, moves):
     """Move joints towards the highest expected OKS and score them by it.
 
     Args:

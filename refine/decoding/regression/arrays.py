@@ -2,11 +2,11 @@
 
 from typing import Literal, get_args
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
+from refine.decoding.regression import kernels
 from refine.exceptions import ArrayError
 from refine.numerics import sigmoid as logistic
 
@@ -18,8 +18,6 @@ DEBIASES: tuple[str, ...] = get_args(Debias)
 BLAZEPOSE_KERNEL, BLAZEPOSE_CONFIDENCE = 7, 0.5
 """Window in cells and least confidence of the peak: mediapipe modules/pose_landmark,
 `RefineLandmarksFromHeatmapCalculatorOptions`."""
-NEGLIGIBLE = -40.0
-"""exp(-40) of the maximum: 10^5 such cells weigh less than a part in 10^12."""
 
 
 def decode_integral(
@@ -57,7 +55,7 @@ def decode_integral(
     n, k, height, width = stack.shape
     out = np.full((n * k, 4), np.nan)
     if stack.size:
-        _expectation(stack.reshape(n * k, height, width), beta, out)
+        kernels.expectation(stack.reshape(n * k, height, width), beta, out)
     out = out.reshape(n, k, 4)
     xy, peak = out[..., :2], out[..., 2]
     if debias != "none":
@@ -188,7 +186,7 @@ def decode_posefix(logits: npt.ArrayLike, head: Head = "fine") -> tuple[Floats, 
     n, k, height, width = stack.shape
     out = np.full((n * k, 3), np.nan)
     if stack.size:
-        _coarse(stack.reshape(n * k, height, width), out)
+        kernels.coarse(stack.reshape(n * k, height, width), out)
     return out[:, :2].reshape(n, k, 2), out[:, 2].reshape(n, k)
 
 
@@ -237,7 +235,7 @@ def decode_blazepose(
         if stack.shape[:2] != (n, joints):
             raise ArrayError(f"expected heatmaps ({n}, {joints}, H, W), got {stack.shape}")
         flat = stack.reshape(n * joints, *stack.shape[2:])
-        _refine(xy.reshape(-1, 2), flat, stride, kernel // 2, min_confidence)
+        kernels.refine(xy.reshape(-1, 2), flat, stride, kernel // 2, min_confidence)
     return xy, score
 
 
@@ -264,86 +262,3 @@ def _maps(maps: npt.ArrayLike) -> npt.NDArray[np.floating]:
         raise ArrayError(f"expected maps (N, K, H, W) of real numbers, got {stack.shape}")
     wanted = np.float64 if stack.dtype == np.float64 else np.float32
     return np.ascontiguousarray(stack, wanted)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _top(values):  # type: ignore[no-untyped-def]
-    """Return the maximum, or NaN if there is one."""
-    top = values[0]
-    for v in values:
-        if v > top or np.isnan(v):
-            top = v
-        if np.isnan(top):
-            break
-    return np.float64(top)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _expectation(maps, beta, out):  # type: ignore[no-untyped-def]
-    """Fill x, y, the highest probability and log(sum(exp(beta * map))) into (M, 4)."""
-    _, height, width = maps.shape
-    for m in range(len(maps)):
-        top = _top(maps[m].ravel())
-        if not np.isfinite(top):
-            continue
-        mass = sum_x = sum_y = 0.0
-        for y in range(height):
-            row = 0.0
-            for x in range(width):
-                v = beta * (maps[m, y, x] - top)
-                if v > NEGLIGIBLE:
-                    p = np.exp(v)
-                    row += p
-                    sum_x += p * x
-            mass += row
-            sum_y += row * y
-        out[m, 0], out[m, 1] = sum_x / mass, sum_y / mass
-        out[m, 2], out[m, 3] = 1 / mass, beta * top + np.log(mass)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _coarse(maps, out):  # type: ignore[no-untyped-def]
-    """Fill x, y and mass of the best 2 x 2 cells into (M, 3); maps may be one cell wide."""
-    _, height, width = maps.shape
-    p = np.zeros((height + 1, width + 1))
-    for m in range(len(maps)):
-        top = _top(maps[m].ravel())
-        if not np.isfinite(top):
-            continue
-        total = 0.0
-        for y in range(height):
-            for x in range(width):
-                p[y, x] = np.exp(maps[m, y, x] - top)
-                total += p[y, x]
-        best, at_x, at_y = -1.0, 0, 0
-        for y in range(max(height - 1, 1)):
-            for x in range(max(width - 1, 1)):
-                mass = p[y, x] + p[y, x + 1] + p[y + 1, x] + p[y + 1, x + 1]
-                if mass > best:
-                    best, at_x, at_y = mass, x, y
-        out[m, 0] = at_x + (p[at_y, at_x + 1] + p[at_y + 1, at_x + 1]) / best
-        out[m, 1] = at_y + (p[at_y + 1, at_x] + p[at_y + 1, at_x + 1]) / best
-        out[m, 2] = best / total
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _refine(xy, maps, stride, reach, least):  # type: ignore[no-untyped-def]
-    """Move points (M, 2) in place."""
-    _, height, width = maps.shape
-    for m in range(len(xy)):
-        if not (np.isfinite(xy[m, 0]) and np.isfinite(xy[m, 1])):
-            continue
-        # Truncated toward zero, as the cast in mediapipe does.
-        column, row = int(xy[m, 0] / stride), int(xy[m, 1] / stride)
-        if column < 0 or row < 0 or column >= width or row >= height:
-            continue
-        most = mass = sum_x = sum_y = 0.0
-        for y in range(max(0, row - reach), min(height, row + reach + 1)):
-            for x in range(max(0, column - reach), min(width, column + reach + 1)):
-                p = 1 / (1 + np.exp(-np.float64(maps[m, y, x])))
-                most = max(most, p)
-                mass += p
-                sum_x += p * x
-                sum_y += p * y
-        if most >= least and mass > 0:
-            xy[m, 0], xy[m, 1] = sum_x / mass * stride, sum_y / mass * stride

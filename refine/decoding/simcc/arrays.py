@@ -2,14 +2,14 @@
 
 from typing import Literal, get_args
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.flip import merge_flipped
-from refine.decoding.maps.peak import as_bits, peak_of
+from refine.decoding.maps.peak import as_bits
+from refine.decoding.simcc import kernels
 from refine.exceptions import ArrayError
 
 Method = Literal["argmax", "expectation", "dark"]
@@ -24,10 +24,6 @@ SIGMA = 6.0
 for 288 x 384 px."""
 VISIBILITY_BETA = 150.0
 """Sharpness of the softmax that tells visibility: `decode_beta` of mmpose SimCCLabel."""
-FLOOR, CEILING = 1e-3, 50.0
-"""Before the logarithm: mmpose refine_simcc_dark, as UDP has it."""
-RIDGE = 1e-9
-"""Added to the second derivative: mmpose refine_simcc_dark."""
 
 
 def decode_simcc(
@@ -193,65 +189,5 @@ def _axis(
         nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
         taps = gaussian_taps(kernel)
         rule = METHODS.index(method)
-        _decode(flat[:, 0], bits, unsigned, nan_above, rule, softmax, beta, taps, at, top)
+        kernels.decode(flat[:, 0], bits, unsigned, nan_above, rule, softmax, beta, taps, at, top)
     return at.reshape(n, k), top.reshape(n, k)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _decode(maps, bits, unsigned, nan_above, rule, softmax, beta, taps, at, top):  # type: ignore[no-untyped-def]
-    bins = maps.shape[1]
-    for m in range(len(maps)):
-        line = maps[m]
-        cell, value = peak_of(line, bits[m], unsigned[m], nan_above)
-        top[m] = value
-        if not np.isfinite(value):
-            continue
-        if cell < 0:
-            # No positive value.
-            cell = 0
-            while line[cell] != value:
-                cell += 1
-        at[m] = cell
-        if rule == 1 or softmax:
-            mass, moment = 0.0, 0.0
-            for i in range(bins):
-                p = np.exp(beta * (line[i] - value))
-                mass += p
-                moment += p * i
-            if rule == 1:
-                at[m] = moment / mass
-            if softmax:
-                top[m] = 1 / mass
-        if rule == 2 and value > 0:
-            at[m] = cell - _dark_step(line, cell, value, taps)
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _blurred(line, cell, taps):  # type: ignore[no-untyped-def]
-    """Blur one bin; beyond the map lie zeros."""
-    first = cell - taps.size // 2
-    total = 0.0
-    for t in range(max(0, -first), min(taps.size, line.size - first)):
-        total += taps[t] * line[first + t]
-    return total
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _dark_step(line, cell, value, taps):  # type: ignore[no-untyped-def]
-    """Return the step of DARK-1D.
-
-    mmpose blurs the whole map and rescales it to its old maximum. That is a constant under the
-    logarithm and drops out, unless floor or ceiling act on a bin that the step reads.
-    """
-    g = np.empty(5)
-    for j in range(5):
-        g[j] = _blurred(line, min(max(cell + j - 2, 0), line.size - 1), taps)
-    if not (g.min() > FLOOR and value <= CEILING):
-        most = g.max()
-        for i in range(line.size):
-            most = max(most, _blurred(line, i, taps))
-        for j in range(5):
-            g[j] = min(max(g[j] * value / most, FLOOR), CEILING)
-    dx = 0.5 * np.log(g[3] / g[1])
-    dxx = RIDGE + 0.25 * np.log(g[4] * g[0] / (g[2] * g[2]))
-    return dx / dxx

@@ -1,7 +1,8 @@
 """Kernels of `refine.decoding.tags.arrays`."""
 
-import numba as nb
 import numpy as np
+
+from refine._kernel import kernel
 
 TIE_BREAK = 1e-3
 """Weight of the unrounded distance in the cost: the published costs, multiples of 100 less a peak
@@ -11,8 +12,8 @@ BLOCK = 64
 """Cells whose maximum is kept to skip them when joints are filled in."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def peaks(maps, bits, threshold, window, most):  # type: ignore[no-untyped-def]
+@kernel
+def peaks(maps, bits, threshold, window, most):
     """Find local maxima above a threshold, the highest `most` of each map, highest first.
 
     Returns:
@@ -67,8 +68,8 @@ def peaks(maps, bits, threshold, window, most):  # type: ignore[no-untyped-def]
     return count, cell, value, highest, -1
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _is_maximum(plane, x, y, v, reach):  # type: ignore[no-untyped-def]
+@kernel
+def _is_maximum(plane, x, y, v, reach):
     h, w = plane.shape
     for j in range(max(y - reach, 0), min(y + reach + 1, h)):
         for i in range(max(x - reach, 0), min(x + reach + 1, w)):
@@ -77,8 +78,8 @@ def _is_maximum(plane, x, y, v, reach):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def group(  # type: ignore[no-untyped-def]
+@kernel
+def group(
     order, at, groups, column, count, value, tag,
     member, total, size, key, distance, cost, mean, closed, most, threshold, compat,
 ):  # fmt: skip
@@ -139,8 +140,8 @@ def group(  # type: ignore[no-untyped-def]
     return len(order), groups
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def finish(maps, tags, highest, member, count, cell, value, tag_at, fill, filled_score, odd):  # type: ignore[no-untyped-def]
+@kernel
+def finish(maps, tags, highest, member, count, cell, value, tag_at, fill, filled_score, odd):
     """Place the joints of all groups in their cells and look for those that are missing."""
     n, k = member.shape
     depth, h, w = tags.shape[1:]
@@ -174,16 +175,16 @@ def finish(maps, tags, highest, member, count, cell, value, tag_at, fill, filled
     return xy, score, instance
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _quarter(plane, x, y, w, h):  # type: ignore[no-untyped-def]
+@kernel
+def _quarter(plane, x, y, w, h):
     """Go from a cell's corner to its centre and a quarter cell on, in a map of w x h."""
     right = plane[y, min(x + 1, w - 1)] > plane[y, max(x - 1, 0)]
     down = plane[min(y + 1, h - 1), x] > plane[max(y - 1, 0), x]
     return x + (0.75 if right else 0.25), y + (0.75 if down else 0.25)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _nearest(plane, tags, highest, tag, peaks):  # type: ignore[no-untyped-def]
+@kernel
+def _nearest(plane, tags, highest, tag, peaks):
     """Return the first cell with the highest plane - round(distance of its tag)."""
     worth = np.empty(BLOCK, np.float32)
     best, at_x, at_y = np.float32(-np.inf), 0, 0

@@ -6,13 +6,13 @@ Everything is NumPy, shared by training and inference.
 import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from refine._types import Bools, Floats, Floats32, Indices
 from refine.geometry import keypoint_box
 from refine.numerics import mean_ranks
 from refine.poses import Poses
+from refine.refiner.pose import kernels
 
 NEIGHBOURS = 3
 """Other poses of the image that a pose sees; the nearest first."""
@@ -88,37 +88,10 @@ def body_frame(xy: Floats, present: Bools, table: PairTable) -> tuple[Floats, Fl
     """
     count = np.maximum(present.sum(1), 1)
     centre = np.where(present[..., None], xy, 0.0).sum(1) / count[:, None]
-    size = _frame_size(
+    size = kernels.frame_size(
         np.where(present[..., None], xy, 0.0), present, table.log_distance, table.weight
     )
     return centre, size
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _frame_size(xy, present, log_distance, weight):  # type: ignore[no-untyped-def]
-    n, k, _ = xy.shape
-    out = np.full(n, 50.0)
-    value, mass = np.empty(k * (k - 1) // 2), np.empty(k * (k - 1) // 2)
-    for a in range(n):
-        used, total = 0, 0.0
-        for i in range(k):
-            if not present[a, i]:
-                continue
-            for j in range(i):
-                if present[a, j] and weight[i, j] > 0:
-                    d = np.hypot(xy[a, i, 0] - xy[a, j, 0], xy[a, i, 1] - xy[a, j, 1])
-                    value[used] = np.log(max(d, 1e-3)) - log_distance[i, j]
-                    mass[used] = weight[i, j]
-                    total += mass[used]
-                    used += 1
-        if used:
-            reached = 0.0
-            for q in np.argsort(value[:used]):
-                reached += mass[q]
-                if reached >= total / 2:
-                    out[a] = max(np.exp(value[q]), 2.0)
-                    break
-    return out
 
 
 def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGHBOURS) -> Indices:
@@ -135,28 +108,7 @@ def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGH
     start = np.flatnonzero(np.r_[True, np.diff(image[order]) != 0, True])
     if not len(xy):
         return np.empty((0, count), np.intp)
-    return np.asarray(_nearest(centre, order, start, count))
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _nearest(centre, order, start, count):  # type: ignore[no-untyped-def]
-    out = np.full((len(centre), count), -1, np.intp)
-    best = np.empty(count)
-    for s in range(len(start) - 1):
-        for i in order[start[s] : start[s + 1]]:
-            best[:] = np.inf
-            for j in order[start[s] : start[s + 1]]:
-                d = np.hypot(centre[i, 0] - centre[j, 0], centre[i, 1] - centre[j, 1])
-                if i == j or not d < best[count - 1]:
-                    continue
-                slot = count - 1
-                while slot > 0 and d < best[slot - 1]:
-                    best[slot] = best[slot - 1]
-                    out[i, slot] = out[i, slot - 1]
-                    slot -= 1
-                best[slot] = d
-                out[i, slot] = j
-    return out
+    return np.asarray(kernels.nearest(centre, order, start, count))
 
 
 def scene_from_poses(poses: Poses) -> Scene:

@@ -1,14 +1,15 @@
 """The posterior of heatmaps and its place of highest expected similarity, compiled."""
 
-import numba as nb
 import numpy as np
+
+from refine._kernel import kernel
 
 FAINT = 0.1
 """Cells below this part of the highest are left out: their cube is a thousandth of its."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def weigh(start, at, value, expected, spread, sigma, rival_xy, rival_score, pull, reach, taken):  # type: ignore[no-untyped-def]
+@kernel
+def weigh(start, at, value, expected, spread, sigma, rival_xy, rival_score, pull, reach, taken):
     """Return what the prior and the rivals make of every peak, (P,) in (0, 1].
 
     Args:
@@ -42,8 +43,8 @@ def weigh(start, at, value, expected, spread, sigma, rival_xy, rival_score, pull
     return out
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def read(maps, start, at, weight, sigma, power, xy, mode):  # type: ignore[no-untyped-def]
+@kernel
+def read(maps, start, at, weight, sigma, power, xy, mode):
     """Write the place of highest expected similarity of every map.
 
     The posterior of a cell is its value to the `power` times the weight of the peak next to it;
@@ -109,8 +110,8 @@ def read(maps, start, at, weight, sigma, power, xy, mode):  # type: ignore[no-un
         mode[m] = _next_to(at, first, last, bx, by)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _next_to(at, first, last, x, y):  # type: ignore[no-untyped-def]
+@kernel
+def _next_to(at, first, last, x, y):
     found, least = first, np.inf
     for p in range(first, last):
         d = (at[p, 0] - x) ** 2 + (at[p, 1] - y) ** 2
@@ -119,8 +120,8 @@ def _next_to(at, first, last, x, y):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _top(before, here, after):  # type: ignore[no-untyped-def]
+@kernel
+def _top(before, here, after):
     """Return where the parabola through three logarithms is highest, in [-.5, .5]."""
     a, b, c = np.log(max(before, 1e-300)), np.log(here), np.log(max(after, 1e-300))
     bend = a - 2 * b + c
