@@ -6,7 +6,7 @@ of the project lives in this file.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ Alignment = Literal["stride", "corners", "centers"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Affine maps from image pixels to network-input pixels, one a pose.
+    """Affine maps from image pixels to network-input pixels, one per pose.
 
     Attributes:
         matrix: (N, 2, 3) float64; input = matrix[:, :, :2] @ image + matrix[:, :, 2].
@@ -31,6 +31,15 @@ class Crop:
 
     def __len__(self) -> int:
         return len(self.matrix)
+
+    def __getitem__(self, rows: slice | npt.NDArray[Any]) -> "Crop":
+        """Select crops by slice, indices or mask."""
+        return Crop(self.matrix[rows], self.size)
+
+    @property
+    def scale(self) -> Floats:
+        """Input px per image px, (N,): the root of the factor by which areas grow."""
+        return np.asarray(np.sqrt(np.abs(np.linalg.det(self.matrix[:, :, :2]))))
 
     @classmethod
     def from_matrix(cls, matrix: npt.ArrayLike, size: tuple[int, int]) -> "Crop":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -9,12 +10,16 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
-from refine.skeletons import Skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 ScoreKind = Literal[
     "unknown", "none", "flag", "peak", "probability", "logit", "simcc", "expected_ks"
 ]
 """What a keypoint score is: a visibility flag (0/1/2), a heatmap peak, ... or "none" at all."""
+
+
+DERIVED_DECIMALS = 3
+"""Of derived joints: means of two rounded numbers carry noise in the last bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Poses:
         Raises:
             ArrayError: shapes that do not agree.
 
-        >>> from refine.skeletons.registry import skeleton
+        >>> from refine.skeletons import skeleton
         >>> poses = Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2)))
         >>> len(poses), poses[:1].xy.shape
         (2, (1, 17, 2))
@@ -160,6 +165,16 @@ class Poses:
             area=None if area is None else np.array(area, np.float64),
         )
 
+    @classmethod
+    def empty(cls, skeleton: Skeleton | str | Path, images: Sequence[ImageRef] = ()) -> Self:
+        """Return no poses on some images.
+
+        >>> Poses.empty("coco17").xy.shape
+        (0, 17, 2)
+        """
+        body = find_skeleton(skeleton)
+        return cls.from_arrays(body, np.empty((0, len(body), 2)), images=images)
+
     def __len__(self) -> int:
         return len(self.xy)
 
@@ -167,6 +182,39 @@ class Poses:
     def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
         return np.asarray(np.isfinite(self.xy).all(-1))
+
+    @property
+    def image_sizes(self) -> Floats:
+        """Width and height of each image in px, (I, 2); NaN where unknown."""
+        sizes = [(ref.width or np.nan, ref.height or np.nan) for ref in self.images]
+        return np.array(sizes, np.float64).reshape(-1, 2)
+
+    def to(self, skeleton: Skeleton | str | Path) -> Self:
+        """Map poses onto another skeleton by joint name.
+
+        Joints that the source lacks are missing. Derived joints, like OpenPose's neck, are the mean
+        of those they derive from, and missing with them; their score is the least of theirs (as in
+        rtmlib and MMPose; AlphaPose takes the mean).
+
+        Raises:
+            SkeletonError: no joint is shared, or no such skeleton.
+
+        >>> import refine
+        >>> people = Poses.from_arrays(refine.skeleton("coco17"), np.ones((1, 17, 2)))
+        >>> people.to("openpose18").present.all()
+        np.True_
+        """
+        target = find_skeleton(skeleton)
+        if target == self.skeleton:
+            return self
+        xy, score = (target.take(values, self.skeleton) for values in (self.xy, self.score))
+        has = target.map_from(self.skeleton)[0] >= 0
+        for joint, sources in target.derived.items():
+            i, of = target.index(joint), [target.index(s) for s in sources]
+            if not has[i]:
+                xy[:, i] = xy[:, of].mean(1).round(DERIVED_DECIMALS)
+                score[:, i] = score[:, of].min(1)
+        return self.replace(skeleton=target, xy=xy, score=score)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some attributes changed."""
@@ -242,3 +290,12 @@ class Poses:
             track=join("track", -1),
             extra=tuple(e for p in parts for e in p.extra),
         )
+
+
+def convert(poses: Poses, skeleton: Skeleton | str | Path) -> Poses:
+    """Map poses onto another skeleton by joint name, see `Poses.to`.
+
+    Raises:
+        SkeletonError: no joint is shared, or no such skeleton.
+    """
+    return poses.to(skeleton)

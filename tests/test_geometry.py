@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refine.exceptions import GeometryError
 from refine.geometry import Crop, Grid, keypoint_box, xywh_to_xyxy, xyxy_to_xywh

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refine.exceptions import ArrayError
 from refine.oks import coco_oks, keypoint_similarity, ks_distance, pairwise_oks, pose_area

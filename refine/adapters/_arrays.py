@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from refine._types import Floats32
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 
 def to_array(values: Any) -> npt.NDArray[Any]:
@@ -40,7 +39,7 @@ def as_skeleton(given: str | Skeleton) -> Skeleton:
     >>> len(as_skeleton("coco17"))
     17
     """
-    return given if isinstance(given, Skeleton) else find_skeleton(given)
+    return find_skeleton(given)
 
 
 def zero_missing(poses: Poses) -> tuple[Floats32, Floats32]:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from refine._types import Floats
 from refine.adapters._arrays import to_array
 from refine.decoding.heatmap.arrays import Method, decode_heatmaps
-from refine.decoding.simcc.arrays import RATIO, decode_simcc
-from refine.decoding.simcc.arrays import Method as SimccMethod
+from refine.decoding.simcc.arrays import RATIO, Method as SimccMethod, decode_simcc
 from refine.exceptions import ArrayError, RefineError
 
 

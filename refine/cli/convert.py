@@ -39,7 +39,7 @@ def command(
     ndjson. Joints that the other skeleton lacks are left out, as are, in COCO results, images
     without poses; the summary counts them. With --images, COCO files get the ids of that file.
     """
-    from refine.formats import convert
+    from refine.poses import convert
 
     poses = read_poses(pred, from_, skeleton, images, keep_zeros)
     done = convert(poses, to_skeleton) if to_skeleton else poses

@@ -9,8 +9,7 @@ from refine.decoding.presets import Preset, Recipe, instance_scores
 from refine.decoding.raw.files import Crops
 from refine.exceptions import SkeletonError
 from refine.poses import Poses, ScoreKind
-from refine.skeletons import Skeleton, skeleton_names
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton, skeleton_names
 
 
 def named_skeleton(joints: Sequence[str]) -> Skeleton:

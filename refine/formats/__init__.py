@@ -4,10 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import refine.skeletons as skeletons
-from refine.exceptions import FormatError, SkeletonError
+from refine.exceptions import FormatError
 from refine.files import dump_json, write_bytes
 from refine.formats._images import with_images
 from refine.formats._keypoints import Options
@@ -16,7 +14,7 @@ from refine.formats._sniff import sniff_document
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-__all__ = ["FORMATS", "convert", "read", "sniff", "with_images", "write"]
+__all__ = ["FORMATS", "read", "sniff", "with_images", "write"]
 
 FORMATS = {
     "coco": ("coco", "results"),
@@ -34,10 +32,6 @@ FORMATS = {
 The functions map between `Poses` and what the file holds: parsed JSON, or `Lines` or a `Folder` of
 it.
 """
-
-
-DERIVED = 3
-"""Decimals of derived joints: means of two rounded numbers carry noise in the last bits."""
 
 
 def read(
@@ -63,7 +57,7 @@ def read(
         FormatError: unreadable, not of this format, or ambiguous.
         SkeletonError: the number of joints fits no skeleton, or several.
     """
-    body = skeleton if isinstance(skeleton, Skeleton | None) else skeletons.skeleton(skeleton)
+    body = None if skeleton is None else skeletons.skeleton(skeleton)
     options = Options(str(path), body, zero_is_missing)
     if format is not None:
         _home(format)
@@ -121,41 +115,6 @@ def sniff(path: str | Path) -> str:
         FormatError: unreadable, unknown, or several formats fit.
     """
     return sniff_document(load(path), str(path))
-
-
-def convert(poses: Poses, skeleton: Skeleton | str | Path) -> Poses:
-    """Map poses onto another skeleton by joint name.
-
-    Joints that the source lacks are missing. Derived joints, like OpenPose's neck, are the mean of
-    those they derive from, and missing with them; their score is the least of theirs (as in rtmlib
-    and MMPose; AlphaPose takes the mean).
-
-    Raises:
-        SkeletonError: no joint is shared.
-
-    >>> import refine
-    >>> people = refine.Poses.from_arrays(refine.skeleton("coco17"), np.ones((1, 17, 2)))
-    >>> convert(people, "openpose18").present.all()
-    np.True_
-    """
-    target = skeleton if isinstance(skeleton, Skeleton) else skeletons.skeleton(skeleton)
-    if target == poses.skeleton:
-        return poses
-    index, _ = target.map_from(poses.skeleton)
-    has = index >= 0
-    if not has.any():
-        raise SkeletonError(
-            f"expected a skeleton that shares joints with {poses.skeleton.name!r}, "
-            f"got {target.name!r}"
-        )
-    xy = np.full((len(poses), len(target), 2), np.nan)
-    score = np.full((len(poses), len(target)), np.nan)
-    xy[:, has], score[:, has] = poses.xy[:, index[has]], poses.score[:, index[has]]
-    for joint, sources in target.derived.items():
-        i, of = target.index(joint), [target.index(s) for s in sources]
-        if not has[i]:
-            xy[:, i], score[:, i] = xy[:, of].mean(1).round(DERIVED), score[:, of].min(1)
-    return poses.replace(skeleton=target, xy=xy, score=score)
 
 
 def _home(format: str) -> tuple[Any, str]:

@@ -110,7 +110,7 @@ def read_controlnet(document: Any, options: Options) -> Poses:
         raise FormatError(
             "expected the canvas of coordinates within [0, 1], got none", where=options.where
         )
-    xy = poses.xy * _sizes(poses)
+    xy = poses.xy * poses.image_sizes[poses.image][:, None]
     return poses.replace(xy=xy, meta={**meta, "normalised": True})
 
 
@@ -147,7 +147,7 @@ def write_controlnet(poses: Poses, precision: int | None) -> Any:
     if not poses.meta.get("normalised"):
         groups = people_by_image(poses, precision, {})
     else:
-        size, px = _sizes(poses), rounded(poses, precision)
+        size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
         shares = shortest(px / size, lambda share: share * size == px)
         groups = people_by_image(poses.replace(xy=shares), None, {})
     frames = []
@@ -316,11 +316,6 @@ def _in_unit_square(xy: Floats) -> bool:
     """Whether all joints lie within [-1, 1], and some pose spreads over fractions of it."""
     known = xy[np.isfinite(xy)]
     return bool(len(known) > 3 and np.abs(known).max() <= 1 and (known % 1 != 0).any())
-
-
-def _sizes(poses: Poses) -> Floats:
-    sizes = np.array([(r.width, r.height) for r in poses.images], np.float64).reshape(-1, 2)
-    return sizes[poses.image][:, None]
 
 
 def _frame(name: str) -> int | None:

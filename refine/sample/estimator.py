@@ -78,7 +78,7 @@ def make_predictions(truth: Poses, rng: np.random.Generator) -> Poses:
     body = truth.skeleton
     source = typical_source(body)
     near, near_start = neighbours(truth.box, truth.image)
-    sizes = np.array([(r.width or np.nan, r.height or np.nan) for r in truth.images], np.float64)
+    sizes = truth.image_sizes
     visible = np.where(truth.present, truth.score, 0).astype(np.int8)
     people = People(truth.xy, visible, truth.area, near, near_start, sizes[truth.image])
     xy, present, score = imitate(people, source, body, read_statistics("posefix"), rng)

@@ -1,8 +1,7 @@
 """Skeletons: joints, mirror partners, edges and sigmas; the tables are TOML."""
 
+from refine.skeletons.model import REGIONS, Skeleton
 from refine.skeletons.registry import (
-    REGIONS,
-    Skeleton,
     read_skeleton,
     skeleton,
     skeleton_from_category,

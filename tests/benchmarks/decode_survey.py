@@ -43,6 +43,7 @@ from refine.sample import make_people
 from tests.benchmarks.decode import loop_dark, loop_quarter
 from tests.decoding import (
     test_centre,
+    test_fused_heatmaps as test_fused,
     test_offsets,
     test_personlab,
     test_pitfalls,
@@ -50,12 +51,13 @@ from tests.decoding import (
     test_simcc,
     test_tags,
 )
-from tests.decoding import test_fused_heatmaps as test_fused
-from tests.oracles import crops as crop_encoders
-from tests.oracles import one_stage as one_stage_encoders
-from tests.oracles import paf as paf_oracle
-from tests.oracles import partition as partition_encoders
-from tests.oracles import tags as tags_oracle
+from tests.oracles import (
+    crops as crop_encoders,
+    one_stage as one_stage_encoders,
+    paf as paf_oracle,
+    partition as partition_encoders,
+    tags as tags_oracle,
+)
 from tests.parity import test_decode_heatmaps
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))

@@ -9,8 +9,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refine.decoding import decode, raw_image
 from refine.decoding.partition.arrays import logit_cost, partition_cost, solve_fast

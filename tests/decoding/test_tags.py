@@ -8,8 +8,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refine.decoding import decode, decode_tags, load_presets, raw_image
 from refine.decoding.tags.arrays import RULES

@@ -217,7 +217,7 @@ def test_unlabelled_joints_and_other_skeletons():
     labelled = truth.replace(
         xy=np.where(hidden[..., None], np.nan, truth.xy), score=np.where(hidden, 0, truth.score)
     )
-    from refine.formats import convert
+    from refine.poses import convert
 
     poses = convert(truth.replace(score_kind="unknown", instance_score=np.ones(400)), "openpose18")
     lost = rng.random((400, 18)) < 0.3

@@ -280,7 +280,7 @@ def test_ground_truth_without_counts_or_areas(file, truth, back):
 
 
 def test_ground_truth_on_another_skeleton_names_it(file, truth, back):
-    from refine.formats import convert
+    from refine.poses import convert
 
     done = back(convert(read(file(truth)), "openpose18"))
     assert done["categories"][0]["keypoints"][1] == "neck"

@@ -23,8 +23,7 @@ from refine.decoding.presets import Preset
 from refine.decoding.raw.channels import channels_first
 from refine.decoding.raw.image import RawImage
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 CENTRE = ("center_logits", "centre_logits", "hm", "center", "centre")
 MAPS = ("heatmap_logits", "heatmaps_logits", "hm_hp", "heatmaps", "heatmap")

@@ -136,8 +136,7 @@ def _kernel(
     method: str, kernel: int | None, beta: float, compat: str | None
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Return the compiled decoder and its own arguments."""
-    from refine.decoding.heatmap import fixed_step as offset
-    from refine.decoding.heatmap import taylor as dark
+    from refine.decoding.heatmap import fixed_step as offset, taylor as dark
     from refine.decoding.maps import fit
     from refine.decoding.maps.blur import gaussian_taps
 

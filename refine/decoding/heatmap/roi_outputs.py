@@ -1,7 +1,6 @@
 """Keypoint heads of Mask R-CNN to poses."""
 
-from refine.decoding.heatmap.roi import Score as RoiScore
-from refine.decoding.heatmap.roi import decode_roi_heatmaps
+from refine.decoding.heatmap.roi import Score as RoiScore, decode_roi_heatmaps
 from refine.decoding.place import check_joints, crop_skeleton
 from refine.decoding.presets import Preset, Recipe, instance_scores
 from refine.decoding.raw.crops import RawCrops

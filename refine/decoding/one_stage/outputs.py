@@ -22,8 +22,7 @@ from refine.decoding.raw.files import FLIPPED, read_arrays
 from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 
 def decode_yolo_outputs(
@@ -311,7 +310,7 @@ def _layers(path: Path) -> list[tuple[Any, Any]]:
 
 
 def _skeleton(given: str | Skeleton | None, preset: Preset) -> Skeleton:
-    return given if isinstance(given, Skeleton) else find_skeleton(given or preset.skeleton)
+    return find_skeleton(given or preset.skeleton)
 
 
 def _pick(given: Any, default: Any) -> Any:

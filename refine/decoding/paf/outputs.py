@@ -24,8 +24,7 @@ from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 Resolution = Literal["input", "image"]
 RESOLUTIONS: tuple[str, ...] = get_args(Resolution)
@@ -170,7 +169,7 @@ def _channels_first(array: npt.NDArray[Any], counts: tuple[int, ...]) -> npt.NDA
 
 
 def _renamed(poses: Poses, to: str | Skeleton) -> Poses:
-    skeleton = to if isinstance(to, Skeleton) else find_skeleton(to)
+    skeleton = find_skeleton(to)
     index, _ = skeleton.map_from(poses.skeleton)
     if (index < 0).all():
         raise RefineError(

@@ -22,8 +22,7 @@ from refine.decoding.raw.image import RawImage
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.numerics import sigmoid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 Solver = Literal["fast", "ilp"]
 
@@ -75,7 +74,7 @@ def decode_partition_outputs(
         RefineError: too many candidates for "ilp", or no optimum in time.
     """
     name = skeleton or preset.skeleton
-    joints = name if isinstance(name, Skeleton) else find_skeleton(name)
+    joints = find_skeleton(name)
     k = len(joints)
     system = solver or preset.options.get("solver", "fast")
     if system not in get_args(Solver):

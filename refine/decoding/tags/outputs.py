@@ -15,8 +15,7 @@ from refine.decoding.tags.arrays import Rules, decode_tags
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 SCALED = re.compile(r"heatmaps(?:_half)?_x(\d+(?:\.\d+)?)")
 
@@ -66,7 +65,7 @@ def decode_tags_outputs(
         ArrayError: see `decode_tags`.
     """
     name = skeleton or preset.skeleton
-    joints = name if isinstance(name, Skeleton) else find_skeleton(name)
+    joints = find_skeleton(name)
     mirror = joints.mirror if flip and any(k.endswith(FLIPPED) for k in raw.arrays) else None
     try:
         tags = _of_joints(raw, "tags", joints)

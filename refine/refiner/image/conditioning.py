@@ -98,7 +98,7 @@ def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
         crop: image px -> network input, one a pose.
         extra: joints that the network has beyond the scene's; nothing is known of them.
     """
-    scale = np.sqrt(np.abs(np.linalg.det(crop.matrix[:, :, :2])))
+    scale = crop.scale
     other = np.maximum(scene.near, 0)
     there = scene.present[other] & (scene.near >= 0)[..., None]
     known = np.isfinite(belief.xy).all(-1)

@@ -147,7 +147,7 @@ class PictureRefiner(Refiner):
         there = np.array([p is not None for p in paths], np.bool_)
         seen = there[poses.image] & scene.present.any(1)
         sigmas = np.r_[body.require_sigmas(), np.full(len(joints) - len(body), EXTRA_SIGMA)]
-        scale = np.sqrt(np.abs(np.linalg.det(crop.matrix[:, :, :2])))
+        scale = crop.scale
         kernel = 2 * sigmas * (told.size_px * scale)[:, None]
         mirror = Skeleton("crop", joints).mirror if flip else None
         done = int((~seen).sum())
@@ -206,7 +206,7 @@ def _join(
     columns = place[known]
     for rows, sight in parts:
         at = np.ix_(rows, columns)
-        out["xy"][at] = Crop(crop.matrix[rows], crop.size).inverse()(sight.xy)[:, known]
+        out["xy"][at] = crop[rows].inverse()(sight.xy)[:, known]
         out["move"][at], out["keep"][at] = sight.move[:, known], sight.keep[:, known]
         out["sigma_px"][at] = sight.sigma[:, known] / scale[rows, None]
         out["oks"][rows] = sight.oks

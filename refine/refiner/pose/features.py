@@ -114,7 +114,7 @@ def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGH
 def scene_from_poses(poses: Poses) -> Scene:
     """Read a scene off poses; the ranks of scores are taken over all of them."""
     present = poses.present
-    sizes = np.array([(r.width or np.nan, r.height or np.nan) for r in poses.images], np.float64)
+    sizes = poses.image_sizes
     sizes = sizes.reshape(-1, 2)
     return Scene(
         xy=np.where(present[..., None], poses.xy, 0.0),

@@ -11,8 +11,14 @@ from refine._types import Floats, Indices
 from refine.exceptions import WeightsError
 from refine.poses import Poses
 from refine.refiner.belief import Belief
-from refine.refiner.pose.features import PairTable, Scene, body_frame, features, own_coordinates
-from refine.refiner.pose.features import scene_from_poses as _scene_from_poses
+from refine.refiner.pose.features import (
+    PairTable,
+    Scene,
+    body_frame,
+    features,
+    own_coordinates,
+    scene_from_poses as _scene_from_poses,
+)
 from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ def persons_from_poses(truth: Poses) -> Persons:
     if not len(rows):
         raise RefineError("expected persons with labelled keypoints, got none")
     rows = rows[np.argsort(truth.image[rows], kind="stable")]
-    sizes = np.array([(r.width or np.nan, r.height or np.nan) for r in truth.images], np.float64)
+    sizes = truth.image_sizes
     return Persons(
         np.where((visible > 0)[..., None], truth.xy, np.nan)[rows],
         visible[rows],

@@ -17,8 +17,7 @@ from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
-from refine.skeletons import Skeleton
-from refine.skeletons import skeleton as find_skeleton
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 FLOOR = 0.02
 """Peaks below this height are noise: grouping takes them from .05 to .15."""

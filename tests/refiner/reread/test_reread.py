@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from refine.decoding import decode, decode_heatmaps, raw_heatmaps
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
