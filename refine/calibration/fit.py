@@ -10,9 +10,8 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.calibration import GENERIC, Calibration, deviates, rank_in
 from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
-from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
+from refine.evaluation.ground_truth import GroundTruth, match_images, read_ground_truth
 from refine.evaluation.matching import (
-    annotated_persons,
     match,
     pair_oks,
     pair_similarity,
@@ -163,14 +162,14 @@ def read_sample(
             "expected poses as the source gave them, got refined ones",
             hint="the original predictions",
         )
-    truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    truth = read_ground_truth(gt)
     sigmas = truth.skeleton.require_sigmas()
-    image, _ = place(poses, truth, strict=strict and image_ids is None)
-    chosen = range(len(truth.images)) if image_ids is None else truth.rows_of(image_ids)
-    persons = annotated_persons(truth, chosen)
+    image, _ = match_images(poses, truth, strict=strict and image_ids is None)
+    chosen = truth.rows_of(image_ids)
+    persons = truth.persons_on(chosen)
     belief = refiner.believe(poses)
     inside = np.flatnonzero(np.isin(image, chosen))
-    shown = as_skeleton(complete(poses, belief), truth.skeleton)[inside]
+    shown = truth.skeleton.take(complete(poses, belief).xy, poses.skeleton)[inside]
     rough = same_image(image[inside], persons.image)
     ks = pair_similarity(np.nan_to_num(shown), persons, rough, sigmas)
     best = np.zeros(len(inside))

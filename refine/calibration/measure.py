@@ -90,8 +90,9 @@ def measure(
     poses, belief = sample.poses, sample.belief
     plain = refined(poses, belief, MARGIN)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
-    images = list(gt.images) if image_ids is None else [gt.images[i] for i in gt.rows_of(image_ids)]
-    chosen = np.isin(sample.image, gt.rows_of(images))
+    measured = gt.rows_of(image_ids)
+    images = [gt.ids[i] for i in measured]
+    chosen = np.isin(sample.image, measured)
     for part in range(int(fold.max(initial=0)) + 1):
         rows = np.flatnonzero((fold == part) & chosen)
         fitted = calibration or fit(sample[(fold != part) & chosen], refiner)

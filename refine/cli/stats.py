@@ -51,7 +51,7 @@ def command(
     ids = read_image_ids(image_ids) if image_ids else None
     if without:
         left_out = {i for file in without for i in read_image_ids(file)}
-        ids = [i for i in (truth.images if ids is None else ids) if i not in left_out]
+        ids = [i for i in (truth.ids if ids is None else ids) if i not in left_out]
     statistics = measure_statistics(
         truth,
         read_poses(predictions, **inputs),

@@ -105,13 +105,14 @@ def _train_on_poses(
     device: str | None,
     progress: bool | None,
 ) -> dict[str, Any]:
-    from refine.formats import read
+    from refine.evaluation.ground_truth import read_ground_truth
     from refine.refiner.pose.train import Progress, Settings, train
+    from refine.skeletons import skeleton as find_skeleton
 
     settings = Settings(**options)
     say(f"reading {annotations}")
-    truth = read(annotations, "coco-gt", skeleton=skeleton)
-    say(f"{len(truth)} annotations, {len(truth.images)} images, skeleton {truth.skeleton.name}")
+    truth = read_ground_truth(annotations, find_skeleton(skeleton) if skeleton else None)
+    say(f"{len(truth.persons)} persons, {len(truth.images)} images, skeleton {truth.skeleton.name}")
 
     def figures(at: Progress) -> str:
         return (

@@ -105,7 +105,7 @@ def measure_statistics(
     >>> bool(found.rates_for(body)[GOOD].min() > 0.9)
     True
     """
-    table = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    table = read_ground_truth(gt)
     body, sigmas = table.skeleton, table.skeleton.require_sigmas()
     m = match_poses(table, poses, image_ids=image_ids, max_dets=max_dets, strict=False)
     given = body.map_from(poses.skeleton)[0]
@@ -115,7 +115,7 @@ def measure_statistics(
             f"expected poses that fit persons of {table.where}, none of {len(m.rows)} does",
             hint="the ground truth of the same images",
         )
-    score = np.where(given >= 0, poses.score[:, given], np.nan)[m.rows]
+    score = body.take(poses.score, poses.skeleton)[m.rows]
     scored = poses.score_kind not in ("flag", "none") and bool(np.isfinite(score).any())
     background, instances = _instances(m, found)
     rates = _rates(found, body)

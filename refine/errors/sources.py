@@ -21,6 +21,8 @@ from refine._types import Bools, Floats, Indices
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import corrupt
 from refine.evaluation.kinds import INVERSION, MISS, SWAP
+from refine.evaluation.matching import Neighbours
+from refine.evaluation.persons import Persons
 from refine.numerics import sigmoid
 from refine.oks import keypoint_similarity, ks_distance
 from refine.skeletons import Skeleton
@@ -76,27 +78,6 @@ class Source:
     scored: bool
 
 
-@dataclass(frozen=True, slots=True)
-class People:
-    """N annotated persons.
-
-    Attributes:
-        xy: (N, K, 2) px: as annotated, or estimated where not, or NaN.
-        visible: (N, K) 0 not annotated, 1 annotated but hidden, 2 visible.
-        area: (N,) px^2.
-        near: (M,) indices of overlapping persons, see `refine.evaluation.matching.neighbours`.
-        near_start: (N + 1,) where each person's begin.
-        image_size: (N, 2) px.
-    """
-
-    xy: Floats
-    visible: npt.NDArray[np.int8]
-    area: Floats
-    near: Indices
-    near_start: Indices
-    image_size: Floats
-
-
 def draw_source(skeleton: Skeleton, rng: np.random.Generator) -> Source:
     """Draw an imaginary estimator.
 
@@ -129,7 +110,8 @@ def draw_source(skeleton: Skeleton, rng: np.random.Generator) -> Source:
 
 
 def imitate(
-    people: People,
+    persons: Persons,
+    near: Neighbours,
     source: Source,
     skeleton: Skeleton,
     statistics: ErrorStatistics,
@@ -138,76 +120,81 @@ def imitate(
     """Show annotated persons as an estimator would give them.
 
     Args:
-        people: N persons.
+        persons: G annotated persons; `xy` may hold guesses where not labelled.
+        near: their overlapping neighbours.
         source: the estimator.
         skeleton: of the persons, with sigmas.
         statistics: error rates that `source.severity` scales, e.g. PoseFix's.
         rng: all randomness.
 
     Returns:
-        xy (N, K, 2) px, present (N, K), and scores (N, K) in (0, 1), NaN where not scored.
+        xy (G, K, 2) px, present (G, K), and scores (G, K) in (0, 1), NaN where not scored.
     """
-    spoilt = rng.random(len(people.xy)) < source.spoilt
-    xy, kind = _misplace(people, source, skeleton, statistics, rng)
+    spoilt = rng.random(len(persons.xy)) < source.spoilt
+    xy, kind = _misplace(persons, near, source, skeleton, statistics, rng)
     if spoilt.any():
         worse = replace(source, severity=max(4 * source.severity, 3.0), drift=0.08)
-        bad_xy, bad_kind = _misplace(people, worse, skeleton, statistics, rng)
+        bad_xy, bad_kind = _misplace(persons, near, worse, skeleton, statistics, rng)
         xy[spoilt], kind[spoilt] = bad_xy[spoilt], bad_kind[spoilt]
-    present = _omit(people, source, skeleton, kind, rng) & np.isfinite(xy).all(-1)
-    score = _score(people, source, skeleton, xy, rng)
+    present = _omit(persons, source, skeleton, kind, rng) & np.isfinite(xy).all(-1)
+    score = _score(persons, source, skeleton, xy, rng)
     return xy, present, np.where(present, score, np.nan)
 
 
 def _misplace(
-    people: People,
+    persons: Persons,
+    near: Neighbours,
     source: Source,
     skeleton: Skeleton,
     statistics: ErrorStatistics,
     rng: np.random.Generator,
 ) -> tuple[Floats, npt.NDArray[np.int8]]:
-    n, k = people.visible.shape
-    labelled = people.visible > 0
+    n, k = persons.visible.shape
+    labelled = persons.labelled
     sigmas = skeleton.require_sigmas()
-    unit = np.sqrt(people.area)[:, None] * 2 * sigmas
+    unit = np.sqrt(persons.area)[:, None] * 2 * sigmas
     xy, kind = corrupt(
-        people.xy,
+        persons.xy,
         labelled,
-        people.area,
-        people.xy[people.near],
-        labelled[people.near],
-        people.near_start,
+        persons.area,
+        persons.xy[near.rows],
+        labelled[near.rows],
+        near.start,
         skeleton=skeleton,
         statistics=statistics.scaled(source.severity),
         rng=rng,
-        estimated=people.xy,
+        estimated=persons.xy,
     )
     # Good joints of a good network lie closer than uniformly within the good radius.
     good = labelled & (kind == 0)
-    near = people.xy + rng.normal(size=(n, k, 2)) * (unit * source.noise * 0.57)[..., None]
-    xy = np.where(good[..., None], near, xy)
+    close = persons.xy + rng.normal(size=(n, k, 2)) * (unit * source.noise * 0.57)[..., None]
+    xy = np.where(good[..., None], close, xy)
     # Misses reach further than PoseFix's d10; a fifth of them lands on another own joint.
     miss = labelled & (kind == MISS)
     far = miss & (rng.random((n, k)) < 0.4)
-    xy = np.where(far[..., None], people.xy + (xy - people.xy) * rng.uniform(1, 3.5, (n, k, 1)), xy)
+    xy = np.where(
+        far[..., None], persons.xy + (xy - persons.xy) * rng.uniform(1, 3.5, (n, k, 1)), xy
+    )
     astray = miss & (rng.random((n, k)) < 0.25)
     other = rng.integers(0, k, (n, k))
-    there = people.xy[np.arange(n)[:, None], other]
+    there = persons.xy[np.arange(n)[:, None], other]
     there = there + rng.normal(size=(n, k, 2)) * (unit * 0.3)[..., None]
     xy = np.where(astray[..., None] & np.isfinite(there), there, xy)
-    xy, kind = _misplace_limbs(people, source, skeleton, xy, kind, rng)
-    xy = _drift(people, source, skeleton, xy, rng)
+    xy, kind = _misplace_limbs(persons, near, source, skeleton, xy, kind, rng)
+    xy = _drift(persons, source, skeleton, xy, rng)
     # Nobody knows where unannotated joints are; estimators put them all over.
     spread = unit * np.exp(rng.normal(-0.5, 0.7, (n, 1)))
-    guess = people.xy + rng.normal(size=(n, k, 2)) * spread[..., None]
+    guess = persons.xy + rng.normal(size=(n, k, 2)) * spread[..., None]
     xy = np.where(labelled[..., None], xy, guess)
     if source.clamp:
-        inside = np.clip(xy, 0, np.nan_to_num(people.image_size, nan=1e9)[:, None] - 1)
+        inside = np.clip(xy, 0, np.nan_to_num(persons.image_size, nan=1e9)[:, None] - 1)
         xy = np.where((kind != 0)[..., None], inside, xy)
     return xy, kind
 
 
 def _misplace_limbs(
-    people: People,
+    persons: Persons,
+    near: Neighbours,
     source: Source,
     skeleton: Skeleton,
     xy: Floats,
@@ -217,11 +204,11 @@ def _misplace_limbs(
     """Let whole limbs drift, turn left-right, or be taken from a neighbour."""
     n, _ = kind.shape
     mirror = skeleton.mirror
-    d50 = ks_distance(0.5, people.area, skeleton.require_sigmas())
+    d50 = ks_distance(0.5, persons.area, skeleton.require_sigmas())
     base = source.limb_rate * source.severity
-    rate = base * (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
+    rate = base * (persons.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
     xy, kind = xy.copy(), kind.copy()
-    counts = np.diff(people.near_start)
+    counts = np.diff(near.start)
     # Unit vectors; one a limb, so that its joints drift together.
     for limb in limbs(skeleton):
         draw = rng.random(n)
@@ -229,13 +216,11 @@ def _misplace_limbs(
         turn = rng.normal(size=(len(hit), 1, 2))
         turn /= np.linalg.norm(turn, axis=-1, keepdims=True)
         reach = d50[np.ix_(hit, limb)] * rng.uniform(1, 3.5, (len(hit), 1))
-        xy[np.ix_(hit, limb)] = people.xy[np.ix_(hit, limb)] + turn * reach[..., None]
+        xy[np.ix_(hit, limb)] = persons.xy[np.ix_(hit, limb)] + turn * reach[..., None]
         kind[np.ix_(hit, limb)] = MISS
         hit = np.flatnonzero((draw > 1 - rate) & (counts > 0))
-        pick = people.near[
-            people.near_start[hit] + (rng.random(len(hit)) * counts[hit]).astype(int)
-        ]
-        theirs = people.xy[np.ix_(pick, limb)]
+        pick = near.rows[near.start[hit] + (rng.random(len(hit)) * counts[hit]).astype(int)]
+        theirs = persons.xy[np.ix_(pick, limb)]
         xy[np.ix_(hit, limb)] = np.where(np.isfinite(theirs), theirs, xy[np.ix_(hit, limb)])
         kind[np.ix_(hit, limb)] = SWAP
     for group in sided_groups(skeleton):
@@ -248,12 +233,12 @@ def _misplace_limbs(
 
 
 def _drift(
-    people: People, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
+    persons: Persons, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
 ) -> Floats:
     """Stretch and shift what a pose's joints share, as low resolution and bad boxes do."""
     n = len(xy)
-    size = np.sqrt(people.area)[:, None, None]
-    spread = source.drift * (people.area / TYPICAL_AREA).clip(1e-2, 1e2) ** -source.size_exponent
+    size = np.sqrt(persons.area)[:, None, None]
+    spread = source.drift * (persons.area / TYPICAL_AREA).clip(1e-2, 1e2) ** -source.size_exponent
     spread = spread[:, None, None]
     centre = np.nanmean(xy, axis=1, keepdims=True)
     xy = centre + (xy - centre) * np.exp(spread * rng.normal(size=(n, 1, 2)))
@@ -264,20 +249,20 @@ def _drift(
 
 
 def _omit(
-    people: People,
+    persons: Persons,
     source: Source,
     skeleton: Skeleton,
     kind: npt.NDArray[np.int8],
     rng: np.random.Generator,
 ) -> Bools:
     """Leave joints out as bottom-up methods do: in limbs, by occlusion, more on small persons."""
-    n, k = people.visible.shape
+    n, k = persons.visible.shape
     if source.complete:
         return np.ones((n, k), np.bool_)
-    size = (people.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
+    size = (persons.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
     rate = source.omission * size * np.exp(rng.normal(0, 0.4, n))
     chance = rate[:, None] * source.part_factor
-    chance = chance * np.where(people.visible == 1, source.hidden_factor, 1.0)
+    chance = chance * np.where(persons.visible == 1, source.hidden_factor, 1.0)
     chance = chance * np.where(kind == MISS, 1.5, 1.0)
     # A Gaussian copula: one factor for the body, one a limb, one a mirror pair.
     latent = 0.45 * rng.normal(size=(n, 1)) + 0.55 * rng.normal(size=(n, k))
@@ -295,7 +280,7 @@ def _omit(
     for limb in limbs(skeleton):
         lost = np.flatnonzero(fragment & (rng.random(n) < 0.5))
         present[np.ix_(lost, limb)] = False
-    given = people.visible > 0
+    given = persons.visible > 0
     present &= given | (rng.random((n, k)) < source.unlabelled)
     empty = ~present.any(1)
     present[empty] = given[empty]
@@ -303,15 +288,15 @@ def _omit(
 
 
 def _score(
-    people: People, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
+    persons: Persons, source: Source, skeleton: Skeleton, xy: Floats, rng: np.random.Generator
 ) -> Floats:
-    n, k = people.visible.shape
+    n, k = persons.visible.shape
     if not source.scored:
         return np.full((n, k), np.nan)
-    similarity = keypoint_similarity(people.xy, xy, people.area, skeleton.require_sigmas())
+    similarity = keypoint_similarity(persons.xy, xy, persons.area, skeleton.require_sigmas())
     # Centred and scaled so that quality has about unit variance over labelled joints.
-    quality = (similarity - 0.75) * 2.3 - (people.visible == 1) * source.hidden_penalty
-    quality = np.where(people.visible > 0, quality, -1.5)
+    quality = (similarity - 0.75) * 2.3 - (persons.visible == 1) * source.hidden_penalty
+    quality = np.where(persons.visible > 0, quality, -1.5)
     noise = 0.9 * rng.normal(size=(n, k)) + 0.45 * rng.normal(size=(n, 1))
     latent = source.informative * quality + np.sqrt(1 - source.informative**2) * noise
     return sigmoid(source.score_offset + source.score_slope * latent)

@@ -12,13 +12,13 @@ import numpy as np
 from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
     GroundTruth,
-    as_skeleton,
     finite_scores,
-    place,
+    match_images,
     read_ground_truth,
 )
-from refine.exceptions import ArrayError, SkeletonError
-from refine.geometry import keypoint_box
+from refine.evaluation.persons import Persons
+from refine.exceptions import ArrayError
+from refine.geometry import keypoint_box, xyxy_to_xywh
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
@@ -131,28 +131,28 @@ def evaluate(
     if max_dets < 1:
         raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
-    given = table if isinstance(table, Skeleton) else None
-    truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt, given)
+    truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
     found = poses if isinstance(poses, Poses) else _read(poses)
-    values, source, official = _sigmas(truth.skeleton, table)
-    image, unknown = place(found, truth, strict=strict and image_ids is None)
-    chosen = list(range(len(truth.images))) if image_ids is None else truth.rows_of(image_ids)
+    own = truth.skeleton
+    values = (own if table is None else own.with_sigmas(table)).require_sigmas()
+    image, unknown = match_images(found, truth, strict=strict and image_ids is None)
+    chosen = truth.rows_of(image_ids)
     inside = np.isin(image, chosen)
-    detections, area_from = _detections(found, image, inside, truth.skeleton, area)
-    persons = [a for a in truth.annotations if a["image"] in set(chosen)]
+    detections, area_from = _detections(found, image, inside, own, area)
+    persons = truth.persons_on(chosen)
     metrics = _count(persons, detections, chosen, values, max_dets)
 
-    people = {a["image"] for a in persons if a["num_keypoints"] and not a["iscrowd"]}
+    people = set(persons.image[~persons.ignore].tolist())
     bare = len(people - set(image[inside].tolist()))
     return Report(
         metrics,
         poses=int(inside.sum()),
-        persons=sum(bool(a["num_keypoints"] and not a["iscrowd"]) for a in persons),
+        persons=int((~persons.ignore).sum()),
         images=len(chosen),
         images_with_persons=len(people),
         images_without_predictions=bare,
-        sigmas=source,
-        official_sigmas=official,
+        sigmas=own.name if table is None else getattr(table, "name", "the caller"),
+        official_sigmas=own.sigmas is not None and np.array_equal(values, own.sigmas),
         area=area_from,
         max_dets=max_dets,
         warnings=tuple(_warnings(truth, found, people, bare, unknown, persons)),
@@ -166,28 +166,6 @@ def _read(path: str | Path) -> Poses:
     return poses
 
 
-def _sigmas(table: Skeleton, chosen: Floats | Skeleton | None) -> tuple[Floats, str, bool]:
-    """Return sigmas (K,), whose they are, and whether they are the table's own."""
-    if chosen is None:
-        return table.require_sigmas(), table.name, True
-    if isinstance(chosen, Skeleton):
-        index = table.map_from(chosen)[0]
-        theirs = np.full(len(chosen), np.nan) if chosen.sigmas is None else chosen.sigmas
-        values = np.where(index >= 0, theirs[index], np.nan)
-        name = chosen.name
-    else:
-        values, name = np.asarray(chosen, np.float64), "the caller"
-    if values.shape != (len(table),):
-        raise SkeletonError(
-            f"expected {len(table)} sigmas for {table.name!r}, got shape {values.shape}"
-        )
-    bad = [j for j, v in zip(table.joints, values, strict=True) if not (np.isfinite(v) and v > 0)]
-    if bad:
-        raise SkeletonError(f"expected a positive sigma from {name} for every joint, not {bad}")
-    official = table.sigmas is not None and np.array_equal(values, table.sigmas)
-    return values, name, bool(official)
-
-
 def _detections(
     poses: Poses,
     image: Indices,
@@ -196,7 +174,7 @@ def _detections(
     area: Area,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
-    xy = as_skeleton(poses, target)
+    xy = target.take(poses.xy, poses.skeleton)
     xy = np.where(np.isfinite(xy).all(-1, keepdims=True), xy, 0.0)
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
@@ -226,8 +204,30 @@ def _detections(
     return rows, area
 
 
+def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
+    """Return persons as the dicts that pycocotools counts."""
+    flags = persons.visible[..., None]
+    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2).reshape(len(persons), -1)
+    # Nine decimals undo x + width - x.
+    boxes = np.round(xyxy_to_xywh(persons.box), 9).tolist()
+    return [
+        {
+            # pycocotools takes 0 for no person at all; every other id is as good as its own.
+            "id": i + 1 if persons.id[i] != 0 else 0,
+            "image_id": int(persons.image[i]),
+            "category_id": 1,
+            "keypoints": points[i],
+            "num_keypoints": int(persons.crowd[i] or not persons.ignore[i]),
+            "area": float(persons.area[i]),
+            "bbox": boxes[i],
+            "iscrowd": int(persons.crowd[i]),
+        }
+        for i in range(len(persons))
+    ]
+
+
 def _count(
-    persons: Sequence[Mapping[str, Any]],
+    persons: Persons,
     detections: list[dict[str, Any]],
     images: list[int],
     sigmas: Floats,
@@ -238,8 +238,7 @@ def _count(
     from pycocotools.cocoeval import COCOeval
 
     truth, found = COCO(), COCO()
-    labelled = [{**a, "image_id": a["image"], "category_id": 1} for a in persons]
-    for api, rows in ((truth, labelled), (found, detections)):
+    for api, rows in ((truth, _coco_annotations(persons)), (found, detections)):
         api.dataset = {
             "images": [{"id": i} for i in images],
             "annotations": rows,
@@ -268,25 +267,19 @@ def _count(
 
 
 def _warnings(
-    truth: GroundTruth,
-    poses: Poses,
-    people: set[int],
-    bare: int,
-    unknown: int,
-    persons: Sequence[Mapping[str, Any]],
+    truth: GroundTruth, poses: Poses, people: set[int], bare: int, unknown: int, persons: Persons
 ) -> list[str]:
-    told = []
+    texts = []
     if people and bare > FEW_PREDICTIONS * len(people):
-        told.append(
+        texts.append(
             f"{bare} of {len(people)} images with people have no prediction; if the predictions "
             "cover only a part of the ground truth, choose it with --image-ids"
         )
     if unknown:
-        told.append(f"{unknown} poses on images that the ground truth lacks were left out")
-    if truth.guessed_areas:
-        told.append(f"{truth.guessed_areas} persons have no area; taken as 0.53 of their box")
+        texts.append(f"{unknown} poses on images that the ground truth lacks were left out")
+    texts += truth.warnings
     if poses.skeleton != truth.skeleton:
-        told.append(f"poses of {poses.skeleton.name} scored as {truth.skeleton.name}")
-    if any(a["id"] == 0 for a in persons):
-        told.append("annotation id 0: pycocotools, and so these figures, never match it")
-    return told
+        texts.append(f"poses of {poses.skeleton.name} scored as {truth.skeleton.name}")
+    if (persons.id == 0).any():
+        texts.append("annotation id 0: pycocotools, and so these figures, never match it")
+    return texts

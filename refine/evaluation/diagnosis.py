@@ -188,7 +188,7 @@ def diagnose(
     >>> dict(zip(ALL_KINDS, found.counts.sum(0).tolist()))
     {'good': 16, 'jitter': 0, 'inversion': 0, 'swap': 0, 'miss': 0, 'absent': 1}
     """
-    table = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    table = read_ground_truth(gt)
     options: dict[str, Any] = {"image_ids": image_ids, "max_dets": max_dets, "strict": strict}
     m = match_poses(table, poses, compat=compat, **options)
     body, sigmas = table.skeleton, table.skeleton.require_sigmas()

@@ -1,52 +1,69 @@
-"""Ground truth that poses are measured against, and how predictions find their images in it."""
+"""The only reader of annotations that verbs use, and how predictions find their images in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from refine._types import Floats, Indices
-from refine.exceptions import ArrayError, FormatError, SkeletonError
-from refine.files import parse_json, read_bytes
+from refine._types import Bools, Floats, Indices
+from refine.evaluation.persons import Persons
+from refine.exceptions import ArrayError, FormatError
+from refine.files import dump_json, parse_json, read_bytes
+from refine.formats import coco
+from refine.formats._keypoints import Options
+from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
-from refine.skeletons import Skeleton, skeleton_from_category
+from refine.skeletons import Skeleton
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
     """Annotated persons on images.
 
     Attributes:
         skeleton: the K joints.
-        images: ids in the order of their size, as pycocotools sorts them.
-        names: file name of each image, "" where unknown.
-        annotations: COCO annotations as plain dicts: `image` (index into `images`), `keypoints`
-            (3K,) float64, `num_keypoints`, `area`, `bbox` xywh, `iscrowd`, `id`, and what else
-            the source has.
-        guessed_areas: annotations whose area is 0.53 of their box, because they had none.
+        images: in the order of their ids, as pycocotools sorts them.
+        persons: in the order of the source; `persons.image` is an index into `images`.
+        warnings: what a reader of figures must know: what had to be guessed or left out.
         where: the file, for messages.
     """
 
     skeleton: Skeleton
-    images: tuple[int | str, ...]
-    names: tuple[str, ...]
-    annotations: tuple[Mapping[str, Any], ...]
-    guessed_areas: int = 0
+    images: tuple[ImageRef, ...]
+    persons: Persons
+    warnings: tuple[str, ...] = ()
     where: str = "ground truth"
 
-    def rows_of(self, ids: Sequence[int | str]) -> list[int]:
-        """Return the indices of image ids.
+    @property
+    def ids(self) -> tuple[int | str, ...]:
+        """Id of each image."""
+        return tuple(ref.id for ref in self.images)
+
+    def persons_on(self, images: Sequence[int]) -> Persons:
+        """Return the persons on some images, those of one image next to one another.
+
+        Args:
+            images: indices into `images`.
+        """
+        rows = np.flatnonzero(np.isin(self.persons.image, images))
+        return self.persons[rows[np.argsort(self.persons.image[rows], kind="stable")]]
+
+    def rows_of(self, ids: Sequence[int | str] | None) -> list[int]:
+        """Return the indices of image ids; of all images for None.
 
         Raises:
             FormatError: ids that the ground truth lacks, or none at all.
         """
+        if ids is None:
+            return list(range(len(self.images)))
         rows, unknown = self.find([ImageRef(i) for i in ids])
         if unknown or not rows:
             raise FormatError(
-                f"expected ids of images of the ground truth, got {_some(unknown)}",
+                f"expected ids of images of the ground truth, got {listed(unknown)}",
                 where=self.where,
             )
         return sorted(set(rows.values()))
@@ -57,10 +74,11 @@ class GroundTruth:
         Returns:
             index in `refs` -> index in `images`, and the ids not found.
         """
-        by_id: dict[object, int] = {name: i for i, name in enumerate(self.images)}
-        by_name = {Path(n).name: i for i, n in enumerate(self.names) if n}
-        by_stem = {Path(n).stem: i for i, n in enumerate(self.names) if n}
-        by_text = {str(name): i for i, name in enumerate(self.images)}
+        names = [ref.file_name or "" for ref in self.images]
+        by_id: dict[object, int] = {name: i for i, name in enumerate(self.ids)}
+        by_name = {Path(n).name: i for i, n in enumerate(names) if n}
+        by_stem = {Path(n).stem: i for i, n in enumerate(names) if n}
+        by_text = {str(name): i for i, name in enumerate(self.ids)}
         rows: dict[int, int] = {}
         unknown: list[int | str] = []
         for i, ref in enumerate(refs):
@@ -76,155 +94,108 @@ class GroundTruth:
                 rows[i] = row
         return rows, unknown
 
+    def with_sigmas(self, chosen: Floats | Skeleton) -> "GroundTruth":
+        """Return the same truth with the OKS sigmas of another skeleton, by joint name, or given.
+
+        Raises:
+            SkeletonError: a joint without a positive sigma.
+        """
+        return replace(self, skeleton=self.skeleton.with_sigmas(chosen))
+
 
 def read_ground_truth(
-    source: str | Path | Mapping[str, Any] | Poses, skeleton: Skeleton | None = None
+    source: str | Path | Mapping[str, Any] | Poses | GroundTruth,
+    skeleton: Skeleton | None = None,
+    *,
+    default: Skeleton | None = None,
 ) -> GroundTruth:
     """Read ground truth from a COCO keypoint file, its parsed content, or poses.
 
+    What is accepted is what `refine.formats.coco.read_ground_truth` accepts. A person without an
+    area gets `BOX_FRACTION` of its box, one without a box the tight box of its labelled joints;
+    annotations with neither box nor labelled joints are left out.
+
     Args:
-        source: COCO keypoint annotations, or `Poses` whose scores are the flags v = 0, 1, 2.
-        skeleton: taken where the categories name no joints.
+        source: COCO keypoint annotations, or `Poses` whose scores are the flags v = 0, 1, 2;
+            `GroundTruth` is returned as it is.
+        skeleton: of the persons, whatever the categories name.
+        default: taken where the categories name no joints.
 
     Raises:
         FormatError: not COCO annotations, or a record that cannot be used.
-        SkeletonError: no category with joints.
+        SkeletonError: the joints are not named and their number fits no skeleton, or several.
     """
+    if isinstance(source, GroundTruth):
+        return source
     if isinstance(source, Poses):
-        return _from_poses(source)
-    where = "ground truth"
-    data: Any = source
-    if not isinstance(source, Mapping):
-        where = str(source)
-        data = parse_json(read_bytes(source), where)
-    if not isinstance(data, Mapping) or not all(
-        isinstance(data.get(key), list) for key in ("images", "annotations", "categories")
-    ):
-        raise FormatError(
-            "expected COCO annotations: an object with lists `images`, `annotations`, `categories`",
-            where=where,
-            hint="predictions as A.json and annotations as --gt"
-            if isinstance(data, list)
-            else None,
-        )
-    category, table = _category(data["categories"], skeleton, where)
-    images = {}
-    for record in data["images"]:
-        if not isinstance(record, Mapping) or not isinstance(record.get("id"), int | str):
-            raise FormatError("expected images with an `id`", where=where)
-        if record["id"] in images:
-            raise FormatError(f"expected image ids once, got {record['id']} twice", where=where)
-        images[record["id"]] = str(record.get("file_name") or "")
-    order = sorted(images, key=lambda i: (isinstance(i, str), i))
-    index = {name: i for i, name in enumerate(order)}
-    persons, guessed, seen = [], 0, set()
-    for number, record in enumerate(data["annotations"]):
-        at = f"{where}, annotation {number}"
-        if not isinstance(record, Mapping):
-            raise FormatError("expected an object", where=at)
-        if record.get("category_id") != category:
-            continue
-        if record.get("image_id") not in index:
-            raise FormatError(
-                f"expected an image_id out of `images`, got {record.get('image_id')!r}", where=at
-            )
-        person = _person(record, len(table), at) | {"image": index[record["image_id"]]}
-        person.setdefault("id", number + 1)
-        if person["id"] in seen:
-            raise FormatError(f"expected annotation ids once, got {person['id']} twice", where=at)
-        seen.add(person["id"])
-        guessed += "area" not in record
-        persons.append(person)
-    names = tuple(images[i] for i in order)
-    return GroundTruth(table, tuple(order), names, tuple(persons), guessed, where)
+        return _from_poses(source, "ground truth")
+    where = "ground truth" if isinstance(source, Mapping) else str(source)
+    # What is in memory may hold NumPy's numbers and arrays.
+    data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)
+    document = parse_json(data, where)
+    # With a skeleton named, the whole-body parts that a file may hold stay out of the truth.
+    body = skeleton or coco.named_skeleton(document, where) or default
+    return _from_poses(coco.read_ground_truth(document, Options(where, body)), where)
 
 
-def _category(records: list[Any], given: Skeleton | None, where: str) -> tuple[Any, Skeleton]:
-    found = [c for c in records if isinstance(c, Mapping) and c.get("keypoints")]
-    if len(found) == 1:
-        return found[0].get("id"), skeleton_from_category(found[0], where)
-    if not found and given is not None and len(records) == 1:
-        return records[0].get("id"), given
-    raise SkeletonError(
-        f"expected one category with names of `keypoints`, got {len(found)}",
-        where=where,
-        hint=None if found else "--sigmas with the skeleton that the file lacks",
-    )
-
-
-def _person(record: Mapping[str, Any], k: int, at: str) -> dict[str, Any]:
-    """Return a copy with everything that pycocotools reads."""
-    try:
-        points = np.array(record.get("keypoints") or [0.0] * 3 * k, np.float64)
-        box = [float(v) for v in record.get("bbox") or ()]
-        area = float(record["area"]) if "area" in record else None
-    except (TypeError, ValueError):
-        raise FormatError("expected numbers in keypoints, bbox and area", where=at) from None
-    if points.shape != (3 * k,):
-        raise FormatError(f"expected {3 * k} numbers in keypoints, got {points.size}", where=at)
-    flags = points[2::3]
-    if len(box) != 4 and (area is None or not (flags > 0).any()):
-        raise FormatError("expected a bbox x, y, width, height", where=at)
-    if area is None:
-        area = BOX_FRACTION * box[2] * box[3]
-    if not (np.isfinite(points).all() and np.isfinite([*box, area]).all()):
-        raise FormatError("expected finite numbers in keypoints, bbox and area", where=at)
-    return {
-        **record,
-        "keypoints": points,
-        "num_keypoints": record.get("num_keypoints", int((flags > 0).sum())),
-        "bbox": box or [0.0] * 4,
-        "area": area,
-        "iscrowd": record.get("iscrowd", 0),
-    }
-
-
-def _from_poses(poses: Poses) -> GroundTruth:
-    flags = poses.score if poses.score_kind == "flag" else 2.0 * poses.present
-    points = np.concatenate([np.nan_to_num(poses.xy), flags[:, :, None]], 2)
+def _from_poses(poses: Poses, where: str) -> GroundTruth:
     order = sorted(
         range(len(poses.images)),
         key=lambda i: (isinstance(poses.images[i].id, str), poses.images[i].id),
     )
-    rank = np.argsort(order)
-    persons = []
-    for i, row in enumerate(points):
-        record = {"id": i + 1, **poses.extra[i], "keypoints": row.ravel().tolist()}
-        if poses.box is not None and np.isfinite(poses.box[i]).all():
-            x0, y0, x1, y1 = poses.box[i].tolist()
-            record["bbox"] = [x0, y0, x1 - x0, y1 - y0]
-        if poses.area is not None and np.isfinite(poses.area[i]):
-            record["area"] = float(poses.area[i])
-        person = _person(record, len(poses.skeleton), f"ground truth, pose {i}")
-        persons.append(person | {"image": int(rank[poses.image[i]])})
-    guessed = 0 if poses.area is None else int(np.isnan(poses.area).sum())
-    return GroundTruth(
-        poses.skeleton,
-        tuple(poses.images[i].id for i in order),
-        tuple(poses.images[i].file_name or "" for i in order),
-        tuple(persons),
-        len(poses) if poses.area is None else guessed,
+    flags = poses.score if poses.score_kind == "flag" else 2.0 * poses.present
+    # Any flag above 0 is a label, as in pycocotools.
+    visible = np.where(poses.present, np.ceil(np.nan_to_num(flags)).clip(0, 2), 0).astype(np.int8)
+    xy = np.where((visible > 0)[..., None], poses.xy, np.nan)
+    n, counts = len(poses), (visible > 0).sum(1)
+    box = np.full((n, 4), np.nan) if poses.box is None else poses.box
+    box = np.where(np.isfinite(box).all(1, keepdims=True), box, keypoint_box(xy))
+    area = np.full(n, np.nan) if poses.area is None else poses.area
+    guessed = ~np.isfinite(area)
+    extent = box[:, 2:] - box[:, :2]
+    area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], area)
+    crowd = np.array([bool(e.get("iscrowd")) for e in poses.extra], np.bool_)
+    declared = [e.get("num_keypoints") for e in poses.extra]
+    empty = np.array([not (c if d is None else d) for d, c in zip(declared, counts, strict=True)])
+    heads = [e.get("head_size") for e in poses.extra]
+    ids = np.empty(n, np.object_)
+    ids[:] = _numbered([e.get("id") for e in poses.extra])
+    sizes = poses.image_sizes
+    persons = Persons(
+        xy,
+        visible,
+        area,
+        box,
+        np.argsort(order)[poses.image] if n else np.zeros(0, np.intp),
+        sizes[poses.image],
+        crowd | empty.astype(np.bool_),
+        crowd,
+        ids,
+        np.array([np.nan if h is None else h for h in heads], np.float64),
     )
-
-
-def as_skeleton(poses: Poses, target: Skeleton) -> Floats:
-    """Return the positions (N, K, 2) of the joints of `target`, NaN where poses lack one.
-
-    Raises:
-        SkeletonError: no joint in common.
-    """
-    if poses.skeleton == target:
-        return poses.xy
-    index, quality = target.map_from(poses.skeleton)
-    if set(quality) == {"none"}:
-        raise SkeletonError(
-            f"expected poses of skeleton {target.name!r}, got {poses.skeleton.name!r}, "
-            "which shares no joint with it"
+    placed: Bools = np.asarray(np.isfinite(box).all(1))
+    warnings = []
+    if guessed[placed].any():
+        warnings.append(
+            f"{guessed[placed].sum()} persons have no area; taken as {BOX_FRACTION} of their box"
         )
-    return np.where((index >= 0)[:, None], poses.xy[:, index], np.nan)
+    if not placed.all():
+        warnings.append(
+            "annotations with neither box nor labelled joints were left out, by id: "
+            + listed(ids[~placed].tolist())
+        )
+    images = tuple(poses.images[i] for i in order)
+    return GroundTruth(poses.skeleton, images, persons[placed], tuple(warnings), where)
 
 
-def place(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[Indices, int]:
+def _numbered(ids: Sequence[int | str | None]) -> list[int | str]:
+    """Give annotations without an id a number of their own."""
+    used = set(ids)
+    free = (i for i in count(1) if i not in used)
+    return [next(free) if i is None else i for i in ids]
+
+
+def match_images(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[Indices, int]:
     """Return the index in `gt.images` of every pose, -1 where unknown, and how many those are.
 
     Raises:
@@ -234,7 +205,7 @@ def place(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[Indices, int]
     rows, unknown = gt.find([poses.images[i] for i in used])
     if unknown and strict:
         raise FormatError(
-            f"expected predictions on images of {gt.where}, got image ids {_some(unknown)}",
+            f"expected predictions on images of {gt.where}, got image ids {listed(unknown)}",
             hint="the ground truth of these images, or --keep-going to leave them out",
         )
     where = np.full(len(poses.images), -1)
@@ -261,7 +232,8 @@ def finite_scores(poses: Poses) -> Floats:
     return poses.instance_score
 
 
-def _some(ids: Sequence[object]) -> str:
+def listed(ids: Sequence[object]) -> str:
+    """List the first five ids for a message."""
     if not ids:
         return "none"
     more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""

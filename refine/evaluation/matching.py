@@ -4,8 +4,6 @@ Whatever a diagnosis cures, only the similarities of pairs change. So they are k
 and hundreds of what-ifs take the time that pycocotools takes for one; the tests compare the two.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +11,8 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.evaluation import kernels
-from refine.evaluation.ground_truth import GroundTruth
+from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
-from refine.geometry import xywh_to_xyxy
 from refine.oks import EPS, keypoint_similarity
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -23,35 +20,11 @@ RECALLS = np.linspace(0, 1, 101)
 """pycocotools.cocoeval.Params.setKpParams."""
 
 
-@dataclass(frozen=True, slots=True)
-class Annotated:
-    """G annotated persons, those of one image next to one another.
+class Neighbours(NamedTuple):
+    """Overlapping persons: rows (M,) of them, and where each person's begin, start (N + 1,)."""
 
-    Attributes:
-        xy: (G, K, 2) px; anything where not labelled.
-        visible: (G, K) flags 0, 1 or 2.
-        area: (G,) px^2.
-        box: (G, 4) xyxy px.
-        image: (G,) index of the image, rising.
-        ignore: (G,) crowds, and persons without labelled joints: neither hit nor missed.
-        crowd: (G,) regions that any number of predictions may match.
-    """
-
-    xy: Floats
-    visible: npt.NDArray[np.int8]
-    area: Floats
-    box: Floats
-    image: Indices
-    ignore: Bools
-    crowd: Bools
-
-    def __len__(self) -> int:
-        return len(self.xy)
-
-    @property
-    def labelled(self) -> Bools:
-        """Which joints count, (G, K)."""
-        return self.visible > 0
+    rows: Indices
+    start: Indices
 
 
 class Pairs(NamedTuple):
@@ -60,30 +33,6 @@ class Pairs(NamedTuple):
     a: Indices
     b: Indices
     start: Indices
-
-
-def annotated_persons(gt: GroundTruth, images: Sequence[int]) -> Annotated:
-    """Collect the annotations of some images of ground truth as arrays.
-
-    Args:
-        gt: the ground truth.
-        images: indices into `gt.images`.
-    """
-    chosen = set(images)
-    rows = sorted((a for a in gt.annotations if a["image"] in chosen), key=lambda a: a["image"])
-    k = len(gt.skeleton)
-    points = np.array([a["keypoints"] for a in rows], np.float64).reshape(len(rows), k, 3)
-    crowd = np.array([bool(a["iscrowd"]) for a in rows], np.bool_)
-    empty = np.array([not a["num_keypoints"] for a in rows], np.bool_)
-    return Annotated(
-        np.ascontiguousarray(points[..., :2]),
-        points[..., 2].astype(np.int8),
-        np.array([a["area"] for a in rows], np.float64),
-        xywh_to_xyxy(np.array([a["bbox"] for a in rows], np.float64).reshape(-1, 4)),
-        np.array([a["image"] for a in rows], np.intp),
-        crowd | empty,
-        crowd,
-    )
 
 
 def same_image(a: Indices, b: Indices) -> Pairs:
@@ -109,7 +58,7 @@ def best_first(image: Indices, score: Floats, max_dets: int) -> Indices:
     return np.asarray(order[rank < max_dets])
 
 
-def pair_similarity(xy: Floats, truth: Annotated, pairs: Pairs, sigmas: Floats) -> Floats:
+def pair_similarity(xy: Floats, truth: Persons, pairs: Pairs, sigmas: Floats) -> Floats:
     """Return the similarity of the joints of every pair, (P, K); 0 where not labelled.
 
     To an annotation without labelled joints it is that to its box doubled about its centre.
@@ -134,14 +83,14 @@ def pair_similarity(xy: Floats, truth: Annotated, pairs: Pairs, sigmas: Floats) 
     return np.asarray(ks)
 
 
-def pair_oks(ks: Floats, truth: Annotated, pairs: Pairs) -> Floats:
+def pair_oks(ks: Floats, truth: Persons, pairs: Pairs) -> Floats:
     """Average similarities (P, K) over the labelled joints of each pair's person, (P,)."""
     counts = truth.labelled.sum(1)
     counts = np.where(counts, counts, ks.shape[1])
     return np.asarray(ks.sum(1) / counts[pairs.b])
 
 
-def match(oks: Floats, pairs: Pairs, truth: Annotated, ignore: Bools, threshold: float) -> Indices:
+def match(oks: Floats, pairs: Pairs, truth: Persons, ignore: Bools, threshold: float) -> Indices:
     """Give every prediction, best first, the person that it agrees with best, as COCOeval does.
 
     Args:
@@ -163,7 +112,7 @@ def average_precision(
     oks: Floats,
     pairs: Pairs,
     score: Floats,
-    truth: Annotated,
+    truth: Persons,
     *,
     ignore: Bools | None = None,
     outside: Bools | None = None,
@@ -208,9 +157,7 @@ def _area_under(hits: Bools, persons: int) -> float:
     return float(np.append(envelope, 0.0)[at].mean())
 
 
-def neighbours(
-    box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1
-) -> tuple[Indices, Indices]:
+def neighbours(box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1) -> Neighbours:
     """Find for every person the others of its image whose boxes overlap with its own.
 
     Args:
@@ -244,4 +191,4 @@ def neighbours(
     np.cumsum(start, out=start)
     index = np.empty(start[-1], np.intp)
     kernels.neighbours(box, order, first, last, iou, start, index)
-    return index, start
+    return Neighbours(index, start)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
-from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
+from refine.evaluation.ground_truth import GroundTruth, match_images, read_ground_truth
+from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
 
@@ -110,23 +111,21 @@ def evaluate_pckh(
         FormatError: no head sizes, unknown images, or a pose that belongs to no person or to one
             that has its pose already.
     """
-    truth = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
-    persons = [a for a in truth.annotations if a.get("head_size") and a["num_keypoints"]]
-    if not persons:
+    truth = read_ground_truth(gt)
+    measured = np.nan_to_num(truth.persons.head_size) != 0
+    persons = truth.persons[measured & truth.persons.labelled.any(1)]
+    if not len(persons):
         raise FormatError(
             "expected annotations with a `head_size` in px", where=truth.where, hint="--metric oks"
         )
-    image = place(poses, truth, strict=strict and image_ids is None)[0]
-    if image_ids is not None:
-        chosen = set(truth.rows_of(image_ids))
-        persons = [a for a in persons if a["image"] in chosen]
-        image = np.where(np.isin(image, sorted(chosen)), image, -1)
+    image = match_images(poses, truth, strict=strict and image_ids is None)[0]
+    chosen = truth.rows_of(image_ids)
+    persons = persons[np.isin(persons.image, chosen)]
+    image = np.where(np.isin(image, chosen), image, -1)
     owner = _owners(persons, poses, image, truth.where)
-    xy = np.full((len(persons), len(truth.skeleton), 2), np.nan)
-    xy[list(owner)] = as_skeleton(poses, truth.skeleton)[list(owner.values())]
-    labels = np.array([a["keypoints"] for a in persons]).reshape(len(persons), -1, 3)
-    heads = np.array([a["head_size"] for a in persons], np.float64)
-    right, labelled = pckh(labels[..., :2], labels[..., 2] > 0, xy, heads, threshold)
+    xy = np.full(persons.xy.shape, np.nan)
+    xy[list(owner)] = truth.skeleton.take(poses.xy, poses.skeleton)[list(owner.values())]
+    right, labelled = pckh(persons.xy, persons.labelled, xy, persons.head_size, threshold)
     scored = np.array([j not in skip for j in truth.skeleton.joints])
     return PckhReport(
         float(right[scored].sum() / max(labelled[scored].sum(), 1)),
@@ -141,17 +140,12 @@ def evaluate_pckh(
     )
 
 
-def _owners(
-    persons: Sequence[Mapping[str, Any]],
-    poses: Poses,
-    image: Indices,
-    where: str,
-) -> dict[int, int]:
+def _owners(persons: Persons, poses: Poses, image: Indices, where: str) -> dict[int, int]:
     """Return person -> pose."""
-    by_id = {a["id"]: i for i, a in enumerate(persons)}
+    by_id = {name: i for i, name in enumerate(persons.id.tolist())}
     on_image: dict[int, list[int]] = {}
-    for i, a in enumerate(persons):
-        on_image.setdefault(a["image"], []).append(i)
+    for i, at in enumerate(persons.image.tolist()):
+        on_image.setdefault(at, []).append(i)
     owner: dict[int, int] = {}
     for row in np.flatnonzero(image >= 0).tolist():
         named = poses.extra[row].get("ann_id")
@@ -165,7 +159,7 @@ def _owners(
             )
         if person in owner:
             raise FormatError(
-                f"expected one pose for person {persons[person]['id']}, got a second",
+                f"expected one pose for person {persons.id[person]}, got a second",
                 where=f"pose {row}",
             )
         owner[person] = row

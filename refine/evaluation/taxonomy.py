@@ -16,22 +16,20 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
     GroundTruth,
-    as_skeleton,
     finite_scores,
-    place,
+    match_images,
     read_ground_truth,
 )
 from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
 from refine.evaluation.matching import (
-    Annotated,
     Pairs,
-    annotated_persons,
     best_first,
     match,
     pair_oks,
     pair_similarity,
     same_image,
 )
+from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
 from refine.oks import keypoint_similarity, ks_distance
 from refine.poses import Poses
@@ -65,7 +63,7 @@ class Matched:
         similarity: (A, K), see `classify`.
     """
 
-    truth: Annotated
+    truth: Persons
     rows: Indices
     xy: Floats
     image: Indices
@@ -212,15 +210,15 @@ def match_poses(
     """
     if max_dets < 1:
         raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
-    table = gt if isinstance(gt, GroundTruth) else read_ground_truth(gt)
+    table = read_ground_truth(gt)
     sigmas = table.skeleton.require_sigmas()
-    image, _ = place(poses, table, strict=strict and image_ids is None)
-    chosen = range(len(table.images)) if image_ids is None else table.rows_of(image_ids)
-    truth = annotated_persons(table, chosen)
+    image, _ = match_images(poses, table, strict=strict and image_ids is None)
+    chosen = table.rows_of(image_ids)
+    truth = table.persons_on(chosen)
     inside = np.flatnonzero(np.isin(image, chosen))
     score = finite_scores(poses)[inside]
     rows = inside[best_first(image[inside], score, max_dets)]
-    xy = as_skeleton(poses, table.skeleton)[rows]
+    xy = table.skeleton.take(poses.xy, poses.skeleton)[rows]
     if compat:
         xy = np.nan_to_num(xy)
     pairs = same_image(image[rows], truth.image)

@@ -6,7 +6,9 @@ from it, which moves APM and APL. COCO-WholeBody's `foot_kpts`, `face_kpts` and 
 one skeleton of 133 joints where every row has them all.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import image_record, read_images
-from refine.formats._keypoints import Options, flat, joints, skeleton_of, triples
+from refine.formats._keypoints import Options, Where, flat, joints, matrix, skeleton_of
 from refine.formats._rows import (
     ORDER,
     arrange,
@@ -51,29 +53,40 @@ def write_results(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
 
 
 def read_ground_truth(document: Any, options: Options) -> Poses:
-    """Read COCO ground truth: every annotation is a pose, its score the flag v.
+    """Read COCO ground truth: every annotated person is a pose, its score the flag v.
 
-    Annotations without keypoints are poses without joints; v = 0 is a missing joint wherever the
-    file puts it, and v > 0 a present one, also at (0, 0). `area` is NaN where absent.
+    Persons are the annotations of the categories that name joints; where none does, those of the
+    categories whose annotations have keypoints. Other annotations are carried in
+    ``meta["others"]`` and written back. Annotations without keypoints are poses without joints;
+    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0).
+    `area` is NaN where absent.
 
     Raises:
-        FormatError: not such an object, annotations that point nowhere, two images of one id.
-        SkeletonError: no category names joints, or another number of them than there are.
+        FormatError: not such an object, a record with a value of another kind, a labelled joint
+            without a place or beyond `FAR`, annotations that point nowhere, an id twice.
+        SkeletonError: several skeletons are named, or none is and the number of joints fits none
+            or several.
     """
+    _check_document(document, options.where)
     images = read_images(document, options.where)
-    annotations, where = _annotations(document, options), options.record("annotation")
+    annotations, numbers, others = _split_annotations(document, options)
+
+    def where(row: int) -> str:
+        return f"{options.where}, annotation {numbers[row]}"
+
     lists, parts = assemble(annotations, options)
     lists = [None if x == [] else x for x in lists]
-    body = options.skeleton or _body(document, lists, len(parts) > 1, options)
-    values = triples(lists, "keypoints", where)
-    if all(x is None for x in lists):
-        values = np.zeros((len(lists), len(body), 3))
-    if values.shape[1] != len(body):
-        at = next(i for i, x in enumerate(lists) if x is not None)
-        skeleton_of(values.shape[1], Options(options.where, body), where=where(at))
+    named = skeleton("wholebody133") if len(parts) > 1 else None
+    body = options.skeleton or named or named_skeleton(document, options.where)
+    body = _fitting(body, lists, options, where)
+    values = matrix(lists, 3 * len(body), "keypoints", where).reshape(-1, len(body), 3)
     flags = np.nan_to_num(values[..., 2])
+    _check_labelled(values, flags, where)
     values = np.where((flags > 0)[..., None], values, [np.nan, np.nan, 0.0])
     found = joints(values, Options(options.where, zero_is_missing=False), where)
+    _check_ids(annotations, where)
+    for field in ("num_keypoints", "head_size"):
+        column(annotations, field, where)
     place = {ref.id: i for i, ref in enumerate(images)}
     track = tracks(annotations)
     own = {*parts, "image_id", "score", "bbox", "area"}
@@ -83,6 +96,8 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             row["keypoints"] = None
         elif row.get("num_keypoints") == count:
             del row["num_keypoints"]
+    # An empty box is no box.
+    boxed = [{"bbox": a.get("bbox") or None} for a in annotations]
     return Poses(
         body,
         found.xy,
@@ -91,7 +106,7 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         np.array([_place(a, place, where(i)) for i, a in enumerate(annotations)], np.intp),
         images,
         score_kind="flag",
-        box=boxes(annotations, "bbox", where),
+        box=boxes(boxed, "bbox", where),
         area=optional(column(annotations, "area", where)),
         track=track,
         history=_history.parse(document.get(_history.FIELD), options.where),
@@ -100,6 +115,7 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "parts": len(parts) > 1,
             "counted": any("num_keypoints" in a for a in annotations),
             "document": {k: x for k, x in document.items() if k not in ("images", "annotations")},
+            "others": others,
         },
     )
 
@@ -137,7 +153,25 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
     images = [image_record(ref) for ref in poses.images]
+    annotations = _merge(annotations, poses.meta.get("others", ()))
     return {"images": images, "annotations": annotations} | document
+
+
+def named_skeleton(document: Any, where: str) -> Skeleton | None:
+    """Return the skeleton that the categories of COCO ground truth name, None without any.
+
+    Raises:
+        SkeletonError: they name several.
+    """
+    named = _named(document.get("categories")) if isinstance(document, Mapping) else []
+    if len({tuple(c["keypoints"]) for c in named}) > 1:
+        raise SkeletonError(
+            "expected one skeleton in 'categories', got several: "
+            + ", ".join(repr(c.get("name")) for c in named),
+            where=where,
+            hint="a file for each category",
+        )
+    return skeleton_from_category(named[0], where) if named else None
 
 
 def _flags(poses: Poses) -> Floats:
@@ -151,47 +185,108 @@ def _flags(poses: Poses) -> Floats:
     return np.where(poses.present, np.where(own > 0, own, 2.0), 0.0)
 
 
-def _annotations(document: Mapping[str, Any], options: Options) -> list[dict[str, Any]]:
-    rows = document.get("annotations")
-    if not isinstance(rows, list):
+def _check_document(document: Any, where: str) -> None:
+    if not isinstance(document, Mapping):
         raise FormatError(
-            f"expected an object with a list 'annotations', got {describe(rows)}",
-            where=options.where,
+            "expected COCO annotations, an object with lists 'images' and 'annotations', "
+            f"got {describe(document)}",
+            where=where,
+            hint="predictions as A.json and annotations as --gt"
+            if isinstance(document, list)
+            else None,
         )
-    for i, row in enumerate(rows):
-        if not isinstance(row, dict):
+    for field in ("images", "annotations"):
+        if not isinstance(document.get(field), list):
             raise FormatError(
-                f"expected an object, got {describe(row)}", where=f"{options.where}, annotation {i}"
+                f"expected COCO annotations with a list {field!r}, "
+                f"got {describe(document.get(field))}",
+                where=where,
             )
-    return rows
+
+
+def _split_annotations(
+    document: Mapping[str, Any], options: Options
+) -> tuple[list[dict[str, Any]], list[int], tuple[tuple[int, Any], ...]]:
+    """Tell persons from other annotations: persons, their numbers, and (number, other)."""
+    rows = document["annotations"]
+    for i, row in enumerate(rows):
+        at = f"{options.where}, annotation {i}"
+        if not isinstance(row, dict):
+            raise FormatError(f"expected an object, got {describe(row)}", where=at)
+        if isinstance(row.get("category_id"), list | dict):
+            raise FormatError(
+                f"expected a category id, got {describe(row['category_id'])}", where=at
+            )
+    named = _named(document.get("categories"))
+    if options.skeleton is not None and len({len(c["keypoints"]) for c in named}) > 1:
+        named = [c for c in named if len(c["keypoints"]) == len(options.skeleton)]
+    if named:
+        # An annotation that names no category can only be one of these.
+        chosen = [c.get("id") for c in named] + [None]
+    else:
+        chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
+    numbers = [i for i, r in enumerate(rows) if not chosen or r.get("category_id") in chosen]
+    ours = set(numbers)
+    others = tuple((i, row) for i, row in enumerate(rows) if i not in ours)
+    return [rows[i] for i in numbers], numbers, others
+
+
+def _merge(persons: list[dict[str, Any]], others: Sequence[tuple[int, Any]]) -> list[Any]:
+    """Put other annotations back where they stood among the persons."""
+    out: list[Any] = []
+    left = iter(persons)
+    for number, other in others:
+        out.extend(islice(left, max(0, number - len(out))))
+        out.append(other)
+    return [*out, *left]
+
+
+def _fitting(
+    body: Skeleton | None, lists: Sequence[Any], options: Options, where: Where
+) -> Skeleton:
+    """Return the skeleton; without one, that of the number of joints that most records have."""
+    widths = Counter(len(x) for x in lists if isinstance(x, list))
+    usual = widths.most_common(1)[0][0] if widths else 3 * (17 if body is None else len(body))
+    first = next((i for i, x in enumerate(lists) if isinstance(x, list) and len(x) == usual), None)
+    at = options.where if first is None else where(first)
+    if usual % 3:
+        expected = "a list x1, y1, v1, x2, ..." if body is None else f"{3 * len(body)} numbers"
+        raise FormatError(f"expected {expected} in 'keypoints', got {usual} values", where=at)
+    default = "coco17" if body is None else None
+    return skeleton_of(usual // 3, Options(options.where, body), default, where=at)
+
+
+def _check_labelled(values: Floats, flags: Floats, where: Where) -> None:
+    for i, j in np.argwhere((flags > 0) & np.isnan(values[..., :2]).any(-1)).tolist():
+        raise FormatError(
+            f"expected the place of a labelled joint, got null for joint {j}", where=where(i)
+        )
+
+
+def _check_ids(rows: Sequence[Mapping[str, Any]], where: Where) -> None:
+    seen = set()
+    for i, row in enumerate(rows):
+        value = row.get("id")
+        if value is None:
+            continue
+        if not isinstance(value, int | float | str):
+            raise FormatError(
+                f"expected an annotation id, a whole number or a string, got {value!r:.40}",
+                where=where(i),
+            )
+        if value in seen:
+            raise FormatError(f"expected annotation ids once, got {value!r} twice", where=where(i))
+        seen.add(value)
 
 
 def _place(row: Mapping[str, Any], place: Mapping[int | str, int], where: str) -> int:
     value = row.get("image_id")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     at = place.get(value) if isinstance(value, int | str) else None
     if at is None:
         raise FormatError(f"expected the id of one of the images, got {value!r:.40}", where=where)
     return at
-
-
-def _body(
-    document: Mapping[str, Any], lists: Sequence[Any], whole: bool, options: Options
-) -> Skeleton:
-    """Find the skeleton: the one that the categories name, else by the number of joints."""
-    if whole:
-        return skeleton("wholebody133")
-    named = _named(document.get("categories"))
-    if len({tuple(c["keypoints"]) for c in named}) > 1:
-        raise SkeletonError(
-            "expected one skeleton in 'categories', got several: "
-            + ", ".join(repr(c.get("name")) for c in named),
-            where=options.where,
-            hint="a file for each category",
-        )
-    if named:
-        return skeleton_from_category(named[0], options.where)
-    first = next((x for x in lists if isinstance(x, list)), None)
-    return skeleton_of(17 if first is None else len(first) // 3, options, "coco17")
 
 
 def _named(categories: Any) -> list[dict[str, Any]]:

@@ -1,12 +1,14 @@
 """What an imaginary network says about annotated people: poses with errors, and heatmaps."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.errors.sources import People, Source, imitate, omission_profile
+from refine.errors.sources import Source, imitate, omission_profile
 from refine.errors.statistics import read_statistics
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.matching import neighbours
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid, xyxy_to_xywh
@@ -77,11 +79,10 @@ def make_predictions(truth: Poses, rng: np.random.Generator) -> Poses:
         raise ArrayError("expected ground truth with area, box and flags v, got poses without")
     body = truth.skeleton
     source = typical_source(body)
-    near, near_start = neighbours(truth.box, truth.image)
-    sizes = truth.image_sizes
-    visible = np.where(truth.present, truth.score, 0).astype(np.int8)
-    people = People(truth.xy, visible, truth.area, near, near_start, sizes[truth.image])
-    xy, present, score = imitate(people, source, body, read_statistics("posefix"), rng)
+    near = neighbours(truth.box, truth.image)
+    # The sample knows where unlabelled joints are, too.
+    persons = replace(read_ground_truth(truth).persons, xy=truth.xy)
+    xy, present, score = imitate(persons, near, source, body, read_statistics("posefix"), rng)
     # A second answer for the same person is the first, slightly displaced and less sure.
     found = np.flatnonzero(present.any(1))
     again = found[rng.random(len(found)) < source.duplicate]

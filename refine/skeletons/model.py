@@ -1,7 +1,7 @@
 """The skeleton of a pose: joints, mirror pairs, edges and sigmas, all keyed by joint name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -108,6 +108,28 @@ class Skeleton:
                 hint="a skeleton file with [sigmas], or --sigmas",
             )
         return self.sigmas
+
+    def with_sigmas(self, chosen: "Floats | Skeleton") -> "Skeleton":
+        """Return a copy with other OKS sigmas: (K,), or those of a skeleton by joint name.
+
+        Raises:
+            SkeletonError: not one positive sigma for every joint.
+        """
+        if isinstance(chosen, Skeleton):
+            values, name = chosen.sigmas, chosen.name
+            values = np.full(len(chosen), np.nan) if values is None else values
+            values = self.take(values[None], chosen)[0]
+        else:
+            values, name = np.asarray(chosen, np.float64), "the caller"
+        if values.shape != (len(self),):
+            raise SkeletonError(
+                f"expected {len(self)} sigmas for {self.name!r}, got shape {values.shape}"
+            )
+        good = np.isfinite(values) & (values > 0)
+        if not good.all():
+            bad = [j for j, ok in zip(self.joints, good, strict=True) if not ok]
+            raise SkeletonError(f"expected a positive sigma from {name} for every joint, not {bad}")
+        return replace(self, sigmas=values)
 
     def map_from(self, other: "Skeleton") -> tuple[Indices, tuple[Quality, ...]]:
         """Say which joint of another skeleton feeds each joint of this one, by name.

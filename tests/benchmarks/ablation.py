@@ -89,7 +89,7 @@ def average_precision(data, file, truth_file, split, splits, config):
     truth = read_ground_truth(data / truth_file)
     path = data / "predictions" / f"{file}.json"
     poses = refine.run(refine.read(path, images=data / "coco/val_dev_recon.json.gz"), config)
-    known = np.isin([r.id for r in poses.images], truth.images)[poses.image]
+    known = np.isin([r.id for r in poses.images], truth.ids)[poses.image]
     ids = splits[split] if split else None
     return refine.evaluate(truth, poses[known].replace(box=None), image_ids=ids)["AP"]
 

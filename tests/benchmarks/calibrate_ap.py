@@ -73,7 +73,7 @@ def main() -> None:
 
     rebuilt = read_ground_truth(data / "coco/val_dev_recon.json.gz")
     seen = {ref.id for ref in lightweight.poses.images}
-    rest = [i for i in rebuilt.images if i in seen and i not in set(ids)]
+    rest = [i for i in rebuilt.ids if i in seen and i not in set(ids)]
     train = samples["train"] | {OFFICIAL: sample_of(FILE, "val_dev_recon.json.gz", rebuilt, rest)}
     for part, title in (("train", "training parts"), ("val", "other pictures")):
         print(f"\n| score, {title} | {' | '.join(SCORES)} | weights learned |")
@@ -82,7 +82,7 @@ def main() -> None:
         for name, sample in tested.items():
             others = [s for key, s in train.items() if NETWORKS[key] != NETWORKS[name]]
             weights = learn(others)
-            gt, images = truth[part], truth[part].images
+            gt, images = truth[part], truth[part].ids
             if name == OFFICIAL:
                 gt, images = (rebuilt, rest) if part == "train" else (official, ids)
             values = compare(sample, weights, gt, images)

@@ -91,7 +91,7 @@ def main() -> None:
         ids = splits[split] if split else None
 
         def score(result, truth=truth, ids=ids):
-            known = np.isin([r.id for r in result.images], truth.images)[result.image]
+            known = np.isin([r.id for r in result.images], truth.ids)[result.image]
             return refine.evaluate(truth, result[known].replace(box=None), image_ids=ids)["AP"]
 
         row = [score(poses)]

@@ -49,7 +49,7 @@ def main() -> None:
     for name, file in SOURCES.items():
         path = options.data / "predictions" / f"{file}.json"
         poses = refine.read(path, images=options.data / TRUTH)
-        ids = [i for i in truth.images if "lwop" not in file or i <= LAST_IMAGE]
+        ids = [i for i in truth.ids if "lwop" not in file or i <= LAST_IMAGE]
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         results = [poses, refine.run(poses, config)]
         for session in sessions.values():

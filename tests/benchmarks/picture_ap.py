@@ -59,7 +59,7 @@ def main() -> None:
         poses = refine.read(
             options.data / "predictions" / f"{file}.json", images=options.data / TRUTH
         )
-        ids = [i for i in truth.images if "lwop" not in file or i <= LAST_IMAGE]
+        ids = [i for i in truth.ids if "lwop" not in file or i <= LAST_IMAGE]
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         began = time.perf_counter()
         better = refine.run(poses, seeing)

@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     pictures = str(options.data / "coco/images")
-    known = read_ground_truth(options.data / TRUTH).images
+    known = read_ground_truth(options.data / TRUTH).ids
     truth = refine.read(options.data / TRUTH, "coco-gt")
     rng = np.random.default_rng(options.seed)
     config = Config(

@@ -92,7 +92,7 @@ def test_a_calibration_of_other_images_is_measured_as_it_is(
 ):
     seen = measure(sample, refiner, ground_truth, calibration)
     assert seen.oks[1].ece < seen.oks[0].ece
-    ids = list(ground_truth.images[:10])
+    ids = list(ground_truth.ids[:10])
     assert measure(sample, refiner, ground_truth, calibration, ids).images == 10
 
 

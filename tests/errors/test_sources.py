@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from refine.errors.sources import (
-    People,
     draw_source,
     imitate,
     limbs,
@@ -11,8 +10,11 @@ from refine.errors.sources import (
     subtrees,
 )
 from refine.errors.statistics import read_statistics
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.matching import neighbours
+from refine.evaluation.persons import Persons
 from refine.oks import keypoint_similarity
+from refine.poses import ImageRef, Poses
 from refine.skeletons import skeleton, skeleton_names
 
 COCO = skeleton("coco17")
@@ -20,7 +22,7 @@ POSEFIX = read_statistics("posefix")
 
 
 @pytest.fixture(scope="module")
-def people() -> People:
+def people() -> Persons:
     """Three hundred upright bodies, three an image and overlapping, some joints hidden."""
     rng = np.random.default_rng(1)
     body = np.array(
@@ -52,8 +54,12 @@ def people() -> People:
     visible = rng.choice([1, 2, 2, 2], (n, 17)).astype(np.int8)
     area = (size[:, 0, 0] ** 2) * 40 * 150
     box = np.concatenate([xy.min(1), xy.max(1)], 1)
-    near, start = neighbours(box, np.arange(n) // 3)
-    return People(xy, visible, area, near, start, np.full((n, 2), 500.0))
+    images = [ImageRef(i, width=500, height=500) for i in range(n // 3)]
+    truth = Poses.from_arrays(
+        COCO, xy, visible, image=np.arange(n) // 3, images=images, score_kind="flag",
+        area=area, box=box,
+    )  # fmt: skip
+    return read_ground_truth(truth).persons
 
 
 def source(**changes):
@@ -79,7 +85,8 @@ def source(**changes):
 
 def shown(people, seed=0, **changes):
     rng = np.random.default_rng(seed)
-    return imitate(people, source(**changes), COCO, POSEFIX, rng)
+    near = neighbours(people.box, people.image)
+    return imitate(people, near, source(**changes), COCO, POSEFIX, rng)
 
 
 def similarity(people, xy):
@@ -138,6 +145,7 @@ def test_nobody_sees_joints_that_are_nowhere(people):
     xy[:, 9:11], visible[:, 9:11] = np.nan, 0
     out, present, _ = imitate(
         replace(people, xy=xy, visible=visible),
+        neighbours(people.box, people.image),
         source(severity=3.0, limb_rate=0.05),
         COCO,
         POSEFIX,

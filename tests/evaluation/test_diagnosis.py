@@ -9,7 +9,6 @@ import refine
 from refine.evaluation.coco import evaluate
 from refine.evaluation.diagnosis import CURES, OF_JOINTS, diagnose
 from refine.evaluation.ground_truth import read_ground_truth
-from refine.evaluation.matching import annotated_persons
 from refine.evaluation.taxonomy import ALL_KINDS, corrected, match_poses
 from refine.files import dump_json
 from tests.oracles.scenes import make_scene
@@ -89,7 +88,7 @@ def test_scores_that_are_the_oks_leave_no_scoring_error():
     assert d.contested > d.scoring_errors > 0
     assert d.alone["score"].mean() > d.ap.mean()
     table = read_ground_truth(gt)
-    truth = annotated_persons(table, range(len(table.images)))
+    truth = table.persons_on(range(len(table.images)))
     oks = refine.oks.pairwise_oks(
         truth.xy, poses.xy, truth.area, poses.skeleton.sigmas, truth.labelled, "zero"
     )

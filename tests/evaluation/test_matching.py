@@ -6,7 +6,6 @@ import pytest
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.matching import (
-    annotated_persons,
     average_precision,
     best_first,
     match,
@@ -20,7 +19,7 @@ from tests.oracles.scenes import make_scene
 
 def prepare(gt, poses, max_dets=20):
     table = read_ground_truth(gt)
-    truth = annotated_persons(table, range(len(table.images)))
+    truth = table.persons_on(range(len(table.images)))
     rows = best_first(poses.image, poses.instance_score, max_dets)
     pairs = same_image(poses.image[rows], truth.image)
     sigmas = table.skeleton.require_sigmas()

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.persons import Persons
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.formats import read
+from refine.oks import BOX_FRACTION
 from refine.poses import Poses
 from refine.refiner.image.crops import find_pictures, with_sizes
-from refine.refiner.pose.simulate import Persons, persons_from_poses
-from refine.skeletons import Skeleton
+from refine.refiner.pose.simulate import training_persons
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 AGREE = 0.1
 """A teacher agrees with a label within this share of the joint box's diagonal."""
 SURE = 0.7
 """A teacher as sure as this is right nine times in ten (`AGREE`), more often than a crowd worker
 who says otherwise."""
-BOX_TO_AREA = 0.53
-"""Mean COCO person area over w * h of the box; the CrowdPose convention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +98,8 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, 
     persons = [p.persons for p in parts]
     if not sum(len(p) for p in persons):
         raise RefineError("expected persons on pictures, got none", hint="the images folder")
-    joined = Persons(
-        xy=np.concatenate([p.xy for p in persons]),
-        visible=np.concatenate([p.visible for p in persons]),
-        area=np.concatenate([p.area for p in persons]),
-        box=np.concatenate([p.box for p in persons]),
-        image=np.concatenate([p.image + s for p, s in zip(persons, start, strict=False)]),
-        image_size=np.concatenate([p.image_size for p in persons]),
+    joined = Persons.concat(
+        [replace(p, image=p.image + s) for p, s in zip(persons, start, strict=False)]
     )
     return Labelled(
         joined,
@@ -115,7 +111,8 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, 
 
 
 def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) -> Labelled:
-    truth = read(table["annotations"], "coco-gt", skeleton=table.get("skeleton"))
+    given = table.get("skeleton")
+    truth = read_ground_truth(table["annotations"], find_skeleton(given) if given else None)
     paths = find_pictures(table["images"], truth.images)
     there = np.array([p is not None for p in paths], np.bool_)
     if not there.any():
@@ -125,30 +122,29 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
             where=str(table["images"]),
             hint=f"the folder that holds {name}",
         )
-    truth = with_sizes(truth, paths)
-    truth = truth[np.flatnonzero(there[truth.image])]
+    sizes = with_sizes(Poses.empty(truth.skeleton, truth.images), paths).image_sizes
+    pictured = truth.persons[there[truth.persons.image]]
+    persons = training_persons(replace(truth, persons=pictured))
     number = np.cumsum(there) - 1
-    persons = persons_from_poses(truth)
     own, more = _columns(truth.skeleton, body.joints), _columns(truth.skeleton, extra)
     xy, beyond = _pick(persons.xy, own), _pick(persons.xy, more)
     trust = np.asarray(np.isfinite(xy).all(-1), np.float64)
     extra_trust = np.asarray(np.isfinite(beyond).all(-1), np.float64)
     if "teacher" in table:
         taught, sure = _teach(read(table["teacher"]), truth, persons, body)
-        xy, trust = fuse(xy, taught, sure, persons.box)
+        xy, trust = merge_with_teacher(xy, taught, sure, persons.box)
         # Who errs in many joints errs in those that nobody can check, too.
         shared = own >= 0
         extra_trust *= trust[:, shared].mean(1, keepdims=True)
     labelled: Bools = np.asarray(trust > 0)
-    persons = Persons(
+    visible = 2 if "teacher" in table else _pick(persons.visible, own)
+    persons = replace(
+        persons,
         xy=np.where(labelled[..., None], xy, np.nan),
-        visible=np.where(labelled, 2, 0).astype(np.int8)
-        if "teacher" in table
-        else np.where(labelled, _pick(persons.visible, own), 0).astype(np.int8),
-        area=persons.area * (BOX_TO_AREA if table.get("boxes") else 1.0),
-        box=persons.box,
+        visible=np.where(labelled, visible, 0).astype(np.int8),
+        area=persons.area * (BOX_FRACTION if table.get("boxes") else 1.0),
         image=number[persons.image],
-        image_size=persons.image_size,
+        image_size=sizes[persons.image],
     )
     rows = np.flatnonzero(labelled.any(1))
     return Labelled(
@@ -160,7 +156,9 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     )
 
 
-def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats, Floats]:
+def merge_with_teacher(
+    xy: Floats, taught: Floats, sure: Floats, box: Floats
+) -> tuple[Floats, Floats]:
     """Join labels with those of a teacher network.
 
     Where both agree the teacher's place is taken, whose definition of a joint is that of the data
@@ -177,7 +175,7 @@ def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats,
         xy (N, K, 2) and trust (N, K) in [0, 1].
 
     >>> label, box = np.array([[[10.0, 10.0]]]), np.array([[0.0, 0.0, 60.0, 80.0]])
-    >>> place, trust = fuse(label, label + 50, np.array([[0.9]]), box)
+    >>> place, trust = merge_with_teacher(label, label + 50, np.array([[0.9]]), box)
     >>> place.tolist(), trust.tolist()
     ([[[60.0, 60.0]]], [[0.5]])
     """
@@ -196,7 +194,9 @@ def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats,
     return np.where(take[..., None], taught, xy), trust
 
 
-def _teach(teacher: Poses, truth: Poses, persons: Persons, body: Skeleton) -> tuple[Floats, Floats]:
+def _teach(
+    teacher: Poses, truth: GroundTruth, persons: Persons, body: Skeleton
+) -> tuple[Floats, Floats]:
     """Return the teacher's pose (N, K, 2) and confidence (N, K) for every person, by image."""
     columns = _columns(teacher.skeleton, body.joints)
     row = {ref.id: i for i, ref in enumerate(teacher.images)}

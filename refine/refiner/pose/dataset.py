@@ -7,8 +7,9 @@ import numpy as np
 from refine._types import Bools, Floats, Floats32
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
+from refine.evaluation.persons import Persons
 from refine.refiner.pose.features import PairTable, body_frame, features, own_coordinates
-from refine.refiner.pose.simulate import Persons, Shown, show_persons
+from refine.refiner.pose.simulate import Shown, show_persons
 from refine.skeletons import Skeleton
 
 SOURCES = 96

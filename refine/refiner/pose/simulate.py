@@ -1,46 +1,20 @@
 """Annotated persons as an imaginary estimator would show them, with rivals, pieces and ghosts."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
-from refine.errors.sources import People, Source, imitate, limbs
+from refine.errors.sources import Source, imitate, limbs
 from refine.errors.statistics import ErrorStatistics
+from refine.evaluation.ground_truth import GroundTruth
 from refine.evaluation.matching import neighbours
+from refine.evaluation.persons import Persons
 from refine.exceptions import RefineError
 from refine.oks import keypoint_similarity
-from refine.poses import Poses
 from refine.refiner.pose.features import Scene, nearest_poses, normalise_scores
 from refine.skeletons import Skeleton
-
-
-@dataclass(frozen=True, slots=True)
-class Persons:
-    """Annotated persons, those of one image next to one another.
-
-    Attributes:
-        xy: (N, K, 2) px; NaN where not annotated.
-        visible: (N, K) 0, 1 or 2.
-        area: (N,) px^2.
-        box: (N, 4) xyxy px.
-        image: (N,) number of the image, ascending.
-        image_size: (N, 2) px, NaN where unknown.
-    """
-
-    xy: Floats
-    visible: npt.NDArray[np.int8]
-    area: Floats
-    box: Floats
-    image: Indices
-    image_size: Floats
-
-    def __len__(self) -> int:
-        return len(self.xy)
-
-    def __getitem__(self, rows: Indices) -> "Persons":
-        return Persons(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +40,17 @@ class Shown:
     mirrored: bool
 
 
-def persons_from_poses(truth: Poses) -> Persons:
-    """Take the persons with at least one labelled joint out of ground truth.
+def training_persons(truth: GroundTruth) -> Persons:
+    """Return the persons to train on: those that count, of an area, image by image.
 
     Raises:
-        RefineError: there are none, or areas or boxes are absent.
+        RefineError: there are none.
     """
-    if truth.area is None or truth.box is None:
-        raise RefineError("expected annotations with area and bbox, got none")
-    visible = np.where(truth.present, np.nan_to_num(truth.score), 0).astype(np.int8)
-    crowd = np.array([bool(e.get("iscrowd")) for e in truth.extra], np.bool_)
-    rows = np.flatnonzero((visible > 0).any(1) & (truth.area > 0) & ~crowd)
+    persons = truth.persons
+    rows = np.flatnonzero(persons.labelled.any(1) & (persons.area > 0) & ~persons.ignore)
     if not len(rows):
-        raise RefineError("expected persons with labelled keypoints, got none")
-    rows = rows[np.argsort(truth.image[rows], kind="stable")]
-    sizes = truth.image_sizes
-    return Persons(
-        np.where((visible > 0)[..., None], truth.xy, np.nan)[rows],
-        visible[rows],
-        truth.area[rows],
-        truth.box[rows],
-        truth.image[rows],
-        sizes[truth.image[rows]],
-    )
+        raise RefineError("expected persons with labelled keypoints, got none", where=truth.where)
+    return persons[rows[np.argsort(persons.image[rows], kind="stable")]]
 
 
 def show_persons(
@@ -116,12 +78,12 @@ def show_persons(
     if mirrored:
         truth, complete = (_mirror(a, size, skeleton) for a in (truth, complete))
         visible = visible[:, skeleton.mirror]
-    near, near_start = neighbours(persons.box, persons.image)
-    people = People(complete, visible, persons.area, near, near_start, size)
-    xy, present, score = imitate(people, source, skeleton, statistics, rng)
+    near = neighbours(persons.box, persons.image)
+    people = replace(persons, xy=complete, visible=visible)
+    xy, present, score = imitate(people, near, source, skeleton, statistics, rng)
     owner = np.arange(len(xy))
     if len(twice := np.flatnonzero(rng.random(len(xy)) < source.duplicate)):
-        again = imitate(people, source, skeleton, statistics, rng)
+        again = imitate(people, near, source, skeleton, statistics, rng)
         xy, present, score = (
             np.concatenate([a, b[twice]]) for a, b in zip((xy, present, score), again, strict=True)
         )

@@ -14,6 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from refine._types import Floats32, Indices
 from refine.errors.statistics import read_statistics
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.persons import Persons
 from refine.poses import Poses
 from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from refine.refiner.pose.dataset import Samples, draw_epoch
@@ -28,7 +30,7 @@ from refine.refiner.pose.features import (
 )
 from refine.refiner.pose.loss import Losses, losses
 from refine.refiner.pose.network import Network
-from refine.refiner.pose.simulate import Persons, persons_from_poses
+from refine.refiner.pose.simulate import training_persons
 from refine.refiner.pose.weights import save_weights
 from refine.skeletons import Skeleton
 
@@ -91,7 +93,7 @@ class _State:
 
 
 def train(
-    truth: Poses,
+    truth: Poses | GroundTruth,
     output: Path,
     settings: Settings,
     *,
@@ -106,7 +108,7 @@ def train(
     when resumed in between.
 
     Args:
-        truth: COCO-style ground truth with areas, boxes and a skeleton with sigmas.
+        truth: annotated persons, of a skeleton with sigmas; see `read_ground_truth`.
         output: a .safetensors path.
         settings: how.
         resume: go on from the checkpoint.
@@ -128,8 +130,8 @@ def train(
     if world > 1:
         torch.distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
-        persons = persons_from_poses(truth)
-        body = truth.skeleton
+        table = read_ground_truth(truth)
+        persons, body = training_persons(table), table.skeleton
         pairs = PairTable.measure(persons.xy, persons.visible > 0, persons.area)
         state = _start(body, settings, where, resume, output)
         _loop(state, persons, pairs, body, settings, where, output, (rank, world), report)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from refine.errors.statistics import read_statistics
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import RefineError, WeightsError
 from refine.poses import ImageRef, Poses
 from refine.refiner.pose.dataset import draw_epoch
@@ -12,7 +13,7 @@ from refine.refiner.pose.features import PairTable
 from refine.refiner.pose.loss import losses
 from refine.refiner.pose.network import Network, Output
 from refine.refiner.pose.refiner import Refiner
-from refine.refiner.pose.simulate import persons_from_poses
+from refine.refiner.pose.simulate import training_persons
 from refine.refiner.pose.train import Settings, train
 from refine.skeletons import skeleton
 
@@ -42,7 +43,7 @@ def truth() -> Poses:
 
 
 def epoch(truth, estimated=None, seed=0):
-    persons = persons_from_poses(truth)
+    persons = training_persons(read_ground_truth(truth))
     pairs = PairTable.measure(persons.xy, persons.visible > 0, persons.area)
     rng = np.random.default_rng(seed)
     return draw_epoch(persons, estimated, pairs, COCO, read_statistics("posefix"), rng)
@@ -61,7 +62,7 @@ def test_samples_hold_the_truth_in_the_body_frame(truth):
 
 
 def test_joints_that_nobody_annotated_are_shown_only_once_guessed(truth):
-    persons = persons_from_poses(truth)
+    persons = training_persons(read_ground_truth(truth))
     assert not (epoch(truth).present & ~epoch(truth).labelled)[epoch(truth).labelled.any(1)].any()
     guessed = epoch(truth, np.nan_to_num(persons.xy, nan=100.0))
     assert (guessed.present & ~guessed.labelled)[guessed.labelled.any(1)].any()
