@@ -143,19 +143,24 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
         range(len(poses.images)),
         key=lambda i: (isinstance(poses.images[i].id, str), poses.images[i].id),
     )
-    flags = poses.score if poses.score_kind == "flag" else 2.0 * poses.present
+    n, present = len(poses), poses.present
+    flags = poses.score if poses.score_kind == "flag" else 2.0 * present
     # Any flag above 0 is a label, as in pycocotools.
-    visible = np.where(poses.present, np.ceil(np.nan_to_num(flags)).clip(0, 2), 0).astype(np.int8)
-    xy = np.where((visible > 0)[..., None], poses.xy, np.nan)
-    n, counts = len(poses), (visible > 0).sum(1)
-    box = np.full((n, 4), np.nan) if poses.box is None else poses.box
-    box = np.where(np.isfinite(box).all(1, keepdims=True), box, keypoint_box(xy))
+    visible = (present & (flags > 0)).astype(np.int8) + (present & (flags > 1))
+    labelled = visible > 0
+    xy = poses.xy
+    if (labelled != present).any():
+        xy = np.where(labelled[..., None], xy, np.nan)
+    box = np.full((n, 4), np.nan) if poses.box is None else poses.box.copy()
+    bare = ~np.isfinite(box).all(1)
+    box[bare] = keypoint_box(xy[bare])
     area = np.full(n, np.nan) if poses.area is None else poses.area
     guessed = ~np.isfinite(area)
     extent = box[:, 2:] - box[:, :2]
     area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], area)
     crowd = np.array([bool(e.get("iscrowd")) for e in poses.extra], np.bool_)
     declared = [e.get("num_keypoints") for e in poses.extra]
+    counts = labelled.sum(1).tolist()
     empty = np.array([not (c if d is None else d) for d, c in zip(declared, counts, strict=True)])
     heads = [e.get("head_size") for e in poses.extra]
     ids = np.empty(n, np.object_)

@@ -1,5 +1,6 @@
 """Records of the COCO kind, one a pose, which COCO results, its annotations and AlphaPose share."""
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -165,7 +166,13 @@ def column(rows: Sequence[Mapping[str, Any]], field: str, where: Where) -> Float
     Raises:
         FormatError: a value that is not a finite number.
     """
-    return np.array([number(r.get(field), field, where(i)) for i, r in enumerate(rows)], np.float64)
+    values = [row.get(field) for row in rows]
+    if set(map(type, values)) <= {*NUMBERS, type(None)}:
+        with contextlib.suppress(OverflowError):
+            found = np.array(values, np.float64)
+            if not np.isinf(found).any():
+                return found
+    return np.array([number(v, field, where(i)) for i, v in enumerate(values)], np.float64)
 
 
 def optional(values: Floats) -> Floats | None:

@@ -22,10 +22,10 @@ from refine.formats._rows import (
     ORDER,
     arrange,
     assemble,
-    boxes,
     column,
     describe,
     extras,
+    fours,
     optional,
     read_rows,
     sizes,
@@ -33,6 +33,7 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.geometry import xywh_to_xyxy
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
@@ -86,7 +87,8 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     found = joints(values, Options(options.where, zero_is_missing=False), where)
     _check_ids(annotations, where)
     for field in ("num_keypoints", "head_size"):
-        column(annotations, field, where)
+        if any(field in a for a in annotations):
+            column(annotations, field, where)
     place = {ref.id: i for i, ref in enumerate(images)}
     track = tracks(annotations)
     own = {*parts, "image_id", "score", "bbox", "area"}
@@ -97,7 +99,9 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         elif row.get("num_keypoints") == count:
             del row["num_keypoints"]
     # An empty box is no box.
-    boxed = [{"bbox": a.get("bbox") or None} for a in annotations]
+    box = fours(
+        [None if a.get("bbox") == [] else a.get("bbox") for a in annotations], "bbox", where
+    )
     return Poses(
         body,
         found.xy,
@@ -106,7 +110,7 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         np.array([_place(a, place, where(i)) for i, a in enumerate(annotations)], np.intp),
         images,
         score_kind="flag",
-        box=boxes(boxed, "bbox", where),
+        box=None if box is None else xywh_to_xyxy(box),
         area=optional(column(annotations, "area", where)),
         track=track,
         history=_history.parse(document.get(_history.FIELD), options.where),
@@ -210,13 +214,11 @@ def _split_annotations(
     """Tell persons from other annotations: persons, their numbers, and (number, other)."""
     rows = document["annotations"]
     for i, row in enumerate(rows):
-        at = f"{options.where}, annotation {i}"
-        if not isinstance(row, dict):
-            raise FormatError(f"expected an object, got {describe(row)}", where=at)
-        if isinstance(row.get("category_id"), list | dict):
-            raise FormatError(
-                f"expected a category id, got {describe(row['category_id'])}", where=at
-            )
+        wrong = None if isinstance(row, dict) else f"an object, got {describe(row)}"
+        if wrong is None and isinstance(row.get("category_id"), list | dict):
+            wrong = f"a category id, got {describe(row['category_id'])}"
+        if wrong:
+            raise FormatError(f"expected {wrong}", where=f"{options.where}, annotation {i}")
     named = _named(document.get("categories"))
     if options.skeleton is not None and len({len(c["keypoints"]) for c in named}) > 1:
         named = [c for c in named if len(c["keypoints"]) == len(options.skeleton)]
@@ -225,9 +227,9 @@ def _split_annotations(
         chosen = [c.get("id") for c in named] + [None]
     else:
         chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
-    numbers = [i for i, r in enumerate(rows) if not chosen or r.get("category_id") in chosen]
-    ours = set(numbers)
-    others = tuple((i, row) for i, row in enumerate(rows) if i not in ours)
+    ours = [not chosen or row.get("category_id") in chosen for row in rows]
+    numbers = [i for i, own in enumerate(ours) if own]
+    others = tuple((i, row) for i, row in enumerate(rows) if not ours[i])
     return [rows[i] for i in numbers], numbers, others
 
 
@@ -264,9 +266,11 @@ def _check_labelled(values: Floats, flags: Floats, where: Where) -> None:
 
 
 def _check_ids(rows: Sequence[Mapping[str, Any]], where: Where) -> None:
+    ids = [row.get("id") for row in rows]
+    if set(map(type, ids)) <= {int, str} and len(set(ids)) == len(ids):
+        return
     seen = set()
-    for i, row in enumerate(rows):
-        value = row.get("id")
+    for i, value in enumerate(ids):
         if value is None:
             continue
         if not isinstance(value, int | float | str):
