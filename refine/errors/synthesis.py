@@ -103,7 +103,7 @@ def corrupt(
         guess = _points(estimated, "estimated", n, skeleton)
         poses = np.where(shown[..., None], poses, guess)
         known = (shown | np.isfinite(guess).all(-1)) & ~skeleton.is_derived
-    sigmas = _sigmas(skeleton)
+    sigmas = skeleton.require_sigmas(derived=False)
     joints = k - int(skeleton.is_derived.sum())
     seeds = rng.integers(0, 2**64, n, np.uint64)
     bands = statistics.bands(shown.sum(1), np.diff(start), joints)
@@ -156,9 +156,3 @@ def _require_finite(xy: Floats, visible: Bools, what: str) -> None:
             f"expected finite coordinates where visible, got {xy[i, j].tolist()}",
             where=f"{what} {i}, joint {j}",
         )
-
-
-def _sigmas(skeleton: Skeleton) -> Floats:
-    if skeleton.sigmas is None or np.isnan(skeleton.sigmas[~skeleton.is_derived]).any():
-        return skeleton.require_sigmas()
-    return skeleton.sigmas

@@ -2,6 +2,7 @@
 
 from refine.skeletons.model import REGIONS, Skeleton
 from refine.skeletons.registry import (
+    borrow_sigmas,
     read_skeleton,
     skeleton,
     skeleton_from_category,
@@ -12,6 +13,7 @@ from refine.skeletons.registry import (
 __all__ = [
     "REGIONS",
     "Skeleton",
+    "borrow_sigmas",
     "read_skeleton",
     "skeleton",
     "skeleton_from_category",

@@ -96,13 +96,17 @@ class Skeleton:
         """Which joints are computed from others, (K,)."""
         return np.array([j in self.derived for j in self.joints])
 
-    def require_sigmas(self) -> Floats:
+    def require_sigmas(self, *, derived: bool = True) -> Floats:
         """Return the sigmas (K,).
 
+        Args:
+            derived: whether derived joints need one, too; else theirs may be NaN.
+
         Raises:
-            SkeletonError: the skeleton has none, or not for every joint.
+            SkeletonError: the skeleton has none, or not for every joint that needs one.
         """
-        if self.sigmas is None or not np.all(np.isfinite(self.sigmas)):
+        free = np.zeros(len(self), np.bool_) if derived else self.is_derived
+        if self.sigmas is None or not np.all(np.isfinite(self.sigmas) | free):
             raise SkeletonError(
                 f"expected OKS sigmas for every joint of {self.name!r}, got none",
                 hint="a skeleton file with [sigmas], or --sigmas",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from refine._types import Floats
 from refine.exceptions import SkeletonError
 from refine.skeletons.model import REGIONS, Skeleton
 
@@ -48,6 +49,19 @@ def skeleton_names() -> tuple[str, ...]:
 def _shipped(name: str) -> Skeleton:
     text = (resources.files("refine") / "skeletons" / f"{name}.toml").read_text("utf-8")
     return skeleton_from_table(tomllib.loads(text), name)
+
+
+def borrow_sigmas(table: Skeleton) -> Floats:
+    """Return OKS sigmas (K,): a skeleton's own, else COCO's by joint name; NaN where COCO has none.
+
+    >>> borrow_sigmas(skeleton("lsp14"))[[0, 13]].tolist()
+    [0.089, nan]
+    """
+    if table.sigmas is not None:
+        return table.sigmas
+    coco = _shipped("coco17")
+    index = table.map_from(coco)[0]
+    return np.where(index >= 0, coco.require_sigmas()[index], np.nan)
 
 
 def read_skeleton(path: Path) -> Skeleton:

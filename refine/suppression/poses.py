@@ -8,7 +8,7 @@ from refine._types import Floats, Indices
 from refine.exceptions import ArrayError
 from refine.oks import AreaRule, pose_area
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton
+from refine.skeletons import Skeleton, borrow_sigmas
 from refine.suppression.arrays import oks_nms, soft_oks_nms
 from refine.suppression.merge import assign_duplicates, merge_joints
 
@@ -153,15 +153,12 @@ def nms_sigmas(table: Skeleton) -> tuple[Indices, Floats]:
     Raises:
         SkeletonError: neither the skeleton nor COCO has a sigma for any of its joints.
 
+    >>> from refine.skeletons.registry import skeleton
     >>> joints, sigmas = nms_sigmas(skeleton("openpose18"))
     >>> len(joints), float(sigmas[1])
     (17, 0.079)
     """
-    sigmas = table.sigmas
-    if sigmas is None:
-        coco = skeleton("coco17")
-        index = table.map_from(coco)[0]
-        sigmas = np.where(index >= 0, coco.require_sigmas()[index], np.nan)
+    sigmas = borrow_sigmas(table)
     joints = np.flatnonzero(np.isfinite(sigmas) & ~table.is_derived)
     if not len(joints):
         table.require_sigmas()

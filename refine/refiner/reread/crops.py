@@ -10,7 +10,7 @@ from refine._types import Bools, Floats, Floats32, Indices
 from refine.decoding import Preset, RawHeatmaps, decode, get_preset
 from refine.decoding.heatmap.outputs import PlacedMaps, place_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
-from refine.exceptions import ArrayError, SkeletonError
+from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
 from refine.poses import Poses
@@ -18,7 +18,6 @@ from refine.refiner.apply import XY_DECIMALS
 from refine.refiner.belief import Belief
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.reread.kernels import read, weigh
-from refine.skeletons import Skeleton
 
 POWER = 3.0
 """Sharpens maps to posteriors; 2 to 4 are within .003 AP of one another on two real networks."""
@@ -212,7 +211,7 @@ def reread_heatmaps(
     """
     system = preset if isinstance(preset, Preset) else get_preset(preset)
     first = Poses.concat([decode(raw, system, **options) for raw in raws])
-    sigmas = oks_sigmas(first.skeleton)
+    sigmas = first.skeleton.require_sigmas(derived=False)
     side = person_side(first)
     there, spread = leave_one_out(refiner, first, progress)
     rivals = find_rivals(first, side)
@@ -263,7 +262,7 @@ def settle(poses: Poses, belief: Belief, side: Floats, box_score: Floats) -> Pos
         side: (N,) px, square root of the area.
         box_score: (N,), NaN where there is none.
     """
-    most = STEP * 2 * oks_sigmas(poses.skeleton) * side[:, None]
+    most = STEP * 2 * poses.skeleton.require_sigmas(derived=False) * side[:, None]
     step = np.nan_to_num(BLEND * (belief.xy - poses.xy))
     length = np.linalg.norm(step, axis=-1)
     step *= np.minimum(1.0, most / np.maximum(length, 1e-9))[..., None]
@@ -280,19 +279,6 @@ def settle(poses: Poses, belief: Belief, side: Floats, box_score: Floats) -> Pos
     )
 
 
-def oks_sigmas(skeleton: Skeleton) -> Floats:
-    """Return the OKS sigmas (K,) of a skeleton.
-
-    Raises:
-        SkeletonError: it has none.
-    """
-    if skeleton.sigmas is None:
-        raise SkeletonError(
-            f"expected a skeleton with OKS sigmas to read maps again, got {skeleton.name!r}"
-        )
-    return np.asarray(skeleton.sigmas, np.float64)
-
-
 def person_side(poses: Poses) -> Floats:
     """Return the square root of every person's area, (N,) px, from its box or its joints."""
     box = keypoint_box(poses.xy)
@@ -307,7 +293,7 @@ def find_rivals(poses: Poses, side: Floats) -> Indices:
 
     Poses alike enough to be the same person are left out.
     """
-    sigmas = oks_sigmas(poses.skeleton)
+    sigmas = poses.skeleton.require_sigmas(derived=False)
     found: list[Indices] = [np.empty(0, np.intp)] * len(poses)
     for _, rows in poses.by_image():
         area = np.minimum(side[rows, None], side[rows]) ** 2

@@ -16,7 +16,7 @@ from refine.geometry import Crop, Grid
 from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
 from refine.refiner.pose.refiner import Refiner
-from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
+from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, person_side
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 FLOOR = 0.02
@@ -145,7 +145,7 @@ def reread_images(
     system = preset if isinstance(preset, Preset) else get_preset(preset)
     parts = [decode(raw, system, **options) for raw in raws]
     poses = Poses.concat(parts)
-    sigmas = oks_sigmas(poses.skeleton)
+    sigmas = poses.skeleton.require_sigmas(derived=False)
     side = person_side(poses)
     there, spread = leave_one_out(refiner, poses, progress)
     xy, score, moved, done = poses.xy.copy(), poses.score.copy(), 0, 0
