@@ -29,6 +29,7 @@ HOLDINGS: dict[Holding, str] = {
 """The holdings in words."""
 
 Loss = Literal[
+    "image ids",
     "image names",
     "image sizes",
     "frame numbers",

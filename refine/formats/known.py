@@ -28,7 +28,7 @@ def endings() -> list[str]:
 
 
 def tell(source: Source) -> Format:
-    """Tell the format of a source by its first document: all are asked, the surest is taken.
+    """Tell the format of a source: all are asked about a document, the surest is taken.
 
     Raises:
         FormatError: no format fits, or several as well as one another.
@@ -36,12 +36,14 @@ def tell(source: Source) -> Format:
     >>> tell(Source("a.json", "document", [[{"image_id": 1, "keypoints": []}]])).name
     'coco'
     """
-    head = source.documents[0]
+    # An image without poses may be an empty list, which tells nothing of the others.
+    at = next((i for i, document in enumerate(source.documents) if document), 0)
+    head = source.documents[at]
     heads = (head, [head]) if source.held == "lines" else (head,)
     verdicts = {f.name: max(f.detect(document) for document in heads) for f in FORMATS.values()}
     best = max(verdicts.values())
     if best == Verdict.NO:
-        raise _unknown(head, source)
+        raise _unknown(head, source.where(at), source.held == "document")
     found = [FORMATS[name] for name, verdict in verdicts.items() if verdict == best]
     if len(found) > 1 and source.held != "document":
         found = [f for f in found if f.holdings[0] == source.held] or found
@@ -49,15 +51,14 @@ def tell(source: Source) -> Format:
         raise FormatError(
             "expected what tells one format, got what may be any of: "
             + "; ".join(f"{f.name} ({f.tells})" for f in found),
-            where=source.where(0),
+            where=source.where(at),
             hint=" or ".join(f"--from {f.name}" for f in found),
         )
     return found[0]
 
 
-def _unknown(head: Document, source: Source) -> FormatError:
-    where = source.where(0)
-    if not isinstance(head, dict | list) and source.held == "document":
+def _unknown(head: Document, where: str, alone: bool) -> FormatError:
+    if not isinstance(head, dict | list) and alone:
         return FormatError(f"expected a list or an object, got {describe(head)}", where=where)
     if isinstance(head, list) and head:
         head, where = head[0], f"{where}, record 0"

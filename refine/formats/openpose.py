@@ -324,7 +324,8 @@ def _is_controlnet(document: Document) -> Verdict:
 
 
 _LOST: tuple[Loss, ...] = (
-    "image names",
+    "image ids",
+    "frame numbers",
     "score kind",
     "instance scores",
     "boxes",
@@ -341,7 +342,7 @@ FORMATS = (
         read=read_openpose,
         write=write_openpose,
         holdings=("folder", "document", "lines"),
-        cannot_hold=("image sizes", "frame numbers", *_LOST),
+        cannot_hold=("image sizes", *_LOST),
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
     ),
@@ -353,7 +354,7 @@ FORMATS = (
         read=read_controlnet,
         write=write_controlnet,
         holdings=("document", "folder", "lines"),
-        cannot_hold=_LOST,
+        cannot_hold=("image names", *_LOST),
         example=partial(one_person, "openpose18"),
     ),
 )
