@@ -189,7 +189,7 @@ def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floa
             )
         if not all(type(p) is list and len(p) == width for p in points):
             raise FormatError(
-                f"expected {width} numbers a joint in 'keypoints', got {points!r:.60}",
+                f"expected {width} numbers per joint in 'keypoints', got {points!r:.60}",
                 where=where(i),
             )
         places.append(list(chain.from_iterable(points)))

@@ -8,10 +8,7 @@ import pytest
 from PIL import Image
 
 from refine.errors.statistics import read_statistics
-from refine.skeletons import skeleton
 from tests.oracles.records import ground_truth
-
-JOINTS = list(skeleton("coco17").joints)
 
 
 @pytest.fixture
