@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,35 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             f"expected a writable target, got: {error.strerror}",
             where=str(path),
             hint="another -o",
+        ) from None
+
+
+def write_folder(path: str | Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write a new or empty folder as a whole or not at all.
+
+    Args:
+        path: the folder.
+        files: name and content of each file.
+
+    Raises:
+        FormatError: the target cannot be written.
+    """
+    target = Path(path)
+    try:
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        try:
+            inner = draft / "files"  # mkdtemp makes private folders; mkdir minds the umask.
+            inner.mkdir()
+            for name, data in files:
+                (inner / name).write_bytes(data)
+            inner.replace(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except (OSError, ValueError) as error:
+        # ValueError: a name that holds a null byte.
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FormatError(
+            f"expected a writable target, got: {reason}", where=str(path), hint="another -o"
         ) from None
 
 

@@ -1,6 +1,8 @@
 """How the verbs read and write poses: shared options, and the verdict on standard error."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +14,24 @@ if TYPE_CHECKING:
     from refine.poses import Poses
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """How to read poses, as `input_options` tell.
+
+    Attributes:
+        format: of the file; None sniffs.
+        skeleton: name or file, where the file does not tell.
+        images: COCO file that tells of the images.
+        keep_zeros: whether (0, 0) is a place.
+    """
+
+    format: str | None = None
+    skeleton: str | None = None
+    images: str | None = None
+    keep_zeros: bool = False
+
 
 _OPTIONS = (
     click.option("--from", "from_", metavar="FORMAT", help="Format of the input.  [sniffed]"),
@@ -28,24 +48,38 @@ _OPTIONS = (
 )
 
 
-def input_options(function: F) -> F:
-    """Give a verb --from, --skeleton, --images and --keep-zeros."""
+def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb --from, --skeleton, --images and --keep-zeros, as the `Input` named `inputs`."""
+
+    @wraps(function)
+    def gather(
+        *arguments: Any,
+        from_: str | None,
+        skeleton: str | None,
+        images: str | None,
+        keep_zeros: bool,
+        **others: Any,
+    ) -> Any:
+        inputs = Input(from_, skeleton, images, keep_zeros)
+        return function(*arguments, inputs=inputs, **others)
+
+    verb: Callable[..., Any] = gather
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+        verb = option(verb)
+    return verb
 
 
-def read_poses(
-    path: str,
-    from_: str | None = None,
-    skeleton: str | None = None,
-    images: str | None = None,
-    keep_zeros: bool = False,
-) -> "Poses":
+def read_poses(path: str, inputs: Input) -> "Poses":
     """Read poses as the options say, and say what the file was taken for."""
     from refine.formats import read
 
-    poses = read(path, from_, skeleton=skeleton, images=images, zero_is_missing=not keep_zeros)
+    poses = read(
+        path,
+        inputs.format,
+        skeleton=inputs.skeleton,
+        images=inputs.images,
+        zero_is_missing=not inputs.keep_zeros,
+    )
     say(
         f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
         f"{len(poses)} poses on {len(poses.images)} images"

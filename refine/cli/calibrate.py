@@ -1,11 +1,11 @@
 """`refine calibrate`: learn from annotated images how far a source is to be trusted."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from refine.cli._options import input_options, read_poses
+from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def command(
     weights: str,
     picture: str | None,
     as_json: bool,
-    **inputs: Any,
+    inputs: Input,
 ) -> None:
     """Calibrate the refiner for the source of PRED, whose images GT annotates.
 
@@ -57,7 +57,7 @@ def command(
     annotations = read_ground_truth(truth or gt or "")
     ids = read_image_ids(image_ids) if image_ids else None
     refiner = Refiner.load(weights)
-    poses = read_poses(pred, **inputs)
+    poses = read_poses(pred, inputs)
     sample = read_sample(annotations, poses, refiner, image_ids=ids, strict=not keep_going)
     found = calibrate(sample, refiner)
     report = measure(sample, refiner, annotations, image_ids=ids)

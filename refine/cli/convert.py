@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._options import input_options, read_poses, write_poses
+from refine.cli._formats import WithFormats
+from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 if TYPE_CHECKING:
     from refine.skeletons import Skeleton
 
 
-@click.command("convert")
+@click.command("convert", cls=WithFormats)
 @click.argument("pred")
 @output_option()
 @input_options
@@ -24,10 +25,7 @@ if TYPE_CHECKING:
 def command(
     pred: str,
     output: str,
-    from_: str | None,
-    skeleton: str | None,
-    images: str | None,
-    keep_zeros: bool,
+    inputs: Input,
     to: str | None,
     to_skeleton: str | None,
     precision: int | None,
@@ -35,15 +33,14 @@ def command(
 ) -> None:
     """Convert PRED, a file or a folder, and write it to OUT.
 
-    Formats: coco, coco-gt, openpose, controlnet, alphapose, alphapose-cmu, alphapose-open, mmpose,
-    ndjson. Joints that the other skeleton lacks are left out, as are, in COCO results, images
-    without poses; the summary counts them. With --images, COCO files get the ids of that file.
+    Joints that the other skeleton lacks are left out, as are, in COCO results, images without
+    poses; the summary counts them. With --images, COCO files get the ids of that file.
     """
     from refine.poses import convert
 
-    poses = read_poses(pred, from_, skeleton, images, keep_zeros)
+    poses = read_poses(pred, inputs)
     done = convert(poses, to_skeleton) if to_skeleton else poses
-    found = write_poses(done, output, to, images, precision)
+    found = write_poses(done, output, to, inputs.images, precision)
     facts: dict[str, Any] = {
         "poses": len(done),
         "images": len(done.images),

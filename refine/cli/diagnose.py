@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._options import input_options, read_poses
+from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import table
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def command(
     compat: bool,
     picture: str | None,
     as_json: bool,
-    **inputs: Any,
+    inputs: Input,
 ) -> None:
     """Tell good joints from jitter, inversion, swap, miss and absent ones, and what each costs.
 
@@ -57,7 +57,7 @@ def command(
     found = {
         name: diagnose(
             truth,
-            read_poses(name, **inputs),
+            read_poses(name, inputs),
             image_ids=ids,
             max_dets=max_dets,
             compat=compat,

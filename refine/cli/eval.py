@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from refine.cli._options import input_options, read_image_ids, read_poses
+from refine.cli._options import Input, input_options, read_image_ids, read_poses
 from refine.cli._output import say, table
 
 _COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
@@ -41,7 +41,7 @@ def command(
     max_dets: int,
     keep_going: bool,
     as_json: bool,
-    **inputs: Any,
+    inputs: Input,
 ) -> None:
     """Score poses against ground truth: COCO AP and AR as pycocotools gives them, or PCKh.
 
@@ -58,7 +58,7 @@ def command(
     ids = read_image_ids(image_ids) if image_ids else None
     reports: dict[str, Any] = {}
     for name in predictions:
-        poses = read_poses(name, **inputs)
+        poses = read_poses(name, inputs)
         if metric == "pckh":
             reports[name] = evaluate_pckh(truth, poses, image_ids=ids, strict=not keep_going)
         else:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from refine.cli._options import input_options, read_poses
+from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
@@ -25,7 +25,7 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 )
 @click.option("--score-threshold", type=float, help="Remove poses with a lower (decayed) score.")
 @click.option("--visible-threshold", type=float, help="Count only joints with a higher score.")
-@click.option("--max-poses", type=int, help="Keep no more than these an image.")
+@click.option("--max-poses", type=int, help="Keep no more than these per image.")
 @click.option(
     "--merge", is_flag=True, help="Average duplicates into the pose that stays, by score and OKS."
 )
@@ -35,10 +35,7 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 def command(
     pred: str,
     output: str,
-    from_: str | None,
-    skeleton: str | None,
-    images: str | None,
-    keep_zeros: bool,
+    inputs: Input,
     to: str | None,
     as_json: bool,
     **options: Any,
@@ -51,7 +48,7 @@ def command(
     from refine.formats import write
     from refine.suppression import suppress
 
-    poses = read_poses(pred, from_=from_, skeleton=skeleton, images=images, keep_zeros=keep_zeros)
+    poses = read_poses(pred, inputs)
     kept = suppress(poses, **options)
     write(kept, output, to)
     facts = {

@@ -1,12 +1,13 @@
 """``refine run``: the main job from file to file."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from refine.cli._options import input_options, read_poses, write_poses
+from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import (
     json_option,
     output_option,
@@ -73,6 +74,7 @@ def command(
     seed: int | None,
     progress: bool | None,
     as_json: bool,
+    inputs: Input,
     **options: Any,
 ) -> None:
     """Join, complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
@@ -82,11 +84,10 @@ def command(
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
     del seed
-    inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
     chosen = {key: value for key, value in options.items() if value is not None}
-    if inputs["images"] and Path(inputs["images"]).is_dir():
-        chosen.setdefault("pictures", inputs["images"])
-        inputs["images"] = None
+    if inputs.images and Path(inputs.images).is_dir():
+        chosen.setdefault("pictures", inputs.images)
+        inputs = replace(inputs, images=None)
     if no_refine and steps:
         raise click.UsageError("--no-refine and --steps exclude one another")
     if no_refine:
@@ -97,7 +98,7 @@ def command(
     from refine.pipeline import Config, run
 
     settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
-    poses = read_poses(pred, **inputs)
+    poses = read_poses(pred, inputs)
     if wants_progress(progress):
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress
@@ -108,7 +109,7 @@ def command(
             result = run(poses, settings, lambda done: bar.update(task, completed=done))
     else:
         result = run(poses, settings)
-    found = write_poses(result, output, to, inputs["images"], precision)
+    found = write_poses(result, output, to, inputs.images, precision)
     steps_done = result.history[len(poses.history) :]
     done = {step.name: dict(step.parameters) for step in steps_done}
     facts = {

@@ -2,11 +2,10 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from refine.cli._options import input_options, read_poses
+from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 
@@ -34,7 +33,7 @@ def command(
     image_ids: str | None,
     without: tuple[str, ...],
     as_json: bool,
-    **inputs: Any,
+    inputs: Input,
 ) -> None:
     """Measure how an estimator errs: rates, distances, omissions, scores.
 
@@ -54,7 +53,7 @@ def command(
         ids = [i for i in (truth.ids if ids is None else ids) if i not in left_out]
     statistics = measure_statistics(
         truth,
-        read_poses(predictions, **inputs),
+        read_poses(predictions, inputs),
         name=name or Path(output).stem.lstrip("-") or Path(predictions).stem,
         source=source or Path(predictions).name,
         command=_command(sys.argv[1:]),

@@ -13,7 +13,7 @@ from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError, FormatError
 from refine.files import dump_json, parse_json, read_bytes
 from refine.formats import coco
-from refine.formats._keypoints import Options
+from refine.formats.base import Options
 from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses

@@ -1,4 +1,4 @@
-"""Histories in files: one compact line a step, `name key=value ... weights=sha256:...`."""
+"""Histories in files: one compact line per step, `name key=value ... weights=sha256:...`."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -10,11 +10,9 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError, SkeletonError
+from refine.formats.base import Options, Where
 from refine.poses import Poses, ScoreKind, Step
 from refine.skeletons import Skeleton, skeleton, skeleton_names
-
-Where = Callable[[int], str]
-"""Name of a record, by its number, for messages."""
 
 FAR = 1e6
 """px; a coordinate beyond this is no place in an image."""
@@ -29,25 +27,6 @@ NUMBERS = frozenset({int, float})
 
 HUGE = float(np.finfo(np.float64).max)
 """JSON integers may exceed what a float holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to read.
-
-    Attributes:
-        where: the file, for messages.
-        skeleton: of the poses, where the file does not tell.
-        zero_is_missing: whether (0, 0) means a missing joint whatever its score.
-    """
-
-    where: str
-    skeleton: Skeleton | None = None
-    zero_is_missing: bool = True
-
-    def record(self, what: str) -> Where:
-        """Return the namer of records of one kind."""
-        return lambda number: f"{self.where}, {what} {number}"
 
 
 @dataclass(frozen=True, slots=True)

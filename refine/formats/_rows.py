@@ -1,4 +1,4 @@
-"""Records of the COCO kind, one a pose, which COCO results, its annotations and AlphaPose share."""
+"""Records of the COCO kind, one per pose: COCO results, its annotations, AlphaPose."""
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,6 @@ from refine.formats._images import image_id, index_images
 from refine.formats._keypoints import (
     FAR,
     NUMBERS,
-    Options,
-    Where,
     flat,
     joints,
     kind_after,
@@ -25,6 +23,7 @@ from refine.formats._keypoints import (
     skeleton_of,
     triples,
 )
+from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
 from refine.skeletons import skeleton
@@ -41,19 +40,26 @@ PARTS = {
 ORDER = ("id", "image_id", "category_id", "keypoints", "score", "bbox", "box")
 
 
-def rows_of(document: Any, options: Options) -> list[dict[str, Any]]:
-    """Check that a document is a list of objects with `image_id` and `keypoints`.
+def first_keys(document: Document) -> set[str]:
+    """Return the keys of the first item of a list, none if it is no object; for detectors."""
+    row = document[0] if isinstance(document, list) and document else None
+    return set(row) if isinstance(row, dict) else set()
+
+
+def rows_of(source: Source) -> list[dict[str, Any]]:
+    """Check that a source is a list of objects with `image_id` and `keypoints`.
 
     Raises:
         FormatError: it is not.
     """
+    document = source.document
     if not isinstance(document, list):
         raise FormatError(
             f"expected a list of records, got {describe(document)}",
-            where=options.where,
+            where=source.path,
             hint="--from coco-gt, if these are annotations",
         )
-    where = options.record("record")
+    where = source.record("record")
     for i, row in enumerate(document):
         if not isinstance(row, dict):
             raise FormatError(f"expected an object, got {describe(row)}", where=where(i))
@@ -65,11 +71,11 @@ def rows_of(document: Any, options: Options) -> list[dict[str, Any]]:
     return document
 
 
-def read_rows(document: Any, options: Options, box: str) -> Poses:
+def read_rows(source: Source, options: Options, box: str) -> Poses:
     """Build poses from such a list.
 
     Args:
-        document: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
+        source: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
         options: see `Options`.
         box: name of the field that holds the box, xywh.
 
@@ -77,7 +83,7 @@ def read_rows(document: Any, options: Options, box: str) -> Poses:
         FormatError: a value of the wrong kind, or rows of different histories.
         SkeletonError: see `skeleton_of`.
     """
-    rows, where = rows_of(document, options), options.record("record")
+    rows, where = rows_of(source), source.record("record")
     lists, parts = assemble(rows, options)
     found = joints(triples(lists, "keypoints", where), options, where)
     k = found.xy.shape[1]
@@ -107,7 +113,7 @@ def read_rows(document: Any, options: Options, box: str) -> Poses:
 def write_rows(
     poses: Poses, precision: int | None, box: str, defaults: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Write one row a pose, the counterpart of `read_rows`.
+    """Write one row per pose, the counterpart of `read_rows`.
 
     Args:
         poses: any.

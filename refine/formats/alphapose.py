@@ -5,14 +5,17 @@ AlphaPose: alphapose/utils/pPose_nms.py, write_json. `score` is the mean keypoin
 appended at value 51, which is right for networks of 17 joints only: for Halpe's it is the head.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from refine.exceptions import FormatError
 from refine.formats import _history
-from refine.formats._keypoints import Options
-from refine.formats._rows import describe, read_rows, write_rows
+from refine.formats._images import stem
+from refine.formats._person import one_person
+from refine.formats._rows import describe, first_keys, read_rows, write_rows
+from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.formats.openpose import BODY, Person, people_by_image, poses_from_people
 from refine.poses import ImageRef, Poses
 
@@ -24,47 +27,29 @@ NECK_OFF = 0.1
 another one; AlphaPose computes it to the last digit."""
 
 
-def read_alphapose(document: Any, options: Options) -> Poses:
+def read_alphapose(source: Source, options: Options) -> Poses:
     """Read the default form; 17 joints are COCO's, 26 and 136 Halpe's, 133 COCO-WholeBody's."""
-    return read_rows(document, options, "box")
+    return read_rows(source, options, "box")
 
 
-def write_alphapose(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
+def write_alphapose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write the default form; `box` where there is one."""
+    del held
     return write_rows(poses, precision, "box", {"category_id": 1})
 
 
-def read_cmu(document: Any, options: Options) -> Poses:
-    """Read ``--format cmu``."""
-    return _read(document, options, "cmu")
+def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
+    """Read ``--format cmu`` or ``open``: an object by image name, or its ``sep-json`` folder.
 
-
-def read_open(document: Any, options: Options) -> Poses:
-    """Read ``--format open``."""
-    return _read(document, options, "open")
-
-
-def write_cmu(poses: Poses, precision: int | None) -> dict[str, Any]:
-    """Write ``--format cmu``."""
-    return _write(poses, precision, "cmu")
-
-
-def write_open(poses: Poses, precision: int | None) -> dict[str, Any]:
-    """Write ``--format open``."""
-    return _write(poses, precision, "open")
-
-
-def _read(document: Any, options: Options, kind: str) -> Poses:
-    if not isinstance(document, dict):
-        raise FormatError(
-            f"expected an object by image name, got {describe(document)}", where=options.where
-        )
-    people, field = FIELDS[kind]
+    Raises:
+        FormatError: not such an object, or a person without keypoints.
+        SkeletonError: see `skeleton_of`.
+    """
+    people, field = FIELDS[form]
     refs: list[ImageRef] = []
     rows: list[Person] = []
     histories, wheres = [], []
-    for name, content in document.items():
-        where = f"{options.where}, image {name!r}"
+    for name, content, where in _contents(source, people):
         found = content.get(people) if isinstance(content, dict) else None
         if not isinstance(found, list):
             raise FormatError(f"expected an object with a list {people!r}", where=where)
@@ -82,11 +67,17 @@ def _read(document: Any, options: Options, kind: str) -> Poses:
         wheres.append(where)
     history = _history.agree(histories, wheres.__getitem__)
     poses = poses_from_people(rows, refs, options, history)
-    return poses.replace(meta={**poses.meta, "notes": _notes(poses)})
+    alone = source.held == "document" and _is_content(source.document, people)
+    return poses.replace(meta={**poses.meta, "notes": _notes(poses), "alone": alone})
 
 
-def _write(poses: Poses, precision: int | None, kind: str) -> dict[str, Any]:
-    people, field = FIELDS[kind]
+def write_by_image(poses: Poses, precision: int | None, held: Holding, *, form: str) -> Document:
+    """Write ``--format cmu`` or ``open``.
+
+    Raises:
+        FormatError: images of one name.
+    """
+    people, field = FIELDS[form]
     steps = {_history.FIELD: _history.encode(poses.history)} if poses.history else {}
     out: dict[str, Any] = {}
     groups = people_by_image(poses, precision, {})
@@ -97,11 +88,51 @@ def _write(poses: Poses, precision: int | None, kind: str) -> dict[str, Any]:
         rows = [{field if key == BODY else key: v for key, v in row.items()} for row in group]
         version = {} if ref.extra or _is_own(poses) else {"version": "AlphaPose v0.3"}
         out[name] = {**version, **ref.extra, people: rows, **steps}
-    return out
+    if held == "folder":
+        return list(out.values())
+    return next(iter(out.values())) if len(out) == 1 and poses.meta.get("alone") else out
+
+
+def _contents(source: Source, people: str) -> list[tuple[str, Any, str]]:
+    """Return the name of each image, what is told of it, and where."""
+    document = source.document
+    if source.held == "folder" or _is_content(document, people):
+        return [(stem(str(page.name)), page.document, page.where) for page in source.pages()]
+    if not isinstance(document, dict):
+        raise FormatError(
+            f"expected an object by image name, got {describe(document)}", where=source.path
+        )
+    return [(name, each, f"{source.path}, image {name!r}") for name, each in document.items()]
+
+
+def _is_content(document: Document, people: str) -> bool:
+    """Whether a document tells of one image, as the files of ``sep-json`` do."""
+    return isinstance(document, dict) and isinstance(document.get(people), list)
 
 
 def _is_own(poses: Poses) -> bool:
     return str(poses.meta.get("format")).startswith("alphapose-")
+
+
+def _is_list(document: Document) -> Verdict:
+    keys = first_keys(document)
+    if not {"image_id", "keypoints"} <= keys or not isinstance(document, list):
+        return Verdict.NO
+    # Ultralytics and others name images too, but they write a box, track or file name.
+    named = isinstance(document[0]["image_id"], str) and not keys & {
+        "bbox", "track_id", "file_name"
+    }  # fmt: skip
+    return Verdict.YES if named or keys & {"idx", "box"} else Verdict.NO
+
+
+def _is_by_image(document: Document, *, form: str) -> Verdict:
+    people, _ = FIELDS[form]
+    if not isinstance(document, dict) or not document:
+        return Verdict.NO
+    if people == "bodies" and _is_content(document, people):
+        return Verdict.YES
+    found = all(isinstance(each, dict) and people in each for each in document.values())
+    return Verdict.YES if found else Verdict.NO
 
 
 def _notes(poses: Poses) -> tuple[str, ...]:
@@ -120,3 +151,47 @@ def _notes(poses: Poses) -> tuple[str, ...]:
         "joint 1 is not the middle of the shoulders: AlphaPose puts the head there for "
         "networks of more than 17 joints",
     )
+
+
+FORMATS = (
+    Format(
+        name="alphapose",
+        about="AlphaPose results: a list with a record per pose",
+        tells="'image_id' and 'keypoints' in a list, with 'idx', 'box' or nothing beside a name",
+        detect=_is_list,
+        read=read_alphapose,
+        write=write_alphapose,
+        holdings=("document", "lines"),
+        cannot_hold=(
+            "image names",
+            "image sizes",
+            "frame numbers",
+            "images without poses",
+            "score kind",
+            "skeletons that do not ship",
+        ),
+    ),
+    *(
+        Format(
+            name=f"alphapose-{form}",
+            about=f"AlphaPose --format {form}: an object by image name, or its sep-json folder",
+            tells=f"{FIELDS[form][0]!r} under every image name",
+            detect=partial(_is_by_image, form=form),
+            read=partial(read_by_image, form=form),
+            write=partial(write_by_image, form=form),
+            holdings=("document", "folder"),
+            cannot_hold=(
+                "image names",
+                "image sizes",
+                "frame numbers",
+                "score kind",
+                "instance scores",
+                "boxes",
+                "areas",
+                "skeletons that do not ship",
+            ),
+            example=partial(one_person, "openpose18"),
+        )
+        for form in FIELDS
+    ),
+)

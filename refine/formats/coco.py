@@ -17,7 +17,7 @@ from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import image_record, read_images
-from refine.formats._keypoints import Options, Where, flat, joints, matrix, skeleton_of
+from refine.formats._keypoints import flat, joints, matrix, skeleton_of
 from refine.formats._rows import (
     ORDER,
     arrange,
@@ -25,6 +25,7 @@ from refine.formats._rows import (
     column,
     describe,
     extras,
+    first_keys,
     fours,
     optional,
     read_rows,
@@ -33,24 +34,45 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.geometry import xywh_to_xyxy
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
 
-def read_results(document: Any, options: Options) -> Poses:
+def read_results(source: Source, options: Options) -> Poses:
     """Read COCO results; an empty list gives no poses.
 
     Raises:
         FormatError: not a list of objects with `image_id` and `keypoints`.
         SkeletonError: see `skeleton_of`.
     """
-    return read_rows(document, options, "bbox")
+    return read_rows(source, options, "bbox")
 
 
-def write_results(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
+def write_results(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write COCO results; category 1 where the source gave none."""
+    del held
     return write_rows(poses, precision, "bbox", {"category_id": 1})
+
+
+def _are_results(document: Document) -> Verdict:
+    given = document == [] or {"image_id", "keypoints"} <= first_keys(document)
+    return Verdict.PERHAPS if given else Verdict.NO
+
+
+def _is_ground_truth(document: Document) -> Verdict:
+    given = isinstance(document, dict) and {"images", "annotations"} <= set(document)
+    return Verdict.YES if given else Verdict.NO
+
+
+def _read_ground_truth(source: Source, options: Options) -> Poses:
+    return read_ground_truth(source.document, options)
+
+
+def _write_ground_truth(poses: Poses, precision: int | None, held: Holding) -> Document:
+    del held
+    return write_ground_truth(poses, precision)
 
 
 def read_ground_truth(document: Any, options: Options) -> Poses:
@@ -322,3 +344,33 @@ def _with_body(categories: Any, body: Skeleton) -> list[Any]:
         return [{"id": 1, "name": "person"} | own]
     named = _named(categories)
     return [c | own if c in named else c for c in categories]
+
+
+FORMATS = (
+    Format(
+        name="coco",
+        about="COCO keypoint results: a list with a record per pose",
+        tells="'image_id' and 'keypoints' in a list",
+        detect=_are_results,
+        read=read_results,
+        write=write_results,
+        holdings=("document", "lines"),
+        cannot_hold=(
+            "image names",
+            "image sizes",
+            "frame numbers",
+            "images without poses",
+            "score kind",
+            "skeletons that do not ship",
+        ),
+    ),
+    Format(
+        name="coco-gt",
+        about="COCO ground truth: images, annotations with flags, categories with joints",
+        tells="'images' beside 'annotations'",
+        detect=_is_ground_truth,
+        read=_read_ground_truth,
+        write=_write_ground_truth,
+        cannot_hold=("frame numbers", "keypoint scores", "score kind"),
+    ),
+)

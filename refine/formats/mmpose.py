@@ -6,18 +6,20 @@ xyxy. MMPose 0.x, by hand: `keypoints` are x, y, score and `bbox` ends with the 
 name no image: an image is known by its file's name, a frame by `frame_id`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from refine._types import Floats
+from refine._types import Floats, Indices
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem, whole
-from refine.formats._keypoints import Options, flat, joints, kind_after, matrix, number, skeleton_of
-from refine.formats._rows import column, describe, extras, fours, tracks
+from refine.formats._keypoints import flat, joints, kind_after, matrix, number, skeleton_of
+from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
+from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
@@ -25,25 +27,30 @@ OWN = {"keypoints", "keypoint_scores", "bbox", "bbox_score", _history.FIELD}
 FRAME = ("frame_id", "instances")
 
 
-def read_mmpose(document: Any, options: Options) -> Poses:
-    """Read any of the forms.
+def read_mmpose(source: Source, options: Options) -> Poses:
+    """Read any of the forms; in a folder a file of instances per image.
 
     Raises:
         FormatError: neither instances nor frames of them.
         SkeletonError: see `skeleton_of`.
     """
-    demo = document if isinstance(document, dict) else None
-    content = document if demo is None else demo.get("instance_info")
-    if not isinstance(content, list):
+    pages = source.pages()
+    if source.held == "lines":
+        pages = [Page(source.path, source.document, source.path)]
+    demo = pages[0].document if isinstance(pages[0].document, dict) else None
+    contents = [_content(page) for page in pages]
+    video = any(_is_video(content) for content in contents)
+    if video and len(pages) > 1:
         raise FormatError(
-            f"expected a list of instances or frames, got {describe(content)}", where=options.where
+            "expected the instances of one image in each file of a folder, got frames",
+            where=next(p.where for p, c in zip(pages, contents, strict=True) if _is_video(c)),
+            hint="one video at a time",
         )
-    video = bool(content) and isinstance(content[0], dict) and "instances" in content[0]
     refs: list[ImageRef] = []
     rows: list[Any] = []
     image: list[int] = []
-    for i, frame in enumerate(content if video else [{"instances": content}]):
-        where = options.record("frame")(i)
+    for i, frame in enumerate(contents[0] if video else [{"instances": c} for c in contents]):
+        where = source.record("frame")(i)
         instances = frame.get("instances") if isinstance(frame, dict) else None
         if not isinstance(instances, list):
             raise FormatError(
@@ -53,19 +60,27 @@ def read_mmpose(document: Any, options: Options) -> Poses:
         if video and number_ is None:
             raise FormatError("expected a 'frame_id', got none", where=where)
         extra = {key: v for key, v in frame.items() if key not in FRAME}
-        name = stem(options.where) if number_ is None else number_
+        name = stem(str(pages[0 if video else i].name)) if number_ is None else number_
         refs.append(ImageRef(name, frame=number_, extra=extra))
         rows += instances
         image += [i] * len(instances)
-    named = _named(demo) if demo and options.skeleton is None else options.skeleton
+    if demo and options.skeleton is None:
+        options = replace(options, skeleton=_named(demo))
     meta = {
         "video": video,
         "demo": demo and {k: v for k, v in demo.items() if k != "instance_info"},
     }
-    return _poses(rows, image, refs, Options(options.where, named, options.zero_is_missing), meta)
+    first = np.searchsorted(image, np.arange(len(pages)))
+
+    def name_instance(i: int) -> str:
+        at = f"{source.path}, instance {i}"
+        return f"{pages[image[i]].where}, instance {i - first[image[i]]}" if len(pages) > 1 else at
+
+    poses = _poses(rows, np.array(image, np.intp), refs, options, name_instance)
+    return poses.replace(meta={**meta, **poses.meta})
 
 
-def write_mmpose(poses: Poses, precision: int | None) -> Any:
+def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write instances of one image, or frames where the source had them or there are more images.
 
     Raises:
@@ -98,7 +113,11 @@ def write_mmpose(poses: Poses, precision: int | None) -> Any:
             instances.append(row)
         name = ref.id if ref.frame is None else ref.frame
         frames.append({"frame_id": name, "instances": instances, **ref.extra})
-    video = poses.meta.get("video") or len(frames) != 1
+    demo = poses.meta.get("demo")
+    if held == "folder":
+        each = [frame["instances"] for frame in frames]
+        return each if demo is None else [{**demo, "instance_info": content} for content in each]
+    video = poses.meta.get("video", held == "lines") or len(frames) != 1
     if video and (bad := [f["frame_id"] for f in frames if type(f["frame_id"]) is not int]):
         raise FormatError(
             "expected whole numbers as image ids, which MMPose video files call frames by, "
@@ -106,18 +125,26 @@ def write_mmpose(poses: Poses, precision: int | None) -> Any:
             hint="another --to",
         )
     content = frames if video else frames[0]["instances"]
-    demo = poses.meta.get("demo")
-    return content if demo is None else {**demo, "instance_info": content}
+    return content if demo is None or held == "lines" else {**demo, "instance_info": content}
+
+
+def _content(page: Page) -> list[Any]:
+    document = page.document
+    content = document.get("instance_info") if isinstance(document, dict) else document
+    if not isinstance(content, list):
+        raise FormatError(
+            f"expected a list of instances or frames, got {describe(content)}", where=page.where
+        )
+    return content
+
+
+def _is_video(content: list[Any]) -> bool:
+    return "instances" in first_keys(content)
 
 
 def _poses(
-    rows: list[Any],
-    image: Sequence[int],
-    refs: Sequence[ImageRef],
-    options: Options,
-    meta: Mapping[str, Any],
+    rows: list[Any], image: Indices, refs: Sequence[ImageRef], options: Options, where: Where
 ) -> Poses:
-    where = options.record("instance")
     for i, row in enumerate(rows):
         if not isinstance(row, dict) or not isinstance(row.get("keypoints"), list):
             raise FormatError(
@@ -137,18 +164,18 @@ def _poses(
         found.xy.reshape(n, len(body), 2),
         found.score.reshape(n, len(body)),
         score,
-        np.array(image, np.intp),
+        image,
         tuple(refs),
         score_kind=kind_after(history, found.kind),
         box=box,
         track=track,
         history=history,
         extra=extras(rows, OWN, track),
-        meta={**meta, **found.meta, "old": old, "nested": nested},
+        meta={**found.meta, "old": old, "nested": nested},
     )
 
 
-def _points(rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], width: int) -> Floats:
+def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floats:
     """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values."""
     k = len(rows[0]["keypoints"]) if rows else 0
     scores, places = [], []
@@ -162,7 +189,7 @@ def _points(rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], widt
             )
         if not all(type(p) is list and len(p) == width for p in points):
             raise FormatError(
-                f"expected {width} numbers a joint in 'keypoints', got {points!r:.60}",
+                f"expected {width} numbers per joint in 'keypoints', got {points!r:.60}",
                 where=where(i),
             )
         places.append(list(chain.from_iterable(points)))
@@ -175,7 +202,7 @@ def _points(rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], widt
 
 
 def _boxes(
-    rows: Sequence[Mapping[str, Any]], where: Callable[[int], str], old: bool
+    rows: Sequence[Mapping[str, Any]], where: Where, old: bool
 ) -> tuple[Floats | None, Floats, bool]:
     """Return boxes (N, 4) xyxy or None, instance scores (N,), and whether boxes were nested."""
     lists = [row.get("bbox") for row in rows]
@@ -201,3 +228,35 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
     if not all(isinstance(name, str) for name in ordered):
         return None
     return skeleton_from_category({"keypoints": ordered}, "meta_info")
+
+
+def _is_mmpose(document: Document) -> Verdict:
+    if isinstance(document, dict):
+        return Verdict.YES if "instance_info" in document else Verdict.NO
+    keys = first_keys(document)
+    if not isinstance(document, list) or not keys or "image_id" in keys:
+        return Verdict.NO
+    points = document[0].get("keypoints")
+    in_pairs = isinstance(points, list) and points and isinstance(points[0], list)
+    known = "keypoint_scores" in keys or "instances" in keys or (in_pairs and "bbox" in keys)
+    return Verdict.YES if known else Verdict.NO
+
+
+FORMATS = (
+    Format(
+        name="mmpose",
+        about="MMPose predictions: a list of the instances of an image, or of a video's frames",
+        tells="'keypoint_scores', 'instances' or 'instance_info'",
+        detect=_is_mmpose,
+        read=read_mmpose,
+        write=write_mmpose,
+        holdings=("document", "folder", "lines"),
+        cannot_hold=(
+            "image names",
+            "image sizes",
+            "score kind",
+            "areas",
+            "skeletons that do not ship",
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""The project's own form: one image a line, made to be streamed, cut and joined by line.
+"""The project's own form: one image per line, made to be streamed, cut and joined by line.
 
 A line holds ``image_id``, perhaps ``file_name``, ``width``, ``height``, ``frame``; ``skeleton`` (a
 name, or a table of one that does not ship); ``score_kind``; and ``poses``: objects with
@@ -13,9 +13,9 @@ import numpy as np
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import image_record, image_ref, whole
-from refine.formats._keypoints import Options, matrix, places, rounded
-from refine.formats._load import Lines
+from refine.formats._keypoints import matrix, places, rounded
 from refine.formats._rows import column, describe, extras, fours, optional, tracks
+from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses, ScoreKind
 from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
 
@@ -23,21 +23,20 @@ LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}
 
 
-def read_ndjson(document: Any, options: Options) -> Poses:
-    """Read lines, or one object.
+def read_ndjson(source: Source, options: Options) -> Poses:
+    """Read lines, files, or one object.
 
     Raises:
         FormatError: a line of another form, or of another skeleton, kind of score or history than
             the first.
     """
-    lines = document.values if isinstance(document, Lines) else [document]
-    name_line = options.record("line")
+    lines: list[Any] = list(source.documents)
     refs: list[ImageRef] = []
     rows: list[dict[str, Any]] = []
     image: list[int] = []
     wheres: list[str] = []
     for i, line in enumerate(lines):
-        where = name_line(i + 1)
+        where = source.where(i)
         people = line.get("poses") if isinstance(line, dict) else None
         if not isinstance(people, list):
             raise FormatError(
@@ -65,7 +64,7 @@ def read_ndjson(document: Any, options: Options) -> Poses:
         own = LINE if frame is None else (*LINE, "frame")
         ref = image_ref(line, where, key="image_id", own=own)
         refs.append(ImageRef(ref.id, ref.file_name, ref.width, ref.height, frame, extra=ref.extra))
-    body, kind = _skeleton(lines, options), _score_kind(lines, options)
+    body, kind = _skeleton(lines, options, source.where(0)), _score_kind(lines, source.where(0))
     n, k, where_row = len(rows), len(body), wheres.__getitem__
     lists = [row.get("keypoints") or [] for row in rows]
     values = matrix(lists, 3 * k, "keypoints", where_row).reshape(n, k, 3)
@@ -82,15 +81,13 @@ def read_ndjson(document: Any, options: Options) -> Poses:
         box=fours([row.get("box") for row in rows], "box", where_row),
         area=optional(column(rows, "area", where_row)),
         track=track,
-        history=_history.agree(
-            [line.get(_history.FIELD) for line in lines], lambda i: name_line(i + 1)
-        ),
+        history=_history.agree([line.get(_history.FIELD) for line in lines], source.where),
         extra=extras(rows, POSE, track),
     )
 
 
-def write_ndjson(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
-    """Write one line an image; missing joints and unknown scores are null."""
+def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document:
+    """Write one line per image; missing joints and unknown scores are null."""
     values = np.concatenate([rounded(poses, precision), poses.score[..., None]], -1)
     lists = values.reshape(len(poses), 3 * len(poses.skeleton)).tolist()
     body: Any = poses.skeleton.name
@@ -100,7 +97,7 @@ def write_ndjson(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
     if poses.history:
         common[_history.FIELD] = _history.encode(poses.history)
     if not poses.images:
-        return [{**common, "poses": []}]
+        return [] if held == "folder" else [{**common, "poses": []}]
     columns = {
         "score": poses.instance_score.tolist(),
         "area": None if poses.area is None else poses.area.tolist(),
@@ -121,14 +118,13 @@ def write_ndjson(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
             people.append(row)
         frame = {} if ref.frame is None else {"frame": ref.frame}
         lines.append({**image_record(ref, "image_id"), **frame, **common, "poses": people})
-    return lines
+    return lines[0] if held == "document" and len(lines) == 1 else lines
 
 
-def _skeleton(lines: list[Any], options: Options) -> Skeleton:
+def _skeleton(lines: list[Any], options: Options, where: str) -> Skeleton:
     if options.skeleton is not None:
         return options.skeleton
     body = lines[0].get("skeleton") if lines else "coco17"
-    where = options.record("line")(1)
     if isinstance(body, dict):
         try:
             return skeleton_from_table(body, "inline")
@@ -143,14 +139,14 @@ def _skeleton(lines: list[Any], options: Options) -> Skeleton:
     return skeleton(body)
 
 
-def _score_kind(lines: list[Any], options: Options) -> ScoreKind:
+def _score_kind(lines: list[Any], where: str) -> ScoreKind:
     kind: ScoreKind | None = lines[0].get("score_kind") if lines else None
     if kind is None:
         return "unknown"
     if kind not in get_args(ScoreKind):
         raise FormatError(
             f"expected a 'score_kind', got {kind!r:.40}",
-            where=options.record("line")(1),
+            where=where,
             hint=f"one of {', '.join(get_args(ScoreKind))}",
         )
     return kind
@@ -176,3 +172,20 @@ def _table(body: Skeleton) -> dict[str, Any]:
         known = zip(names, body.sigmas.tolist(), strict=True)
         table["sigmas"] = {joint: s for joint, s in known if s == s}
     return table
+
+
+def _is_ndjson(document: Document) -> Verdict:
+    return Verdict.YES if isinstance(document, dict) and "poses" in document else Verdict.NO
+
+
+FORMATS = (
+    Format(
+        name="ndjson",
+        about="The project's own: a line per image, which holds all that `Poses` does",
+        tells="'poses'",
+        detect=_is_ndjson,
+        read=read_ndjson,
+        write=write_ndjson,
+        holdings=("lines", "folder", "document"),
+    ),
+)

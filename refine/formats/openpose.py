@@ -1,4 +1,4 @@
-"""OpenPose ``--write_json`` files (one a frame) and the ControlNet / DWPose form of them.
+"""OpenPose ``--write_json`` files (one per frame) and the ControlNet / DWPose form of them.
 
 OpenPose: doc/02_output.md and src/openpose/filestream. A missing joint is 0, 0, 0. Faces, hands and
 3-D keypoints are carried along. ControlNet: sd-webui-controlnet; the size of a canvas, perhaps
@@ -6,23 +6,19 @@ coordinates in [0, 1] of it, perhaps null for a body; ComfyUI writes a list of s
 """
 
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
-from refine.files import STDIO, dump_json, write_bytes
 from refine.formats import _history
 from refine.formats._images import stem, whole
 from refine.formats._keypoints import (
     NUMBERS,
     Joints,
-    Options,
     flat,
     joints,
     kind_after,
@@ -31,8 +27,9 @@ from refine.formats._keypoints import (
     skeleton_of,
     triples,
 )
-from refine.formats._load import OPENPOSE_SUFFIX, Folder
-from refine.formats._rows import describe
+from refine.formats._person import one_person
+from refine.formats._rows import describe, first_keys
+from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
@@ -52,24 +49,27 @@ class Person(NamedTuple):
     where: str
 
 
-def read_openpose(document: Any, options: Options) -> Poses:
-    """Read one file, or a folder of files, one image each.
+def read_openpose(source: Source, options: Options) -> Poses:
+    """Read files, one image each.
 
     Raises:
         FormatError: no list `people`, a person without keypoints, or coordinates that are not px
             (``--keypoint_scale`` 3 and 4).
         SkeletonError: see `skeleton_of`; 25 joints may be BODY_25 or BODY_25B.
     """
-    files = document.files if isinstance(document, Folder) else {options.where: document}
+    pages = source.pages()
     refs: list[ImageRef] = []
     rows: list[Person] = []
-    wheres = [f"{options.where}, {n}" if isinstance(document, Folder) else n for n in files]
-    for name, content, where in zip(files, files.values(), wheres, strict=True):
-        rows += people_of(content, len(refs), where)
-        own = ("people", _history.FIELD)
-        extra = {key: v for key, v in content.items() if key not in own}
-        refs.append(ImageRef(stem(name), frame=_frame(name), extra=extra))
-    history = _history.agree([f.get(_history.FIELD) for f in files.values()], wheres.__getitem__)
+    histories = []
+    for name, document, where in pages:
+        people, rest = people_of(document, len(refs), where)
+        rows += people
+        histories.append(rest.pop(_history.FIELD, None))
+        if isinstance(name, int):
+            refs.append(ImageRef(name, frame=name, extra=rest))
+        else:
+            refs.append(ImageRef(stem(name), frame=_frame(name), extra=rest))
+    history = _history.agree(histories, source.where)
     poses = poses_from_people(rows, refs, options, history)
     if _in_unit_square(poses.xy):
         raise FormatError(
@@ -77,32 +77,31 @@ def read_openpose(document: Any, options: Options) -> Poses:
             where=options.where,
             hint="OpenPose with --keypoint_scale 0",
         )
-    ending = OPENPOSE_SUFFIX if all(n.endswith(OPENPOSE_SUFFIX) for n in files) else ".json"
-    return poses.replace(meta={**poses.meta, "ending": ending})
+    return poses
 
 
-def read_controlnet(document: Any, options: Options) -> Poses:
-    """Read a ControlNet object, or a list of them, one image each.
+def read_controlnet(source: Source, options: Options) -> Poses:
+    """Read a ControlNet object, or a list of them, one image each; in a folder one per file.
 
     Raises:
         FormatError: see `read_openpose`.
         SkeletonError: see `skeleton_of`.
     """
-    frames = document if isinstance(document, list) else [document]
-    where = options.record("frame")
+    listed, frames = _canvases(source)
     refs: list[ImageRef] = []
     rows: list[Person] = []
-    for i, frame in enumerate(frames):
-        rows += people_of(frame, i, where(i), default=None)
-        name = stem(options.where) if len(frames) == 1 else i
-        width, height = (whole(frame.get(field), field, where(i)) for field in CANVAS)
-        known = {"people", _history.FIELD, *(f for f in CANVAS if frame.get(f) is not None)}
-        extra = {key: v for key, v in frame.items() if key not in known}
-        number = i if isinstance(document, list) else None
+    histories = []
+    for i, (name, document, where) in enumerate(frames):
+        people, rest = people_of(document, i, where, bodiless=True)
+        rows += people
+        histories.append(rest.pop(_history.FIELD, None))
+        width, height = (whole(rest.get(field), field, where) for field in CANVAS)
+        extra = {k: v for k, v in rest.items() if k not in CANVAS or v is None}
+        number = i if listed and source.held != "folder" else None
         refs.append(ImageRef(name, None, width, height, number, extra=extra))
-    history = _history.agree([f.get(_history.FIELD) for f in frames], where)
+    history = _history.agree(histories, lambda i: frames[i].where)
     poses = poses_from_people(rows, refs, options, history)
-    meta = {**poses.meta, "list": isinstance(document, list)}
+    meta = {**poses.meta, "list": listed}
     if not _in_unit_square(poses.xy):
         return poses.replace(meta=meta)
     # Some nodes write shares of the canvas instead of px; nobody stands within one px.
@@ -114,31 +113,21 @@ def read_controlnet(document: Any, options: Options) -> Poses:
     return poses.replace(xy=xy, meta={**meta, "normalised": True})
 
 
-def write_openpose(poses: Poses, precision: int | None) -> Folder:
-    """Write one document an image, by file name; empty images too.
-
-    Raises:
-        FormatError: images of one name.
-    """
+def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Document:
+    """Write one document per image; empty images too."""
     steps = {_history.FIELD: _history.encode(poses.history)} if poses.history else {}
     own = poses.meta.get("format") == "openpose"
     version = {} if own else {"version": 1.3}
-    ending = poses.meta.get("ending", OPENPOSE_SUFFIX)
-    files: dict[str, Any] = {}
     groups = people_by_image(poses, precision, {} if own else {"person_id": [-1]})
-    for ref, people in zip(poses.images, groups, strict=True):
-        name = (stem(str(ref.id)) if own else Path(ref.file_name or str(ref.id)).stem) + ending
-        if name in files:
-            raise FormatError(
-                f"expected images of different names, got two that would be {name!r}",
-                hint="another --to",
-            )
-        files[name] = {**version, **ref.extra, "people": people, **steps}
-    return Folder(files)
+    documents: list[Any] = [
+        {**version, **ref.extra, "people": people, **steps}
+        for ref, people in zip(poses.images, groups, strict=True)
+    ]
+    return documents[0] if held == "document" else documents
 
 
-def write_controlnet(poses: Poses, precision: int | None) -> Any:
-    """Write one object an image: a list, unless the source was one object.
+def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Document:
+    """Write one object per image; in one document a list, unless the source was one object.
 
     Raises:
         FormatError: the size of an image is not known.
@@ -150,7 +139,7 @@ def write_controlnet(poses: Poses, precision: int | None) -> Any:
         size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
         shares = shortest(px / size, lambda share: share * size == px)
         groups = people_by_image(poses.replace(xy=shares), None, {})
-    frames = []
+    frames: list[Any] = []
     for ref, people in zip(poses.images, groups, strict=True):
         canvas = dict(zip(CANVAS, (ref.width, ref.height), strict=True))
         if None in canvas.values() and poses.meta.get("format") != "controlnet":
@@ -160,33 +149,66 @@ def write_controlnet(poses: Poses, precision: int | None) -> Any:
             )
         known = {k: v for k, v in canvas.items() if v is not None}
         frames.append({"people": people, **ref.extra, **known, **steps})
-    return frames[0] if len(frames) == 1 and not poses.meta.get("list") else frames
+    listed = bool(poses.meta.get("list"))
+    if held == "folder":
+        return [[frame] for frame in frames] if listed else frames
+    return frames[0] if held == "document" and len(frames) == 1 and not listed else frames
 
 
-def people_of(document: Any, image: int, where: str, default: Any = ...) -> list[Person]:
-    """Return the persons of one document.
+def _canvases(source: Source) -> tuple[bool, list[Page]]:
+    """Return whether frames come in lists, and each frame with the name of its image."""
+    if source.held == "folder":
+        pages = [(page, _only(page)) for page in source.pages()]
+        listed = any(frame is not page.document for page, frame in pages)
+        return listed, [Page(stem(str(p.name)), frame, p.where) for p, frame in pages]
+    document, where = source.document, source.record("frame")
+    listed = isinstance(document, list)
+    frames = document if isinstance(document, list) else [document]
+    names: Sequence[str | int] = range(len(frames))
+    names = [stem(source.path)] if len(frames) == 1 else names
+    named = zip(names, frames, strict=True)
+    return listed, [Page(name, frame, where(i)) for i, (name, frame) in enumerate(named)]
+
+
+def _only(page: Page) -> Document:
+    """Return what a file holds of its image, be it in a list."""
+    if not isinstance(page.document, list):
+        return page.document
+    if len(page.document) != 1:
+        raise FormatError(
+            f"expected one image per file of a folder, got {len(page.document)}",
+            where=page.where,
+            hint="one file at a time",
+        )
+    only: Document = page.document[0]
+    return only
+
+
+def people_of(
+    document: Document, image: int, where: str, *, bodiless: bool = False
+) -> tuple[list[Person], dict[str, Any]]:
+    """Return the persons of one document, and its other fields.
 
     Args:
         document: an object with a list `people`.
         image: index of its image.
         where: the document, for messages.
-        default: for persons without a body; without one they are an error.
+        bodiless: whether persons may lack a body.
 
     Raises:
         FormatError: there is none, or something in it is not an object with body keypoints.
     """
-    people = document.get("people") if isinstance(document, dict) else None
-    if not isinstance(people, list):
+    if not isinstance(document, dict) or not isinstance(document.get("people"), list):
         raise FormatError(
             f"expected an object with a list 'people', got {describe(document)}", where=where
         )
     found = []
-    for i, person in enumerate(people):
+    for i, person in enumerate(document["people"]):
         at = f"{where}, person {i}"
-        if not isinstance(person, dict) or (BODY not in person and default is ...):
+        if not isinstance(person, dict) or not (BODY in person or bodiless):
             raise FormatError(f"expected an object with {BODY!r}, got {person!r:.60}", where=at)
-        found.append(Person({BODY: default} | person, image, at))
-    return found
+        found.append(Person({BODY: None} | person, image, at))
+    return found, {key: v for key, v in document.items() if key != "people"}
 
 
 def poses_from_people(
@@ -246,41 +268,6 @@ def people_by_image(
     return out
 
 
-def save(files: Mapping[str, Any], path: str | Path) -> None:
-    """Write a folder as a whole; or one file, if there is one and the path names a .json.
-
-    Raises:
-        FormatError: the folder exists and is not empty, or cannot be written.
-    """
-    to_file = str(path) == STDIO or str(path).removesuffix(".gz").endswith(".json")
-    if len(files) == 1 and to_file:
-        write_bytes(path, dump_json(next(iter(files.values()))))
-        return
-    target = Path(path)
-    if to_file or target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise FormatError(
-            f"expected a new or empty folder for {len(files)} OpenPose files, one an image",
-            where=str(path),
-            hint="another -o",
-        )
-    try:
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        try:
-            inner = draft / "files"  # mkdtemp makes private folders; mkdir minds the umask.
-            inner.mkdir()
-            for name, document in files.items():
-                (inner / name).write_bytes(dump_json(document))
-            inner.replace(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except (OSError, ValueError) as error:
-        # ValueError: a name that holds a null byte.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FormatError(
-            f"expected a writable target, got: {reason}", where=str(path), hint="another -o"
-        ) from None
-
-
 def _body(found: Joints, options: Options) -> Skeleton:
     """Find the skeleton: by K, and for 25 joints by whether neck and mid-hip are BODY_25's."""
     k = found.xy.shape[1]
@@ -321,3 +308,53 @@ def _in_unit_square(xy: Floats) -> bool:
 def _frame(name: str) -> int | None:
     digits = re.search(r"_(\d{12})$", stem(name))
     return int(digits[1]) if digits else None
+
+
+def _is_openpose(document: Document) -> Verdict:
+    if not isinstance(document, dict) or "people" not in document or CANVAS[0] in document:
+        return Verdict.NO
+    return Verdict.YES if "version" in document else Verdict.PERHAPS
+
+
+def _is_controlnet(document: Document) -> Verdict:
+    keys = set(document) if isinstance(document, dict) else first_keys(document)
+    if "people" not in keys:
+        return Verdict.NO
+    return Verdict.YES if CANVAS[0] in keys else Verdict.PERHAPS
+
+
+_LOST: tuple[Loss, ...] = (
+    "image ids",
+    "frame numbers",
+    "score kind",
+    "instance scores",
+    "boxes",
+    "areas",
+    "skeletons that do not ship",
+)
+
+FORMATS = (
+    Format(
+        name="openpose",
+        about="OpenPose --write_json: a folder with a file per image or frame",
+        tells="'people' beside 'version'",
+        detect=_is_openpose,
+        read=read_openpose,
+        write=write_openpose,
+        holdings=("folder", "document", "lines"),
+        cannot_hold=("image sizes", *_LOST),
+        ending="_keypoints.json",
+        example=partial(one_person, "openpose18"),
+    ),
+    Format(
+        name="controlnet",
+        about="ControlNet and DWPose: an object with a canvas per image, or a list of them",
+        tells="'people' beside 'canvas_width'",
+        detect=_is_controlnet,
+        read=read_controlnet,
+        write=write_controlnet,
+        holdings=("document", "folder", "lines"),
+        cannot_hold=("image names", *_LOST),
+        example=partial(one_person, "openpose18"),
+    ),
+)

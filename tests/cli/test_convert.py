@@ -199,7 +199,7 @@ def test_many_images_do_not_fit_in_one_openpose_file(cli, tmp_path, people):
     for out in ("-", tmp_path / "b.json"):
         result = cli("convert", tmp_path / "a.json", "-o", out, "--to", "openpose")
         assert result.code == 3
-        assert "2 OpenPose files" in result.err
+        assert "2 openpose files" in result.err
         assert result.out == ""
     assert not (tmp_path / "b.json").exists()
 

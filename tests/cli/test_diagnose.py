@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from refine.errors.statistics import read_statistics
-from refine.skeletons import skeleton
-
-JOINTS = list(skeleton("coco17").joints)
+from tests.oracles.records import ground_truth
 
 
 @pytest.fixture
@@ -18,24 +16,7 @@ def files(tmp_path):
     """Ground truth on six images, exact predictions but for some joints, and better ones."""
     rng = np.random.default_rng(0)
     xy = rng.uniform(0, 400, (6, 17, 2)).round()
-    gt = {
-        "images": [{"id": i} for i in range(6)],
-        "annotations": [
-            {
-                "id": i + 1,
-                "image_id": i,
-                "category_id": 1,
-                "keypoints": np.c_[xy[i], np.full(17, 2)].ravel().tolist(),
-                "num_keypoints": 17,
-                "bbox": [0, 0, 400, 400],
-                "area": 80000.0,
-                "iscrowd": 0,
-            }
-            for i in range(6)
-        ],
-        "categories": [{"id": 1, "name": "person", "keypoints": JOINTS}],
-    }
-    (tmp_path / "gt.json").write_text(json.dumps(gt))
+    (tmp_path / "gt.json").write_text(json.dumps(ground_truth(xy, 400)))
     (tmp_path / "splits.json").write_text('{"dev": [0, 1], "rest": [2, 3, 4, 5]}')
     for name, wrong in (("before", (9, 10)), ("after", (9,))):
         there = xy.copy()

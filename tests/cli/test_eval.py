@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from refine.skeletons import skeleton
+from tests.oracles.records import ground_truth
 
 
 @pytest.fixture
@@ -13,25 +14,7 @@ def files(tmp_path):
     """Ground truth on four images, one good and one poor prediction file."""
     rng = np.random.default_rng(0)
     xy = rng.uniform(0, 200, (4, 17, 2)).round()
-    gt = {
-        "images": [{"id": i} for i in range(4)],
-        "annotations": [
-            {
-                "id": i + 1,
-                "image_id": i,
-                "category_id": 1,
-                "keypoints": np.c_[xy[i], np.full(17, 2)].ravel().tolist(),
-                "num_keypoints": 17,
-                "bbox": [0, 0, 200, 200],
-                "area": 20000.0,
-                "iscrowd": 0,
-                "head_size": 30.0,
-            }
-            for i in range(4)
-        ],
-        "categories": [{"id": 1, "name": "person", "keypoints": list(skeleton("coco17").joints)}],
-    }
-    (tmp_path / "gt.json").write_text(json.dumps(gt))
+    (tmp_path / "gt.json").write_text(json.dumps(ground_truth(xy, 200, head_size=30.0)))
     for name, shift, number in (("good", 1, 4), ("poor", 12, 2)):
         rows = [
             {

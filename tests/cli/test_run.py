@@ -4,55 +4,14 @@ import gzip
 import json
 
 import numpy as np
-import pytest
 
-STANDING = 2.0 * np.array(
-    [
-        (50, 10), (53, 7), (47, 7), (57, 9), (43, 9), (65, 30), (35, 30), (72, 55), (28, 55),
-        (75, 78), (25, 78), (60, 85), (40, 85), (62, 120), (38, 120), (63, 155), (37, 155),
-    ]
-)  # fmt: skip
+from tests.oracles.records import MISSING, STANDING, keypoints, points, row, store
+
 COCO_TO_BODY25 = [0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11]
-MISSING = (9, 10)
-
-
-def keypoints(x=0.0, missing=MISSING, scores=None, body=STANDING):
-    """A person standing at x, as COCO writes it; scores fall from joint to joint."""
-    c = np.linspace(0.9, 0.5, len(body)) if scores is None else scores
-    points = np.c_[body + np.array([x, 0]), c].round(4)
-    points[list(missing)] = 0
-    return points.ravel().tolist()
-
-
-def row(image_id=7, x=0.0, **fields):
-    given = {"keypoints": keypoints(x), "score": 0.8}
-    return {"image_id": image_id, "category_id": 1, **given, **fields}
-
-
-def store(folder, value, name="pred.json"):
-    file = folder / name
-    file.write_text(value if isinstance(value, str) else json.dumps(value))
-    return file
 
 
 def load(file):
     return json.loads(file.read_text())
-
-
-@pytest.fixture
-def run(cli, tmp_path):
-    """Run on a value: the result and what was written, or None."""
-
-    def go(value, *options, name="pred.json"):
-        out = tmp_path / "out.json"
-        result = cli("run", store(tmp_path, value, name), "-o", out, *options)
-        return result, load(out) if out.exists() else None
-
-    return go
-
-
-def points(record):
-    return np.array(record["keypoints"]).reshape(-1, 3)
 
 
 # The main job.

@@ -3,41 +3,16 @@
 import gzip
 import json
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 
-KEYPOINTS = [v for i in range(17) for v in (100.5 + 9 * i % 70, 50.25 + 11 * i, 0.9 - i / 50)]
+from tests.oracles import records
+from tests.oracles.records import points, store
 
-
-def keypoints(x=0.0):
-    return [v + x * (i % 3 == 0) for i, v in enumerate(KEYPOINTS)]
-
-
-def row(image_id=7, x=0.0, **fields):
-    return {"image_id": image_id, "keypoints": keypoints(x), "score": 0.8, **fields}
-
-
-def store(folder, value):
-    file = folder / "pred.json"
-    file.write_text(value if isinstance(value, str) else json.dumps(value))
-    return file
-
-
-@pytest.fixture
-def run(cli, tmp_path):
-    """Run on a value: the result and what was written, or None."""
-
-    def go(value, *options):
-        out = tmp_path / "out.json"
-        result = cli("run", store(tmp_path, value), "-o", out, *options)
-        return result, json.loads(out.read_text()) if out.exists() else None
-
-    return go
-
-
-def points(record):
-    return np.array(record["keypoints"]).reshape(-1, 3)
+keypoints = partial(records.keypoints, missing=())
+row = partial(records.row, missing=())
 
 
 def truncated():

@@ -11,6 +11,7 @@ from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton
+from tests.oracles.records import ground_truth
 
 TABLE = skeleton("coco17")
 RNG = np.random.default_rng(0)
@@ -18,25 +19,9 @@ XY = RNG.uniform(0, 200, (3, 17, 2)).round()
 
 
 def truth(**changes):
-    annotations = [
-        {
-            "id": i + 1,
-            "image_id": 10 + i,
-            "category_id": 1,
-            "keypoints": np.c_[XY[i], np.full(17, 2)].ravel().tolist(),
-            "num_keypoints": 17,
-            "bbox": [0, 0, 200, 200],
-            "area": 20000.0,
-            "iscrowd": 0,
-            **changes,
-        }
-        for i in range(3)
-    ]
-    return {
-        "images": [{"id": 10 + i, "file_name": f"frames/a{i}.jpg"} for i in range(3)],
-        "annotations": annotations,
-        "categories": [{"id": 1, "name": "person", "keypoints": list(TABLE.joints)}],
-    }
+    gt = ground_truth(XY, 200, ids=(10, 11, 12), **changes)
+    gt["images"] = [{"id": 10 + i, "file_name": f"frames/a{i}.jpg"} for i in range(3)]
+    return gt
 
 
 def poses(xy=XY, ids=(10, 11, 12), table=TABLE, score=None):

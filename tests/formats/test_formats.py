@@ -53,10 +53,15 @@ def test_files_that_are_not_there(tmp_path):
 
 def test_a_folder_of_other_json(file, tmp_path, row):
     file([row], "in/a.json")
-    with pytest.raises(FormatError, match=r"in, a.json: expected an object, got a list"):
+    for given in (None, "coco"):
+        with pytest.raises(FormatError, match="document or lines of JSON for coco, got a folder"):
+            read(tmp_path / "in", given)
+    file([3], "in/a.json")
+    with pytest.raises(FormatError, match=r"in, a.json, record 0: expected an object, got 3"):
         read(tmp_path / "in")
-    with pytest.raises(FormatError, match="one JSON document for coco, got a folder"):
-        read(tmp_path / "in", "coco")
+    file(3, "in/a.json")
+    with pytest.raises(FormatError, match=r"in, a.json: expected an object, got 3"):
+        read(tmp_path / "in")
 
 
 def test_gzip(file, row, tmp_path):

@@ -93,7 +93,7 @@ def test_frames_need_numbers(file, tmp_path):
     ("fields", "message"),
     [
         ({"keypoints": [[1, 2]] * 16}, "instance 1: expected 17 'keypoints'.*got 16"),
-        ({"keypoints": [[1, 2, 3]] * 17}, "instance 1: expected 2 numbers a joint"),
+        ({"keypoints": [[1, 2, 3]] * 17}, "instance 1: expected 2 numbers per joint"),
         ({"keypoints": [["1", 2]] * 17}, "instance 1: expected numbers in 'keypoints', got '1'"),
         ({"keypoint_scores": [1] * 16}, "instance 1: expected 17 numbers in 'keypoint_scores'"),
         ({"keypoint_scores": None}, "instance 1: expected 17 'keypoints' and as many"),

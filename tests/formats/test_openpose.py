@@ -126,9 +126,9 @@ def test_nothing_is_overwritten_or_half_written(tmp_path, file, person, monkeypa
     for name in "ab":
         file(frame(person()), f"in/{name}_keypoints.json")
     poses = read(tmp_path / "in")
-    with pytest.raises(FormatError, match="new or empty folder for 2 OpenPose files"):
+    with pytest.raises(FormatError, match="new or empty folder for 2 openpose files"):
         write(poses, tmp_path / "in")
-    monkeypatch.setattr("refine.formats.openpose.dump_json", lambda _: 1 / 0)
+    monkeypatch.setattr("refine.formats.containers.dump_json", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(poses, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["in"]

@@ -1,0 +1,58 @@
+"""`refine formats`: what is read and written, what each form cannot hold, what it looks like."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from refine.formats import Format
+
+
+@click.command("formats")
+@click.argument("name", required=False)
+@click.option("--markdown", is_flag=True, help="Print the table of refine/formats/README.md.")
+@click.option("--json", "as_json", is_flag=True, help="Print the formats as one JSON object.")
+def command(name: str | None, markdown: bool, as_json: bool) -> None:
+    """List the file formats, or print one with a sample of it."""
+    from refine.files import dump_json
+    from refine.formats import FORMATS, get_format
+
+    chosen = [get_format(name)] if name else list(FORMATS.values())
+    if as_json:
+        click.echo(dump_json({form.name: _facts(form) for form in chosen}).decode())
+    elif markdown:
+        click.echo(_table(chosen))
+    elif name:
+        click.echo("\n".join(f"{key:13} {value}" for key, value in _words(chosen[0]).items()))
+        click.echo(f"\n{dump_json(chosen[0].sample()).decode()}")
+    else:
+        for form in chosen:
+            click.echo(f"{form.name:15} {form.about}")
+
+
+def _facts(form: "Format") -> dict[str, object]:
+    return {
+        "about": form.about,
+        "tells": form.tells,
+        "holdings": form.holdings,
+        "cannot_hold": form.cannot_hold,
+        "sample": form.sample(),
+    }
+
+
+def _words(form: "Format") -> dict[str, str]:
+    from refine.formats.base import HOLDINGS
+
+    return {
+        "name": form.name,
+        "about": form.about,
+        "told by": form.tells,
+        "held as": ", ".join(HOLDINGS[held] for held in form.holdings),
+        "cannot hold": ", ".join(form.cannot_hold) or "-",
+    }
+
+
+def _table(forms: list["Format"]) -> str:
+    rows = [_words(form) for form in forms]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,146 @@
+"""Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from refine.exceptions import FormatError
+from refine.files import STDIO, dump_json, parse_json, read_bytes, write_bytes, write_folder
+from refine.formats._images import stem
+from refine.formats.base import Document, Format, Holding, Source
+from refine.poses import ImageRef, Poses
+
+LINE_SUFFIXES = (".ndjson", ".jsonl")
+
+
+def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
+    """Read a file or folder.
+
+    Args:
+        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        endings: in a folder with files that end so, the others are left alone.
+
+    Raises:
+        FormatError: unreadable, empty or not JSON.
+    """
+    where = str(path)
+    if where != STDIO and Path(path).is_dir():
+        names = _names(Path(path), tuple(endings))
+        parsed = [parse_json(read_bytes(Path(path) / n), str(Path(path) / n)) for n in names]
+        return Source(where, "folder", parsed, names)
+    data = read_bytes(path)
+    if is_lines_name(path) or _looks_like_lines(data):
+        return Source(where, "lines", _lines(data, where))
+    return Source(where, "document", [parse_json(data, where)])
+
+
+def is_lines_name(path: str | Path) -> bool:
+    """Whether a file of this name holds JSON by the line."""
+    return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
+
+
+def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
+    """Choose how a target holds poses, by its name and by how their source held them.
+
+    Names of lines and of JSON tell; a folder is what exists as one, ends with a slash, or has
+    another name where the source was one; else it is as usual with the format.
+    """
+    name = str(path).removesuffix(".gz")
+    own = poses.meta.get("format") == form.name
+    if is_lines_name(path):
+        wanted: Holding = "lines"
+    elif name == STDIO or name.endswith(".json"):
+        files = [held for held in form.holdings if held != "folder"]
+        before = poses.meta.get("held") if own and name == STDIO else None
+        return next((held for held in files if held == before), files[0])
+    elif name.endswith("/") or Path(path).is_dir() or (own and poses.meta.get("held") == "folder"):
+        wanted = "folder"
+    else:
+        wanted = form.holdings[0]
+    return wanted if wanted in form.holdings else form.holdings[0]
+
+
+def save(form: Format, poses: Poses, path: str | Path, precision: int | None = None) -> None:
+    """Write poses in a format as a whole or not at all.
+
+    Raises:
+        FormatError: a target that cannot be written, or poses that the format cannot hold.
+    """
+    held = holding_for(form, poses, path)
+    names = file_names(form, poses) if held == "folder" else []
+    if held == "document" and form.holdings[0] == "folder" and len(poses.images) != 1:
+        raise _needs_folder(form, poses, path)
+    if held == "folder" and not _is_free(Path(path)):
+        raise _needs_folder(form, poses, path)
+    written = form.write(poses, precision, held)
+    if held == "document":
+        write_bytes(path, dump_json(written))
+        return
+    documents = written if isinstance(written, list) else [written]
+    if held == "lines":
+        write_bytes(path, b"".join(dump_json(line) + b"\n" for line in documents))
+    else:
+        pages = zip(names, documents, strict=True)
+        write_folder(path, ((name, dump_json(page)) for name, page in pages))
+
+
+def file_names(form: Format, poses: Poses) -> list[str]:
+    """Name the files of a folder after the images.
+
+    Raises:
+        FormatError: images of one name.
+    """
+    own = poses.meta.get("format") == form.name
+    ending = poses.meta.get("ending", form.ending)
+    names: dict[str, ImageRef] = {}
+    for ref in poses.images:
+        name = stem(str(ref.id)) if own else Path(ref.file_name or str(ref.id)).stem
+        if name + ending in names:
+            raise FormatError(
+                f"expected images of different names, got two that would be {name + ending!r}",
+                hint="another --to",
+            )
+        names[name + ending] = ref
+    return list(names)
+
+
+def _needs_folder(form: Format, poses: Poses, path: str | Path) -> FormatError:
+    return FormatError(
+        f"expected a new or empty folder for {len(poses.images)} {form.name} files, one per image",
+        where=str(path),
+        hint="another -o",
+    )
+
+
+def _is_free(path: Path) -> bool:
+    return not (path.is_file() or (path.is_dir() and any(path.iterdir())))
+
+
+def _names(path: Path, endings: tuple[str, ...]) -> list[str]:
+    names = sorted(f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
+    names = [n for n in names if n.endswith(endings)] or names
+    if not names:
+        raise FormatError("expected a folder with .json files, got none", where=str(path))
+    return names
+
+
+def _lines(data: bytes, where: str) -> list[Document]:
+    try:
+        values: list[Document] = msgspec.json.Decoder().decode_lines(data)
+        return values
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [
+            parse_json(line, f"{where}, line {number}")
+            for number, line in enumerate(data.split(b"\n"), 1)
+            if line.strip()
+        ]
+
+
+def _looks_like_lines(data: bytes) -> bool:
+    """Whether the first line is a whole JSON object and another line follows."""
+    start = data.lstrip()[:1]
+    end = data.find(b"\n")
+    if start != b"{" or end < 0 or not data[:end].rstrip().endswith(b"}"):
+        return False
+    return data[end:].lstrip()[:1] == b"{"

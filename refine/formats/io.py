@@ -1,0 +1,94 @@
+"""Paths to poses and back, whatever the format and however its documents are held."""
+
+from pathlib import Path
+
+import refine.skeletons as skeletons
+from refine.exceptions import FormatError
+from refine.formats._images import with_images
+from refine.formats.base import HOLDINGS, Options
+from refine.formats.containers import is_lines_name, load, save
+from refine.formats.known import endings, get_format, tell
+from refine.poses import Poses
+from refine.skeletons import Skeleton
+
+
+def read(
+    path: str | Path,
+    format: str | None = None,
+    *,
+    skeleton: Skeleton | str | Path | None = None,
+    zero_is_missing: bool = True,
+    images: str | Path | None = None,
+) -> Poses:
+    """Read poses from a file, or from a folder with a file per image.
+
+    Fields that are not understood are carried in `extra` and `meta` and written back.
+
+    Args:
+        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        format: one of `FORMATS`; by default `sniff` tells.
+        skeleton: of the poses, where the file does not tell.
+        zero_is_missing: whether (0, 0) means a missing joint whatever its score.
+        images: a COCO file whose `images` tell sizes and names, see `with_images`.
+
+    Raises:
+        FormatError: unreadable, not of this format, or ambiguous.
+        SkeletonError: the number of joints fits no skeleton, or several.
+    """
+    body = None if skeleton is None else skeletons.skeleton(skeleton)
+    form = None if format is None else get_format(format)
+    source = load(path, endings())
+    form = form or tell(source)
+    if source.held not in form.holdings:
+        raise FormatError(
+            f"expected {' or '.join(HOLDINGS[held] for held in form.holdings)} for {form.name}, "
+            f"got {HOLDINGS[source.held]}",
+            where=source.path,
+        )
+    poses = form.read(source, Options(source.path, body, zero_is_missing))
+    named = all(name.endswith(form.ending) for name in source.names or (source.path,))
+    ending = form.ending if named else ".json"
+    about = {"format": form.name, "held": source.held, "ending": ending}
+    poses = poses.replace(meta={**poses.meta, **about})
+    return poses if images is None else with_images(poses, images)
+
+
+def write(
+    poses: Poses, path: str | Path, format: str | None = None, *, precision: int | None = None
+) -> None:
+    """Write poses as a whole or not at all.
+
+    Args:
+        poses: with what their source file held beside them in `extra` and `meta`.
+        path: ``"-"`` is standard output; ``*.gz`` is gzipped; ``*.ndjson`` and ``*.jsonl`` get a
+            document per line. OpenPose files go to a folder, unless there is one image and the name
+            ends in .json; so do those of other formats that came from one.
+        format: one of `FORMATS`; by default that of the source, else COCO results; but NDJSON for
+            the names of lines, unless the source held lines.
+        precision: round all coordinates to so many decimals; None leaves them as they are.
+
+    Raises:
+        FormatError: no such format, a target that cannot be written, or poses that the format
+            cannot hold.
+    """
+    form = get_format(format or format_for(poses, path))
+    if form.name != poses.meta.get("format"):
+        # What one format writes for a missing joint, say, another takes for a place.
+        poses = poses.replace(meta={})
+    save(form, poses, path, precision)
+
+
+def format_for(poses: Poses, path: str | Path) -> str:
+    """Name the format that `write` takes by default."""
+    if is_lines_name(path) and poses.meta.get("held") != "lines":
+        return "ndjson"
+    return str(poses.meta.get("format", "coco"))
+
+
+def sniff(path: str | Path) -> str:
+    """Tell the format of a file or folder.
+
+    Raises:
+        FormatError: unreadable, unknown, or several formats fit.
+    """
+    return tell(load(path, endings())).name

@@ -1,0 +1,50 @@
+"""`refine formats`, and the table that it prints into the README of the room."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import refine
+from refine.formats import FORMATS
+
+README = Path(refine.__file__).parent / "formats" / "README.md"
+
+
+def test_the_list_names_all(cli):
+    result = cli("formats")
+    assert (result.code, result.err) == (0, "")
+    assert [line.split()[0] for line in result.out.splitlines()] == list(FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_one_format_shows_a_sample_that_converts(cli, tmp_path, name):
+    result = cli("formats", name)
+    words, _, sample = result.out.partition("\n\n")
+    assert FORMATS[name].about in words
+    assert all(loss in words for loss in FORMATS[name].cannot_hold)
+    out = tmp_path / "out.ndjson"
+    assert cli("convert", "-", "-o", out, "--from", name, stdin=sample.encode()).code == 0
+    assert len(refine.read(out)) == 1
+
+
+def test_json(cli):
+    found = json.loads(cli("formats", "--json").out)
+    assert list(found) == list(FORMATS)
+    assert found["ndjson"]["holdings"] == ["lines", "folder", "document"]
+    assert found["ndjson"]["cannot_hold"] == []
+
+
+def test_an_unknown_format(cli):
+    result = cli("formats", "yolo")
+    assert result.code == 3
+    assert "one of coco, coco-gt" in result.err
+
+
+def test_the_readme_is_not_stale(cli):
+    """If it is: `refine formats --markdown` between the two comments."""
+    text = README.read_text("utf-8")
+    table = text.split("<!-- generated: refine formats --markdown -->\n")[1].split("<!-- end -->")[
+        0
+    ]
+    assert table == cli("formats", "--markdown").out
