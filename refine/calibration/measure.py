@@ -37,7 +37,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Report:
+class CalibrationReport:
     """A calibration measured on images that it was not fitted on.
 
     Attributes:
@@ -74,7 +74,7 @@ def measure(
     gt: GroundTruth,
     calibration: Calibration | None = None,
     image_ids: Sequence[int | str] | None = None,
-) -> Report:
+) -> CalibrationReport:
     """Measure expectations and AP before and after calibration.
 
     Args:
@@ -115,7 +115,7 @@ def measure(
         known = joints & np.isfinite(expected) & after.present
         return reliability(expected[known], sample.similarity(after)[known])
 
-    return Report(
+    return CalibrationReport(
         images=len(images),
         poses=int(counts.sum()),
         joints=int(joints.sum()),

@@ -7,33 +7,28 @@ import click
 
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
+from refine.cli._truth import Truth, ground_truth_options
 
 if TYPE_CHECKING:
-    from refine.calibration.measure import Report
+    from refine.calibration.measure import CalibrationReport
 
 
 @click.command("calibrate")
 @click.argument("pred")
-@click.argument("truth", metavar="GT", required=False)
+@ground_truth_options("keep_going", argument=True)
 @output_option("Where to write the calibration (JSON); - is standard output.")
-@click.option("--gt", metavar="GT.json", help="The same as GT.")
-@click.option("--image-ids", metavar="FILE[:KEY]", help="Learn from these images only.")
-@click.option("--keep-going", is_flag=True, help="Leave out poses on unknown images.")
 @click.option("--weights", metavar="NAME|FILE", default="coco17", help="Weights of the refiner.")
 @click.option("--picture", metavar="OUT.png", help="Draw what was expected against what came.")
 @input_options
 @json_option
 def command(
     pred: str,
-    truth: str | None,
     output: str,
-    gt: str | None,
-    image_ids: str | None,
-    keep_going: bool,
     weights: str,
     picture: str | None,
     as_json: bool,
     inputs: Input,
+    truth: Truth,
 ) -> None:
     """Calibrate the refiner for the source of PRED, whose images GT annotates.
 
@@ -42,25 +37,20 @@ def command(
     told by cross-validation: every fifth of the images is measured with a calibration fitted on
     the others.
     """
-    if (truth is None) == (gt is None):
-        raise click.UsageError("expected the annotations once, as GT or as --gt GT")
     from dataclasses import replace
 
     from refine.calibration import write_calibration
     from refine.calibration.fit import calibrate, read_sample
     from refine.calibration.measure import measure
-    from refine.cli._options import read_image_ids
-    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
     from refine.refiner.pose.refiner import Refiner
 
-    annotations = read_ground_truth(truth or gt or "")
-    ids = read_image_ids(image_ids) if image_ids else None
+    persons, ids = truth.read_with_sigmas(inputs), truth.image_ids
     refiner = Refiner.load(weights)
     poses = read_poses(pred, inputs)
-    sample = read_sample(annotations, poses, refiner, image_ids=ids, strict=not keep_going)
+    sample = read_sample(persons, poses, refiner, image_ids=ids, strict=truth.strict)
     found = calibrate(sample, refiner)
-    report = measure(sample, refiner, annotations, image_ids=ids)
+    report = measure(sample, refiner, persons, image_ids=ids)
     facts = {"source": Path(pred).name, **report.to_dict()}
     write_calibration(replace(found, facts=facts), output)
     if picture:
@@ -72,7 +62,7 @@ def command(
         summary(facts, data_on_stdout=output == "-")
 
 
-def _table(report: "Report") -> str:
+def _table(report: "CalibrationReport") -> str:
     ap = report.ap
     joints, poses = ([r.ece for r in pair] for pair in (report.similarity, report.oks))
     return "\n".join(

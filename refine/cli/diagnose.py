@@ -6,6 +6,7 @@ import click
 
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import table
+from refine.cli._truth import Truth, ground_truth_options
 
 if TYPE_CHECKING:
     from refine.evaluation.diagnosis import Diagnosis
@@ -13,14 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("diagnose")
 @click.argument("predictions", nargs=-1, required=True, metavar="A [B]")
-@click.option("--gt", required=True, metavar="GT.json", help="COCO keypoint annotations.")
-@click.option(
-    "--image-ids",
-    metavar="FILE[:KEY]",
-    help="Look at these images only: a JSON list, the list under KEY, or one id a line.",
-)
-@click.option("--max-dets", type=int, default=20, show_default=True, help="Poses an image.")
-@click.option("--keep-going", is_flag=True, help="Leave out poses on unknown images.")
+@ground_truth_options("keep_going", "max_dets")
 @click.option(
     "--compat",
     is_flag=True,
@@ -32,14 +26,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def command(
     predictions: tuple[str, ...],
-    gt: str,
-    image_ids: str | None,
-    max_dets: int,
-    keep_going: bool,
     compat: bool,
     picture: str | None,
     as_json: bool,
     inputs: Input,
+    truth: Truth,
 ) -> None:
     """Tell good joints from jitter, inversion, swap, miss and absent ones, and what each costs.
 
@@ -47,21 +38,18 @@ def command(
     """
     if len(predictions) > 2:
         raise click.UsageError(f"expected one or two files of predictions, got {len(predictions)}")
-    from refine.cli._options import read_image_ids
     from refine.evaluation.diagnosis import diagnose
-    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import dump_json, write_bytes
 
-    truth = read_ground_truth(gt)
-    ids = read_image_ids(image_ids) if image_ids else None
+    persons = truth.read_with_sigmas(inputs)
     found = {
         name: diagnose(
-            truth,
+            persons,
             read_poses(name, inputs),
-            image_ids=ids,
-            max_dets=max_dets,
+            image_ids=truth.image_ids,
+            max_dets=truth.max_dets,
             compat=compat,
-            strict=not keep_going,
+            strict=truth.strict,
         )
         for name in predictions
     }

@@ -1,9 +1,10 @@
 """`refine nms`: duplicates out, by OKS."""
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from refine._types import AreaRule
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
 
@@ -18,7 +19,7 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 @click.option("--threshold", type=float, default=0.9, show_default=True, help="OKS.")
 @click.option(
     "--area",
-    type=click.Choice(["keypoints", "box", "given"]),
+    type=click.Choice(get_args(AreaRule)),
     default="keypoints",
     show_default=True,
     help="What stands for the size of a pose.",

@@ -3,10 +3,11 @@
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from refine._types import AreaRule
 from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import (
     json_option,
@@ -55,7 +56,7 @@ STEPS = ("join", "complete", "correct", "rescore", "suppress")
     default=None,
     help="Average duplicates into the pose that stays.  [where poses are refined]",
 )
-@click.option("--nms-area", type=click.Choice(["keypoints", "box", "given"]))
+@click.option("--nms-area", type=click.Choice(get_args(AreaRule)))
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")

@@ -7,33 +7,32 @@ import click
 
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
+from refine.cli._truth import Truth, ground_truth_options
 
 
 @click.command("stats")
 @click.argument("predictions", metavar="PRED")
-@click.option("--gt", required=True, metavar="GT.json", help="COCO keypoint annotations.")
+@ground_truth_options("max_dets")
 @output_option("Where to write the TOML; - is standard output.")
 @click.option("--name", help="Of the statistics.  [name of OUT]")
 @click.option("--source", metavar="TEXT", help="What was measured, in words.  [name of PRED]")
-@click.option("--image-ids", metavar="FILE[:KEY]", help="Measure on these images only.")
 @click.option(
     "--without",
     multiple=True,
     metavar="FILE[:KEY]",
-    help="Do not measure on these images; may be given several times.",
+    help="These images do not count; may be given several times.",
 )
 @input_options
 @json_option
 def command(
     predictions: str,
-    gt: str,
     output: str,
     name: str | None,
     source: str | None,
-    image_ids: str | None,
     without: tuple[str, ...],
     as_json: bool,
     inputs: Input,
+    truth: Truth,
 ) -> None:
     """Measure how an estimator errs: rates, distances, omissions, scores.
 
@@ -43,21 +42,20 @@ def command(
     from refine.cli._options import read_image_ids
     from refine.errors.measure import measure_statistics
     from refine.errors.toml import statistics_to_toml
-    from refine.evaluation.ground_truth import read_ground_truth
     from refine.files import write_bytes
 
-    truth = read_ground_truth(gt)
-    ids = read_image_ids(image_ids) if image_ids else None
+    persons, ids = truth.read_with_sigmas(inputs), truth.image_ids
     if without:
         left_out = {i for file in without for i in read_image_ids(file)}
-        ids = [i for i in (truth.ids if ids is None else ids) if i not in left_out]
+        ids = [i for i in (persons.ids if ids is None else ids) if i not in left_out]
     statistics = measure_statistics(
-        truth,
+        persons,
         read_poses(predictions, inputs),
         name=name or Path(output).stem.lstrip("-") or Path(predictions).stem,
         source=source or Path(predictions).name,
         command=_command(sys.argv[1:]),
         image_ids=ids,
+        max_dets=truth.max_dets,
     )
     write_bytes(output, statistics_to_toml(statistics).encode())
     counts = statistics.counts

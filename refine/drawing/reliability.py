@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from refine.calibration.measure import Reliability, Report
+    from refine.calibration.measure import CalibrationReport, Reliability
 
 COLOURS = {"before": "#D55E00", "after": "#0072B2"}
 """Okabe & Ito's vermilion and blue (jfly.uni-koeln.de/color, 2008)."""
@@ -18,7 +18,7 @@ DOT = 9.0
 """Radius px of a bin that holds everything; the area of a dot is its share."""
 
 
-def draw_reliability(report: "Report") -> bytes:
+def draw_reliability(report: "CalibrationReport") -> bytes:
     """Draw the reliability of keypoint similarities and of OKS, before and after, as a PNG."""
     panels = {"keypoint similarity": report.similarity, "OKS of poses": report.oks}
     size = (len(panels) * (LEFT + SIDE + EDGE), TOP + SIDE + BOTTOM)

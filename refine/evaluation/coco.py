@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from refine._types import Bools, Floats, Indices
+from refine._types import AreaRule, Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
     GroundTruth,
     finite_scores,
@@ -30,7 +30,7 @@ METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL
 FEW_PREDICTIONS = 0.2
 """Share of images with people but without predictions above which a report warns."""
 
-Area = Literal["auto", "keypoints", "box", "given"]
+Area = Literal["auto"] | AreaRule
 
 
 @dataclass(frozen=True, slots=True)

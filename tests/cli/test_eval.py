@@ -116,3 +116,24 @@ def test_bad_input(cli, files):
         assert message in result.err
         assert result.out == ""
     assert cli("eval", "--gt", gt, stray, "--keep-going").code == 0
+
+
+def test_every_verb_takes_ground_truth_that_names_no_joints(cli, files):
+    """Sigmas, and joints that the file does not name, are those of --sigmas on every verb."""
+    gt = json.loads((files / "gt.json").read_text())
+    own = [f"j{i}" for i in range(17)]
+    lines = "".join(f"{joint} = 0.1\n" for joint in own)
+    (files / "own.toml").write_text(f"joints = {json.dumps(own)}\n[sigmas]\n{lines}")
+    (files / "named.json").write_text(
+        json.dumps({**gt, "categories": [{"id": 1, "name": "person", "keypoints": own}]})
+    )
+    (files / "unnamed.json").write_text(json.dumps({**gt, "categories": []}))
+    body = ("--skeleton", files / "own.toml")
+    for name in ("named.json", "unnamed.json"):
+        for verb, more in (("eval", ()), ("diagnose", ()), ("stats", ("-o", files / "s.toml"))):
+            command = (verb, files / "good.json", "--gt", files / name, *body, *more)
+            result = cli(*command, "--sigmas", files / "own.toml")
+            assert result.code == 0, (command, result.err)
+    missing = cli("diagnose", files / "good.json", "--gt", files / "named.json", *body)
+    assert missing.code == 3
+    assert "expected OKS sigmas for every joint" in missing.err
