@@ -1,4 +1,4 @@
-"""What arrays hold, by name, and the choices that rooms and the command line share."""
+"""What arrays hold, by name, and the choices that several rooms share."""
 
 from typing import Literal
 
