@@ -16,7 +16,7 @@ from refine.exceptions import RefineError
 from refine.poses import ImageRef, Poses
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.pose.refiner import Refiner
-from refine.refiner.pose.train import Settings, train
+from refine.refiner.pose.train import PoseSettings, train
 from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
@@ -71,7 +71,7 @@ def refiner():
 @pytest.fixture
 def verdicts(pictures, refiner, tmp_path):
     """Give a document to everything that reads annotations: verb -> None or the refusal."""
-    tiny = Settings(epochs=1, batch=4, width=8, blocks=1)
+    tiny = PoseSettings(epochs=1, batch=4, width=8, blocks=1)
     verbs = {
         "read": lambda p: refine.read(p, "coco-gt"),
         "evaluate": lambda p: evaluate(p, FOUND),

@@ -51,7 +51,7 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
     """Read which data sets to train on: a TOML file of ``[[set]]`` tables.
 
     Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
-    and optionally ``teacher`` (predictions for the same images), ``repeat`` (times an epoch),
+    and optionally ``teacher`` (predictions for the same images), ``repeat`` (times per epoch),
     ``boxes`` (true where areas are those of boxes) and ``skeleton``.
 
     Raises:
@@ -131,8 +131,8 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     trust = np.asarray(np.isfinite(xy).all(-1), np.float64)
     extra_trust = np.asarray(np.isfinite(beyond).all(-1), np.float64)
     if "teacher" in table:
-        taught, sure = _teach(read(table["teacher"]), truth, persons, body)
-        xy, trust = merge_with_teacher(xy, taught, sure, persons.box)
+        teacher_xy, sure = _teacher_poses(read(table["teacher"]), truth, persons, body)
+        xy, trust = merge_with_teacher(xy, teacher_xy, sure, persons.box)
         # Who errs in many joints errs in those that nobody can check, too.
         shared = own >= 0
         extra_trust *= trust[:, shared].mean(1, keepdims=True)
@@ -157,7 +157,7 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
 
 
 def merge_with_teacher(
-    xy: Floats, taught: Floats, sure: Floats, box: Floats
+    xy: Floats, teacher_xy: Floats, sure: Floats, box: Floats
 ) -> tuple[Floats, Floats]:
     """Join labels with those of a teacher network.
 
@@ -167,7 +167,7 @@ def merge_with_teacher(
 
     Args:
         xy: (N, K, 2) labels, NaN where there is none.
-        taught: (N, K, 2) of the teacher, NaN where there is none.
+        teacher_xy: (N, K, 2) of the teacher, NaN where there is none.
         sure: (N, K) its confidence.
         box: (N, 4) xyxy of the labels, px.
 
@@ -179,22 +179,22 @@ def merge_with_teacher(
     >>> place.tolist(), trust.tolist()
     ([[[60.0, 60.0]]], [[0.5]])
     """
-    labelled, told = np.isfinite(xy).all(-1), np.isfinite(taught).all(-1)
+    labelled, known = np.isfinite(xy).all(-1), np.isfinite(teacher_xy).all(-1)
     diagonal = np.hypot(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])[:, None]
-    near = np.hypot(*np.moveaxis(xy - taught, -1, 0)) <= AGREE * diagonal
-    agree = labelled & told & near
-    dissent = labelled & told & ~near
-    alone = told & ~labelled
+    near = np.hypot(*np.moveaxis(xy - teacher_xy, -1, 0)) <= AGREE * diagonal
+    agree = labelled & known & near
+    dissent = labelled & known & ~near
+    alone = known & ~labelled
     take = agree | alone | (dissent & (sure > SURE))
     trust: Floats = np.select(
         [agree, dissent & (sure > SURE), labelled, alone],
         [1.0, 0.5, 1 / 3, np.clip((sure - 0.3) / (SURE - 0.3), 0, 1)],
         0.0,
     )
-    return np.where(take[..., None], taught, xy), trust
+    return np.where(take[..., None], teacher_xy, xy), trust
 
 
-def _teach(
+def _teacher_poses(
     teacher: Poses, truth: GroundTruth, persons: Persons, body: Skeleton
 ) -> tuple[Floats, Floats]:
     """Return the teacher's pose (N, K, 2) and confidence (N, K) for every person, by image."""

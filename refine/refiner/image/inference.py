@@ -18,8 +18,7 @@ from refine.refiner.image.source_precision import SAMPLE, Sharpness, judge, sour
 if TYPE_CHECKING:
     import torch
 
-    from refine.refiner.image.light import PictureNetwork
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
 BATCH = 32
@@ -50,7 +49,7 @@ class Sight:
 
 
 def see(
-    network: "PictureNetwork",
+    network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
     told: Clues,
     kernel: Floats,
@@ -101,7 +100,7 @@ def _judge(
 
 
 def _look_twice(
-    network: "PictureNetwork", crops: Pixels, told: Clues, mirror: Indices | None
+    network: "ImageNetwork", crops: Pixels, told: Clues, mirror: Indices | None
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     import torch
 
@@ -115,7 +114,7 @@ def _look_twice(
 
 
 def _read(
-    network: "PictureNetwork",
+    network: "ImageNetwork",
     chance: "torch.Tensor",
     oks: "torch.Tensor",
     told: Clues,
@@ -136,7 +135,7 @@ def _read(
 
 
 def sight_of(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     chance: "torch.Tensor",
     at: "torch.Tensor",
     own: "torch.Tensor",
@@ -159,7 +158,7 @@ def sight_of(
 
 
 def look(
-    network: "PictureNetwork | PaperNetwork", crops: Pixels, told: Clues
+    network: "ImageNetwork", crops: Pixels, told: Clues
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return the maps (N, K, h, w) of probability, and the logits (N,) of the expected OKS."""
     import torch

@@ -12,7 +12,7 @@ from refine.refiner.image.crops import Pixels
 from refine.refiner.image.inference import Sight, look, mirrored, sight_of
 
 if TYPE_CHECKING:
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
 PAPER_MARGIN = 0.05
@@ -20,7 +20,7 @@ PAPER_MARGIN = 0.05
 
 
 def see_paper(
-    network: "PaperNetwork",
+    network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
     told: Clues,
     kernel: Floats,
@@ -47,7 +47,7 @@ def see_paper(
 
 
 def _see_twice(
-    network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Indices | None
+    network: "ImageNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Indices | None
 ) -> Sight:
     straight = _see(network, crops, told, kernel)
     if mirror is None:
@@ -62,7 +62,7 @@ def _see_twice(
     return Sight(**both)
 
 
-def _see(network: "PaperNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
+def _see(network: "ImageNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
     import torch
 
     from refine.refiner.image.readout import in_cells, mean_places

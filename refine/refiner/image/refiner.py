@@ -1,6 +1,6 @@
 """The image refiner: what the picture says of every joint, on top of what the pose says."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,24 +12,14 @@ from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import MARGIN, complete, correct
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import (
-    PADDING,
-    POSE_PADDING,
-    Clues,
-    clues,
-    completed,
-    crop_boxes,
-    pose_boxes,
-)
-from refine.refiner.image.crops import Pixels, find_pictures, with_sizes
-from refine.refiner.image.inference import Sight, see, stream_crops
-from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.conditioning import Clues, clues
+from refine.refiner.image.crops import find_pictures, with_sizes
+from refine.refiner.image.inference import Sight, stream_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:
-    from refine.refiner.image.light import PictureNetwork
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
 EXTRA_SIGMA = 0.08
@@ -59,7 +49,7 @@ class PictureRefiner(Refiner):
     Build it with `load`; calling it without a folder of pictures is the image-free refiner.
     """
 
-    picture: "PictureNetwork | PaperNetwork"
+    picture: "ImageNetwork"
     picture_facts: dict[str, Any]
 
     @classmethod
@@ -73,10 +63,10 @@ class PictureRefiner(Refiner):
         Raises:
             WeightsError: no such weights, or a damaged file.
         """
-        from refine.refiner.image.weights import load_picture_weights
+        from refine.refiner.image.weights import load_image_weights
 
         made = super().load(body)
-        made.picture, made.picture_facts = load_picture_weights(weights)
+        made.picture, made.picture_facts = load_image_weights(weights)
         return made
 
     @property
@@ -136,10 +126,7 @@ class PictureRefiner(Refiner):
         told = self.believe_scene(scene)
         joints = tuple(self.picture_facts["joints"])
         size = tuple(self.picture_facts["size"])
-        if self.picture.believes:
-            crop = Crop.from_box(crop_boxes(scene, told), size, padding=PADDING)
-        else:
-            crop = Crop.from_box(pose_boxes(scene, told), size, padding=POSE_PADDING)
+        crop = self.picture.crops(scene, told, size)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
         place = np.array([names.get(j, -1) for j in joints], np.intp)
         hints = clues(scene, told, crop, len(joints) - len(body))
@@ -153,7 +140,7 @@ class PictureRefiner(Refiner):
         done = int((~seen).sum())
         parts: list[tuple[Indices, Sight]] = []
         crops = stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers)
-        for rows, sight in self._see(crops, hints, kernel, mirror):
+        for rows, sight in self.picture.predict(crops, hints, kernel, mirror):
             parts.append((rows, sight))
             done += len(rows)
             if progress:
@@ -164,22 +151,6 @@ class PictureRefiner(Refiner):
         return Seen(
             _join(self.spread(told, poses.skeleton), parts, crop, scale, place), seen, margin
         )
-
-    def _see(
-        self,
-        crops: Iterable[tuple[Indices, Pixels]],
-        told: Clues,
-        kernel: Floats,
-        mirror: Indices | None,
-    ) -> Iterator[tuple[Indices, Sight]]:
-        from refine.refiner.image.posefix import PaperNetwork
-
-        if not isinstance(self.picture, PaperNetwork):
-            yield from see(self.picture, crops, told, kernel, mirror)
-            return
-        missing = told.own[..., 2] == 0
-        for rows, sight in see_paper(self.picture, crops, completed(told), kernel, mirror):
-            yield rows, replace(sight, keep=np.where(missing[rows], 0.0, sight.keep))
 
 
 def _with_extra(told: Clues, poses: Poses, place: Indices, crop: Crop, first: int) -> Clues:

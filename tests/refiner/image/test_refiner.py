@@ -8,10 +8,10 @@ from refine.poses import ImageRef, Poses
 from refine.refiner.apply import MARGIN
 from refine.refiner.image.conditioning import Clues
 from refine.refiner.image.inference import BATCH, mirrored, see, stream_crops
-from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.refiner import PictureRefiner
 from refine.refiner.image.source_precision import Sharpness
-from refine.refiner.image.weights import load_picture_weights, save_picture_weights
+from refine.refiner.image.weights import load_image_weights, save_image_weights
 from refine.skeletons import Skeleton, skeleton
 
 COCO = skeleton("coco17")
@@ -24,7 +24,9 @@ def weights(tmp_path_factory):
     """An image refiner of random weights: small crops, so that tests are quick."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_picture_weights(path, PictureNetwork(19, 8), JOINTS, SIZE, "sha256:0", {"epoch": 0})
+    save_image_weights(
+        path, LightNetwork(19, 8), Skeleton("crop", JOINTS), SIZE, "sha256:0", {"epoch": 0}
+    )
     return path
 
 
@@ -82,7 +84,7 @@ def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
 
 
 def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
-    network, _ = load_picture_weights(weights)
+    network, _ = load_image_weights(weights)
     rng = np.random.default_rng(2)
     crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
 
@@ -107,7 +109,7 @@ def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
 
 
 def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
-    network, _ = load_picture_weights(weights)
+    network, _ = load_image_weights(weights)
     rng = np.random.default_rng(3)
     crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
