@@ -19,7 +19,7 @@ with tempfile.TemporaryDirectory() as folder:
     better = refine.run(poses, refine.Config(pictures=folder))
 
     # The same by hand: what is believed of every joint once its picture was seen.
-    seen = refine.PictureRefiner.load("image").look(poses, folder)
+    seen = refine.ImageRefiner.load("image").look(poses, folder)
 
 moved = np.hypot(*np.moveaxis(seen.belief.xy - poses.xy, -1, 0))[poses.present]
 print(f"{int(seen.seen.sum())} of {len(poses)} poses seen, {len(better)} left")

@@ -194,9 +194,9 @@ def _load(config: Config) -> "Refiner":
         from refine.refiner.pose.refiner import Refiner
 
         return Refiner.load(config.weights)
-    from refine.refiner.image.refiner import PictureRefiner
+    from refine.refiner.image.refiner import ImageRefiner
 
-    return PictureRefiner.load(config.picture_weights, config.weights)
+    return ImageRefiner.load(config.picture_weights, config.weights)
 
 
 def _believe(
@@ -204,9 +204,9 @@ def _believe(
 ) -> tuple[Poses, "Belief", "float | Floats"]:
     """Return the poses with the look at their pictures on record, what is believed, the margin."""
     from refine.refiner.apply import MARGIN
-    from refine.refiner.image.refiner import PictureRefiner
+    from refine.refiner.image.refiner import ImageRefiner
 
-    if not isinstance(refiner, PictureRefiner) or config.pictures is None:
+    if not isinstance(refiner, ImageRefiner) or config.pictures is None:
         return poses, refiner.believe(poses, progress), MARGIN
     found = refiner.look(poses, config.pictures, flip=config.flip, progress=progress)
     seen = int(found.seen.sum())

@@ -31,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     truth = options.data / TRUTH
     poses = refine.read(options.data / "predictions" / f"{SOURCE}.json", images=truth)
-    refiner = refine.PictureRefiner.load(options.weights)
+    refiner = refine.ImageRefiner.load(options.weights)
     inside = [0.0]
 
     def timed(forward):

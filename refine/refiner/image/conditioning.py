@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop, keypoint_box
+from refine.refiner.apply import MARGIN
 from refine.refiner.belief import Belief
 from refine.refiner.pose.features import Scene
 
-MARGIN = 0.3
-"""The box is drawn around joints moved by the image-free refiner's own rule."""
+EXTRA_TRUST = 0.8
+"""Similarity that joints which the image-free refiner does not know are taken to have as they came,
+in training and later."""
 LIKELY = 0.4
 """Missing joints enter the box where an annotator would label them with this probability."""
 PADDING = 1.4
@@ -27,7 +29,7 @@ LEAST_SIDE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
+class Conditioning:
     """N poses in their crops, in network-input px; weights are 0 where there is nothing.
 
     Attributes:
@@ -53,7 +55,7 @@ class Clues:
 def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
 
-    Joints count where the image-free refiner would leave or put them, missing ones only where
+    Joints count where the image-free refiner would leave or put them, by its own `MARGIN`, missing ones only where
     they are likely labelled. A pose without joints gets a box of 1 px at the origin.
     """
     moved = ~scene.present | (belief.move > belief.keep + MARGIN)
@@ -80,7 +82,7 @@ def pose_boxes(scene: Scene, belief: Belief) -> Floats:
     return np.concatenate([low - grow, low + extent + grow], 1)
 
 
-def completed(told: Clues) -> Clues:
+def completed(told: Conditioning) -> Conditioning:
     """Show missing joints where the image-free refiner believes them.
 
     PoseFix is shown complete poses, in training, too.
@@ -89,7 +91,7 @@ def completed(told: Clues) -> Clues:
     return replace(told, own=np.where(told.own[..., 2:] > 0, told.own, guess))
 
 
-def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
+def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Conditioning:
     """Express what is known of N poses in the pixels of their crops.
 
     Args:
@@ -117,4 +119,6 @@ def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
         blank = np.zeros((*packed.shape[:-2], extra, packed.shape[-1]), np.float32)
         return np.concatenate([packed, blank], -2)
 
-    return Clues(pack(own), pack(guess), pack(near), np.log(chance / (1 - chance)).astype("f4"))
+    return Conditioning(
+        pack(own), pack(guess), pack(near), np.log(chance / (1 - chance)).astype("f4")
+    )

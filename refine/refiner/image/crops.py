@@ -101,7 +101,7 @@ def with_sizes(poses: Poses, paths: Sequence[Path | None]) -> Poses:
     return poses.replace(images=tuple(images))
 
 
-def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
+def crop_image(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
     """Cut a crop out of a picture: bilinear, averaged over the pixels that fall into one.
 
     Args:
@@ -114,11 +114,11 @@ def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
 
     >>> picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     >>> identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    >>> bool((cut(picture, identity, (4, 4)) == picture).all())
+    >>> bool((crop_image(picture, identity, (4, 4)) == picture).all())
     True
     """
     linear = np.linalg.inv(matrix[:, :2])
     shift = -linear @ matrix[:, 2]
     step = np.sqrt(abs(np.linalg.det(linear)))
     taps = int(np.clip(np.ceil(step - 0.25), 1, MOST_TAPS))
-    return np.asarray(kernels.cut(picture, linear, shift, size[0], size[1], taps))
+    return np.asarray(kernels.crop_image(picture, linear, shift, size[0], size[1], taps))

@@ -13,8 +13,14 @@ from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.geometry import Crop
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.conditioning import PADDING, Clues, clues, crop_boxes
-from refine.refiner.image.crops import Pixels, cut, read_picture
+from refine.refiner.image.conditioning import (
+    EXTRA_TRUST,
+    PADDING,
+    Conditioning,
+    crop_boxes,
+    make_conditioning,
+)
+from refine.refiner.image.crops import Pixels, crop_image, read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import show_persons
 
@@ -41,7 +47,7 @@ class Rows:
 
     picture: Indices
     matrix: Floats
-    clues: Clues
+    clues: Conditioning
     target: Floats32
     weight: Floats32
     area: Floats32
@@ -96,7 +102,7 @@ def _draw_source(
     belief = refiner.believe_scene(shown.scene)
     host = rows[shown.host]
     crop = _augment(crop_boxes(shown.scene, belief), size, rng)
-    told = clues(shown.scene, belief, crop, extra=labelled.extra.shape[1])
+    told = make_conditioning(shown.scene, belief, crop, extra=labelled.extra.shape[1])
     trust, extra = labelled.trust[host], labelled.extra[host]
     picture_to_input = crop
     if shown.mirrored:
@@ -139,7 +145,7 @@ def _augment(box: Floats, size: tuple[int, int], rng: np.random.Generator) -> Cr
 
 
 def _show_extra(
-    told: Clues,
+    told: Conditioning,
     truth: Floats,
     area: Floats,
     crop: Crop,
@@ -151,7 +157,7 @@ def _show_extra(
     place = truth + rng.normal(size=truth.shape) * 0.08 * body
     seen = np.isfinite(truth).all(-1) & (rng.random((len(truth), 1)) < EXTRA_SHOWN)
     told.own[:, first:, :2] = np.where(seen[..., None], place, 0.0)
-    told.own[:, first:, 2] = 0.8 * seen
+    told.own[:, first:, 2] = EXTRA_TRUST * seen
 
 
 def load_crops(
@@ -161,7 +167,7 @@ def load_crops(
 
     def load(i: int) -> Pixels:
         picture = read_picture(pictures[rows.picture[i]])
-        return cut(picture, rows.matrix[i], size)
+        return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))
 
@@ -170,8 +176,11 @@ def _concatenate(parts: list[Rows]) -> Rows:
     def join(name: str) -> npt.NDArray[Any]:
         return np.concatenate([getattr(p, name) for p in parts])
 
-    told = Clues(
-        **{f.name: np.concatenate([getattr(p.clues, f.name) for p in parts]) for f in fields(Clues)}
+    told = Conditioning(
+        **{
+            f.name: np.concatenate([getattr(p.clues, f.name) for p in parts])
+            for f in fields(Conditioning)
+        }
     )
     names = [f.name for f in fields(Rows) if f.name != "clues"]
     return Rows(clues=told, **{name: join(name) for name in names})

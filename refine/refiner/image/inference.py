@@ -11,9 +11,14 @@ import numpy as np
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop
-from refine.refiner.image.conditioning import Clues
-from refine.refiner.image.crops import Pixels, cut, read_picture
-from refine.refiner.image.source_precision import SAMPLE, Sharpness, judge, source_spread
+from refine.refiner.image.conditioning import Conditioning
+from refine.refiner.image.crops import Pixels, crop_image, read_picture
+from refine.refiner.image.source_precision import (
+    SAMPLE,
+    SourcePrecision,
+    estimate_precision,
+    source_spread,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +34,7 @@ AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class CropPrediction:
     """What the picture says of N poses and K joints, in network-input px.
 
     Attributes:
@@ -49,13 +54,13 @@ class Sight:
     margin: Floats
 
 
-def see(
+def predict_crops(
     network: "PictureNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
-    told: Clues,
+    told: Conditioning,
     kernel: Floats,
     mirror: Indices | None = None,
-) -> Iterator[tuple[Indices, Sight]]:
+) -> Iterator[tuple[Indices, CropPrediction]]:
     """Let the network look at crops; the first of them tell how sharp their source is.
 
     Args:
@@ -70,45 +75,49 @@ def see(
         rows (B,) and what their pictures say.
     """
     held: list[tuple[Indices, torch.Tensor, torch.Tensor]] = []
-    source: Sharpness | None = None
+    source: SourcePrecision | None = None
 
-    def read(source: Sharpness) -> Iterator[tuple[Indices, Sight]]:
+    def read(source: SourcePrecision) -> Iterator[tuple[Indices, CropPrediction]]:
         for rows, chance, oks in held:
             yield rows, _read(network, chance, oks, told[rows], kernel[rows], source)
 
     for rows, crops in batches:
-        held.append((rows, *_look_twice(network, crops, told[rows], mirror)))
+        held.append((rows, *_flip_average(network, crops, told[rows], mirror)))
         if source is None and sum(len(r) for r, *_ in held) >= SAMPLE:
-            source = _judge(list(read(Sharpness())), told, kernel, mirror is not None)
+            source = _judge(list(read(SourcePrecision())), told, kernel, mirror is not None)
         if source is not None:
             yield from read(source)
             held.clear()
-    yield from read(source or _judge(list(read(Sharpness())), told, kernel, mirror is not None))
+    yield from read(
+        source or _judge(list(read(SourcePrecision())), told, kernel, mirror is not None)
+    )
 
 
 def _judge(
-    looks: list[tuple[Indices, Sight]], told: Clues, kernel: Floats, twice: bool
-) -> Sharpness:
+    looks: list[tuple[Indices, CropPrediction]], told: Conditioning, kernel: Floats, twice: bool
+) -> SourcePrecision:
     """Say how sharp a source is by what the pictures of some of its poses say."""
     if not looks:
-        return Sharpness()
+        return SourcePrecision()
     rows = np.concatenate([r for r, _ in looks])
     xy, move, keep = (
         np.concatenate([getattr(s, name) for _, s in looks]) for name in ("xy", "move", "keep")
     )
     off = np.hypot(*np.moveaxis(xy - told.own[rows, :, :2], -1, 0)) / kernel[rows]
-    return judge(source_spread(off, move, keep, mirrored=twice))
+    return estimate_precision(source_spread(off, move, keep, mirrored=twice))
 
 
-def _look_twice(
-    network: "PictureNetwork", crops: Pixels, told: Clues, mirror: Indices | None
+def _flip_average(
+    network: "PictureNetwork", crops: Pixels, told: Conditioning, mirror: Indices | None
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     import torch
 
     with torch.inference_mode():
-        chance, oks = look(network, crops, told)
+        chance, oks = forward(network, crops, told)
         if mirror is not None:
-            turned, again = look(network, crops[:, :, ::-1], mirrored(told, crops.shape[2], mirror))
+            turned, again = forward(
+                network, crops[:, :, ::-1], mirrored(told, crops.shape[2], mirror)
+            )
             chance = (chance + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
             oks = (oks + again) / 2
     return chance, oks
@@ -118,24 +127,24 @@ def _read(
     network: "PictureNetwork",
     chance: "torch.Tensor",
     oks: "torch.Tensor",
-    told: Clues,
+    told: Conditioning,
     kernel: Floats,
-    source: Sharpness,
-) -> Sight:
+    source: SourcePrecision,
+) -> CropPrediction:
     import torch
 
-    from refine.refiner.image.readout import best_places, hear, in_cells
+    from refine.refiner.image.readout import expected_oks_argmax, fuse_with_source, in_cells
 
     with torch.inference_mode():
         spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
         own = torch.from_numpy(told.own).to(chance.device)
         own = in_cells(own, network.stride, network.offset)
-        chance = hear(chance, own, spread, torch.full_like(oks, source.precision))
-        at = best_places(chance, spread)
-        return sight_of(network, chance, at, own, spread, oks, source.margin)
+        chance = fuse_with_source(chance, own, spread, torch.full_like(oks, source.precision))
+        at = expected_oks_argmax(chance, spread)
+        return make_prediction(network, chance, at, own, spread, oks, source.margin)
 
 
-def sight_of(
+def make_prediction(
     network: "PictureNetwork | PaperNetwork",
     chance: "torch.Tensor",
     at: "torch.Tensor",
@@ -143,12 +152,12 @@ def sight_of(
     spread: "torch.Tensor",
     oks: "torch.Tensor",
     margin: float,
-) -> Sight:
+) -> CropPrediction:
     """Put what maps say of places `at` into network-input px; all tensors are in cells."""
-    from refine.refiner.image.readout import judge_places
+    from refine.refiner.image.readout import assess_points
 
-    move, keep, error = judge_places(chance, at, own, spread)
-    return Sight(
+    move, keep, error = assess_points(chance, at, own, spread)
+    return CropPrediction(
         xy=(at * network.stride + network.offset).double().cpu().numpy(),
         move=move.double().cpu().numpy(),
         keep=keep.double().cpu().numpy(),
@@ -158,8 +167,8 @@ def sight_of(
     )
 
 
-def look(
-    network: "PictureNetwork | PaperNetwork", crops: Pixels, told: Clues
+def forward(
+    network: "PictureNetwork | PaperNetwork", crops: Pixels, told: Conditioning
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return the maps (N, K, h, w) of probability, and the logits (N,) of the expected OKS."""
     import torch
@@ -175,7 +184,7 @@ def look(
     return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
 
 
-def mirrored(told: Clues, width: int, mirror: Indices) -> Clues:
+def mirrored(told: Conditioning, width: int, mirror: Indices) -> Conditioning:
     """Mirror clues left-right in crops of a width, and exchange the sides of the joints."""
 
     def turn(points: Floats32) -> Floats32:
@@ -183,7 +192,7 @@ def mirrored(told: Clues, width: int, mirror: Indices) -> Clues:
         out[..., 0] = np.where(out[..., -1] > 0, width - 1 - out[..., 0], 0.0)
         return out
 
-    return Clues(turn(told.own), turn(told.belief), turn(told.near), told.oks)
+    return Conditioning(turn(told.own), turn(told.belief), turn(told.near), told.oks)
 
 
 def stream_crops(
@@ -211,7 +220,7 @@ def stream_crops(
         path = paths[image[group[0]]]
         assert path is not None
         picture = read_picture(path)
-        return [cut(picture, crop.matrix[i], crop.size) for i in group]
+        return [crop_image(picture, crop.matrix[i], crop.size) for i in group]
 
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[Indices, Future[list[Pixels]]]] = deque()

@@ -15,7 +15,7 @@ SIGMA = 1.4
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class NetworkOutput:
     """What the network says of N crops.
 
     Attributes:
@@ -91,8 +91,8 @@ class PictureNetwork(nn.Module):
 
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
-    ) -> Said:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Clues` as tensors."""
+    ) -> NetworkOutput:
+        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors."""
         size = (pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE)
         drawn = self._render(own, belief, near, size)
         pose = self.pose(drawn)
@@ -113,7 +113,7 @@ class PictureNetwork(nn.Module):
         # The image-free refiner's verdict is where the network's own starts from.
         came, believed, _ = drawn.chunk(3, 1)
         maps = self.leave(torch.relu(x)).float() + self.prior[0] * came + self.prior[1] * believed
-        return Said(maps, self.judge(judged)[:, 0].float() + oks)
+        return NetworkOutput(maps, self.judge(judged)[:, 0].float() + oks)
 
     def _render(self, own: Tensor, belief: Tensor, near: Tensor, size: tuple[int, int]) -> Tensor:
         offset = (STRIDE - 1) / 2

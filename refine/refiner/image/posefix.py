@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
-from refine.refiner.image.light import Said, gaussians
+from refine.refiner.image.light import NetworkOutput, gaussians
 
 HEIGHT = 255.0
 """Of the rendered joints, on the scale of pixels: render_gaussian_heatmap."""
@@ -62,8 +62,8 @@ class PaperNetwork(nn.Module):
 
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
-    ) -> Said:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Clues` as tensors.
+    ) -> NetworkOutput:
+        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors.
 
         Only where the joints are is used of these. The expected OKS comes out as it went in: the
         paper leaves instance scores alone.
@@ -74,4 +74,4 @@ class PaperNetwork(nn.Module):
         drawn = gaussians(there, sigma, (pixels.shape[2], pixels.shape[3]))
         pose = self.pose(drawn * (HEIGHT / deviation.mean()))
         features = self.backbone((pixels - mean) / deviation, pose)
-        return Said(self.leave(self.up(features)).float(), oks)
+        return NetworkOutput(self.leave(self.up(features)).float(), oks)

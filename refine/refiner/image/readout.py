@@ -12,7 +12,7 @@ def _similarity(at: Tensor, cells: int, spread: Tensor) -> Tensor:
     return torch.exp(-((at[..., None] - index) ** 2) / (2 * spread[..., None] ** 2))
 
 
-def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
+def expected_similarity_at(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
     """Return the keypoint similarity that points are expected to have.
 
     Args:
@@ -33,7 +33,7 @@ def in_cells(points: Tensor, stride: int, offset: float) -> Tensor:
     return torch.cat([(points[..., :2] - offset) / stride, points[..., 2:]], -1)
 
 
-def judge_places(
+def assess_points(
     chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Say what is expected of places and of the joints as they came.
@@ -48,15 +48,15 @@ def judge_places(
         (N, K) each: similarity of the places, that of the joints as they came, 0 where missing,
         and the mean absolute error per axis of the places, in cells.
     """
-    keep = expected_similarity(chance, own[..., :2], spread)
+    keep = expected_similarity_at(chance, own[..., :2], spread)
     return (
-        expected_similarity(chance, at, spread),
+        expected_similarity_at(chance, at, spread),
         torch.where(own[..., 2] > 0, keep, 0.0),
         expected_error(chance, at),
     )
 
 
-def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
+def fuse_with_source(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
     """Take the joints as they came for witnesses beside the picture: Bayes' rule, cell by cell.
 
     A joint of weight w is right with that probability, and then lies near the truth; else it may
@@ -72,7 +72,7 @@ def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tens
         (N, K, h, w), each map sums to 1.
 
     >>> chance = torch.full((1, 1, 8, 8), 1 / 64)
-    >>> heard = hear(chance, torch.tensor([[[5.0, 2.0, 0.9]]]), torch.ones(1, 1), torch.ones(1))
+    >>> heard = fuse_with_source(chance, torch.tensor([[[5.0, 2.0, 0.9]]]), torch.ones(1, 1), torch.ones(1))
     >>> divmod(int(heard.argmax()), 8)
     (2, 5)
     """
@@ -86,7 +86,7 @@ def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tens
     return heard / heard.sum((2, 3), keepdim=True).clamp(min=1e-12)
 
 
-def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) -> Tensor:
+def expected_oks_argmax(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Return where joints have the highest expected similarity, (N, K, 2) x, y in cells.
 
     The map blurred by the OKS kernel tells the cell; mean shift under that kernel climbs on to
@@ -94,7 +94,7 @@ def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) ->
 
     >>> chance = torch.zeros(1, 1, 8, 8)
     >>> chance[0, 0, 3, 4] = chance[0, 0, 3, 5] = 0.5
-    >>> best_places(chance, torch.ones(1, 1)).round(decimals=2).tolist()
+    >>> expected_oks_argmax(chance, torch.ones(1, 1)).round(decimals=2).tolist()
     [[[4.5, 3.0]]]
     """
     n, k, h, w = chance.shape
@@ -114,7 +114,7 @@ def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) ->
     return at
 
 
-def mean_places(chance: Tensor) -> Tensor:
+def soft_argmax(chance: Tensor) -> Tensor:
     """Return the means of maps (N, K, h, w) that each sum to 1, (N, K, 2) x, y in cells."""
     h, w = chance.shape[2:]
     columns = torch.arange(w, device=chance.device, dtype=chance.dtype)

@@ -13,17 +13,18 @@ from refine.poses import Poses
 from refine.refiner.apply import MARGIN, complete, correct
 from refine.refiner.belief import Belief
 from refine.refiner.image.conditioning import (
+    EXTRA_TRUST,
     PADDING,
     POSE_PADDING,
-    Clues,
-    clues,
+    Conditioning,
     completed,
     crop_boxes,
+    make_conditioning,
     pose_boxes,
 )
 from refine.refiner.image.crops import Pixels, find_pictures, with_sizes
-from refine.refiner.image.inference import Sight, see, stream_crops
-from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.inference import CropPrediction, predict_crops, stream_crops
+from refine.refiner.image.posefix_inference import predict_posefix_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 EXTRA_SIGMA = 0.08
 """OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
-EXTRA_TRUST = 0.8
-"""Similarity that such joints are taken to have as they came, in training as here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +52,7 @@ class Seen:
     margin: Floats
 
 
-class PictureRefiner(Refiner):
+class ImageRefiner(Refiner):
     """A refiner that looks at the picture again, as PoseFix does, on top of an image-free one.
 
     Build it with `load`; calling it without a folder of pictures is the image-free refiner.
@@ -142,7 +141,7 @@ class PictureRefiner(Refiner):
             crop = Crop.from_box(pose_boxes(scene, told), size, padding=POSE_PADDING)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
         place = np.array([names.get(j, -1) for j in joints], np.intp)
-        hints = clues(scene, told, crop, len(joints) - len(body))
+        hints = make_conditioning(scene, told, crop, len(joints) - len(body))
         hints = _with_extra(hints, poses, place, crop, len(body))
         there = np.array([p is not None for p in paths], np.bool_)
         seen = there[poses.image] & scene.present.any(1)
@@ -151,7 +150,7 @@ class PictureRefiner(Refiner):
         kernel = 2 * sigmas * (told.size_px * scale)[:, None]
         mirror = Skeleton("crop", joints).mirror if flip else None
         done = int((~seen).sum())
-        parts: list[tuple[Indices, Sight]] = []
+        parts: list[tuple[Indices, CropPrediction]] = []
         crops = stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers)
         for rows, sight in self._see(crops, hints, kernel, mirror):
             parts.append((rows, sight))
@@ -168,21 +167,25 @@ class PictureRefiner(Refiner):
     def _see(
         self,
         crops: Iterable[tuple[Indices, Pixels]],
-        told: Clues,
+        told: Conditioning,
         kernel: Floats,
         mirror: Indices | None,
-    ) -> Iterator[tuple[Indices, Sight]]:
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
         from refine.refiner.image.posefix import PaperNetwork
 
         if not isinstance(self.picture, PaperNetwork):
-            yield from see(self.picture, crops, told, kernel, mirror)
+            yield from predict_crops(self.picture, crops, told, kernel, mirror)
             return
         missing = told.own[..., 2] == 0
-        for rows, sight in see_paper(self.picture, crops, completed(told), kernel, mirror):
+        for rows, sight in predict_posefix_crops(
+            self.picture, crops, completed(told), kernel, mirror
+        ):
             yield rows, replace(sight, keep=np.where(missing[rows], 0.0, sight.keep))
 
 
-def _with_extra(told: Clues, poses: Poses, place: Indices, crop: Crop, first: int) -> Clues:
+def _with_extra(
+    told: Conditioning, poses: Poses, place: Indices, crop: Crop, first: int
+) -> Conditioning:
     """Add joints of the poses that the body's skeleton lacks, as they came."""
     own = told.own.copy()
     for joint in np.flatnonzero(place >= 0):
@@ -195,7 +198,7 @@ def _with_extra(told: Clues, poses: Poses, place: Indices, crop: Crop, first: in
 
 def _join(
     told: Belief,
-    parts: list[tuple[Indices, Sight]],
+    parts: list[tuple[Indices, CropPrediction]],
     crop: Crop,
     scale: Floats,
     place: Indices,

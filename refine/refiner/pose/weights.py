@@ -70,7 +70,7 @@ def load_weights(name: str | Path) -> tuple[Network, PairTable, Skeleton, dict[s
         raise WeightsError(
             f"expected the name of shipped weights or a .safetensors file, got {str(name)!r}",
             hint=f"one of {', '.join(shipped_names())}, or `refine train` to make your own; "
-            "weights of image refiners are for --picture-weights and refine.PictureRefiner",
+            "weights of image refiners are for --picture-weights and refine.ImageRefiner",
         )
     try:
         tensors = load(data)

@@ -6,11 +6,11 @@ from PIL import Image
 from refine.exceptions import FormatError, WeightsError
 from refine.poses import ImageRef, Poses
 from refine.refiner.apply import MARGIN
-from refine.refiner.image.conditioning import Clues
-from refine.refiner.image.inference import BATCH, mirrored, see, stream_crops
+from refine.refiner.image.conditioning import Conditioning
+from refine.refiner.image.inference import BATCH, mirrored, predict_crops, stream_crops
 from refine.refiner.image.light import PictureNetwork
-from refine.refiner.image.refiner import PictureRefiner
-from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.refiner import ImageRefiner
+from refine.refiner.image.source_precision import SourcePrecision
 from refine.refiner.image.weights import load_picture_weights, save_picture_weights
 from refine.skeletons import Skeleton, skeleton
 
@@ -45,7 +45,7 @@ def people(tmp_path):
 
 def test_poses_without_a_picture_are_refined_without(weights, people):
     poses, folder = people
-    refiner = PictureRefiner.load(weights)
+    refiner = ImageRefiner.load(weights)
     found = refiner.look(poses, folder)
     assert found.seen.tolist() == [True, True, True, False, False]
     plain = refiner.believe(poses)
@@ -63,7 +63,7 @@ def test_poses_without_a_picture_are_refined_without(weights, people):
 
 def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
     poses, folder = people
-    belief = PictureRefiner.load(weights).look(poses, folder).belief
+    belief = ImageRefiner.load(weights).look(poses, folder).belief
     for name in ("keep", "move"):
         value = getattr(belief, name)[:3]
         assert ((value >= 0) & (value <= 1)).all()
@@ -73,7 +73,7 @@ def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
 
 def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
     poses, folder = people
-    refiner = PictureRefiner.load(weights)
+    refiner = ImageRefiner.load(weights)
     many = refiner.look(poses, folder, workers=3).belief
     monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
     few = refiner.look(poses, folder, workers=1).belief
@@ -91,13 +91,13 @@ def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
         return np.concatenate([places, rng.uniform(0.2, 1, (*shape, 1))], -1).astype("f4")
 
     sure = np.insert(points(2, 19), 2, 3.0, axis=-1)
-    told = Clues(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
+    told = Conditioning(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
     kernel = np.full((2, 19), 6.0)
     mirror = Skeleton("crop", JOINTS).mirror
     rows = np.arange(2)
-    [(_, plain)] = see(network, [(rows, crops)], told, kernel, mirror)
+    [(_, plain)] = predict_crops(network, [(rows, crops)], told, kernel, mirror)
     again = mirrored(told, SIZE[0], mirror)
-    [(_, turned)] = see(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
+    [(_, turned)] = predict_crops(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
     back = turned.xy[:, mirror]
     back[..., 0] = SIZE[0] - 1 - back[..., 0]
     np.testing.assert_allclose(plain.move, turned.move[:, mirror], atol=1e-4)
@@ -112,7 +112,7 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
     crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
     points[..., 2] = 0.9
-    told = Clues(
+    told = Conditioning(
         points, np.insert(points, 2, 3.0, axis=-1), points[:, None].repeat(3, 1), points[:, 0, 2]
     )
     kernel = np.full((6, 19), 6.0)
@@ -120,19 +120,23 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
 
     def judge(spread):
         asked.append(spread)
-        return Sharpness(4.0, 0.25)
+        return SourcePrecision(4.0, 0.25)
 
     monkeypatch.setattr("refine.refiner.image.inference.SAMPLE", 3)
-    monkeypatch.setattr("refine.refiner.image.inference.judge", judge)
+    monkeypatch.setattr("refine.refiner.image.inference.estimate_precision", judge)
     batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
-    found = list(see(network, batches, told, kernel))
+    found = list(predict_crops(network, batches, told, kernel))
     assert len(asked) == 1
     assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
     assert {m for _, sight in found for m in sight.margin} == {0.25}
-    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness())
-    for (_, sharp), (_, blunt) in zip(found, see(network, batches, told, kernel), strict=True):
+    monkeypatch.setattr(
+        "refine.refiner.image.inference.estimate_precision", lambda spread: SourcePrecision()
+    )
+    for (_, sharp), (_, blunt) in zip(
+        found, predict_crops(network, batches, told, kernel), strict=True
+    ):
         assert (sharp.keep > blunt.keep).all()
-    assert list(see(network, [], told, kernel)) == []
+    assert list(predict_crops(network, [], told, kernel)) == []
 
 
 def test_every_crop_comes_once_and_in_batches(people):
@@ -157,7 +161,7 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
     xy = np.concatenate([poses.xy[:, 5:], np.full((5, 1, 2), np.nan)], 1)
     xy[0, -1] = 40.0
     mine = poses.replace(skeleton=body, xy=xy, score=np.full((5, 13), np.nan))
-    belief = PictureRefiner.load(weights).look(mine, folder).belief
+    belief = ImageRefiner.load(weights).look(mine, folder).belief
     assert np.isfinite(belief.xy[:3, -1]).all()
     assert belief.keep[0, -1] > 0
     assert np.isnan(belief.xy[4, -1]).all()
@@ -166,11 +170,11 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
 def test_bad_input_is_said(weights, people, tmp_path):
     poses, folder = people
     (folder / "1.png").write_bytes(b"no picture")
-    refiner = PictureRefiner.load(weights)
+    refiner = ImageRefiner.load(weights)
     with pytest.raises(FormatError, match=r"1\.png"):
         refiner(poses, folder)
     with pytest.raises(FormatError, match="folder of pictures"):
         refiner(poses, folder / "none")
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
-        PictureRefiner.load(tmp_path / "bad.safetensors")
+        ImageRefiner.load(tmp_path / "bad.safetensors")
