@@ -1,4 +1,4 @@
-"""What the image refiner is told beside the picture: the pose, what is believed, the others."""
+"""What the image refiner is given beside the picture: the pose, what is believed, the others."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop, keypoint_box
-from refine.refiner.apply import MARGIN
-from refine.refiner.belief import Belief
+from refine.refiner.belief import MARGIN, Belief
 from refine.refiner.pose.features import Scene
 
 EXTRA_TRUST = 0.8
@@ -55,8 +54,9 @@ class Conditioning:
 def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
 
-    Joints count where the image-free refiner would leave or put them, by its own `MARGIN`, missing ones only where
-    they are likely labelled. A pose without joints gets a box of 1 px at the origin.
+    Joints count where the image-free refiner would leave or put them by its own `MARGIN`, missing
+    ones only where they are likely labelled. A pose without joints gets a box of 1 px at the
+    origin.
     """
     moved = ~scene.present | (belief.move > belief.keep + MARGIN)
     xy = np.where(moved[..., None], belief.xy, scene.xy)
@@ -82,13 +82,15 @@ def pose_boxes(scene: Scene, belief: Belief) -> Floats:
     return np.concatenate([low - grow, low + extent + grow], 1)
 
 
-def completed(told: Conditioning) -> Conditioning:
+def completed(conditioning: Conditioning) -> Conditioning:
     """Show missing joints where the image-free refiner believes them.
 
     PoseFix is shown complete poses, in training, too.
     """
-    guess = np.delete(told.belief, 2, axis=-1)
-    return replace(told, own=np.where(told.own[..., 2:] > 0, told.own, guess))
+    guess = np.delete(conditioning.belief, 2, axis=-1)
+    return replace(
+        conditioning, own=np.where(conditioning.own[..., 2:] > 0, conditioning.own, guess)
+    )
 
 
 def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Conditioning:
@@ -97,7 +99,7 @@ def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) 
     Args:
         scene: N poses.
         belief: of the same.
-        crop: image px -> network input, one a pose.
+        crop: image px -> network input, one per pose.
         extra: joints that the network has beyond the scene's; nothing is known of them.
     """
     scale = crop.scale
@@ -111,7 +113,7 @@ def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) 
         np.where(known, belief.annotated, 0.0)[..., None],
     ]
     near = [crop(scene.xy[other]), there[..., None]]
-    chance = np.clip(belief.oks, 1e-4, 1 - 1e-4)
+    oks = np.clip(belief.oks, 1e-4, 1 - 1e-4)
 
     def pack(parts: list[npt.NDArray[Any]]) -> Floats32:
         packed = np.concatenate(parts, -1).astype(np.float32)
@@ -119,6 +121,4 @@ def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) 
         blank = np.zeros((*packed.shape[:-2], extra, packed.shape[-1]), np.float32)
         return np.concatenate([packed, blank], -2)
 
-    return Conditioning(
-        pack(own), pack(guess), pack(near), np.log(chance / (1 - chance)).astype("f4")
-    )
+    return Conditioning(pack(own), pack(guess), pack(near), np.log(oks / (1 - oks)).astype("f4"))

@@ -12,6 +12,7 @@ from refine.refiner.image.crops import Pixels
 from refine.refiner.image.inference import CropPrediction, forward, make_prediction, mirrored
 
 if TYPE_CHECKING:
+    from refine.refiner.image.light import PictureNetwork
     from refine.refiner.image.posefix import PaperNetwork
 
 
@@ -20,9 +21,9 @@ PAPER_MARGIN = 0.05
 
 
 def predict_posefix_crops(
-    network: "PaperNetwork",
+    network: "PictureNetwork | PaperNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
-    told: Conditioning,
+    conditioning: Conditioning,
     kernel: Floats,
     mirror: Indices | None = None,
 ) -> Iterator[tuple[Indices, CropPrediction]]:
@@ -34,7 +35,7 @@ def predict_posefix_crops(
     Args:
         network: in evaluation mode.
         batches: rows (B,) of the poses and their crops (B, H, W, 3).
-        told: of all N poses.
+        conditioning: of all N poses.
         kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
         mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well;
             None not to.
@@ -43,21 +44,23 @@ def predict_posefix_crops(
         rows (B,) and what their pictures say.
     """
     for rows, crops in batches:
-        yield rows, _flip_average(network, crops, told[rows], kernel[rows], mirror)
+        yield rows, _flip_average(network, crops, conditioning[rows], kernel[rows], mirror)
 
 
 def _flip_average(
-    network: "PaperNetwork",
+    network: "PictureNetwork | PaperNetwork",
     crops: Pixels,
-    told: Conditioning,
+    conditioning: Conditioning,
     kernel: Floats,
     mirror: Indices | None,
 ) -> CropPrediction:
-    straight = _predict(network, crops, told, kernel)
+    straight = _predict(network, crops, conditioning, kernel)
     if mirror is None:
         return straight
     width = crops.shape[2]
-    turned = _predict(network, crops[:, :, ::-1], mirrored(told, width, mirror), kernel[:, mirror])
+    turned = _predict(
+        network, crops[:, :, ::-1], mirrored(conditioning, width, mirror), kernel[:, mirror]
+    )
     xy = turned.xy[:, mirror]
     xy[..., 0] = width - 1 - xy[..., 0]
     joints = {name: getattr(turned, name)[:, mirror] for name in ("move", "keep", "sigma")}
@@ -70,15 +73,22 @@ def _flip_average(
 
 
 def _predict(
-    network: "PaperNetwork", crops: Pixels, told: Conditioning, kernel: Floats
+    network: "PictureNetwork | PaperNetwork",
+    crops: Pixels,
+    conditioning: Conditioning,
+    kernel: Floats,
 ) -> CropPrediction:
     import torch
 
     from refine.refiner.image.readout import in_cells, soft_argmax
 
     with torch.inference_mode():
-        chance, oks = forward(network, crops, told)
-        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
-        own = torch.from_numpy(told.own).to(chance.device)
+        probability, oks = forward(network, crops, conditioning)
+        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(
+            probability.device
+        )
+        own = torch.from_numpy(conditioning.own).to(probability.device)
         own = in_cells(own, network.stride, network.offset)
-        return make_prediction(network, chance, soft_argmax(chance), own, spread, oks, PAPER_MARGIN)
+        return make_prediction(
+            network, probability, soft_argmax(probability), own, spread, oks, PAPER_MARGIN
+        )

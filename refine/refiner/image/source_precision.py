@@ -1,4 +1,4 @@
-"""How sharp a source is beside the picture: one figure for all poses of a file.
+"""How precise a source is beside the picture: one figure for all poses of a file.
 
 The network was trained on estimators of every kind and takes each for the average one. What it
 expects of a move is then right for sources that are coarser than itself, and too much for sources
@@ -20,7 +20,7 @@ QUANTILE = 0.75
 ONE_LOOK = 1.07
 """Spread beside one look at the crops, over that beside the mean of two, on the same sources."""
 TYPICAL, PSEUDO = 0.175, 100
-"""A file of few joints is taken for a typical one: so many joints of that spread are added."""
+"""A file of few joints is taken for a typical one: this many joints of that spread are added."""
 SHARP, BLUNT = 0.15, 0.19
 """Spreads of a source as sharp as the network itself, and of one that is not sharper than the
 average."""

@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from refine.exceptions import FormatError, WeightsError
+from refine.exceptions import ArrayError, FormatError, WeightsError
 from refine.poses import ImageRef, Poses
-from refine.refiner.apply import MARGIN
+from refine.refiner.belief import MARGIN
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.inference import BATCH, mirrored, predict_crops, stream_crops
 from refine.refiner.image.light import PictureNetwork
@@ -45,16 +47,17 @@ def people(tmp_path):
 
 def test_poses_without_a_picture_are_refined_without(weights, people):
     poses, folder = people
-    refiner = ImageRefiner.load(weights)
-    found = refiner.look(poses, folder)
-    assert found.seen.tolist() == [True, True, True, False, False]
-    plain = refiner.believe(poses)
+    refiner = ImageRefiner.load(folder, weights)
+    belief = refiner.believe(poses)
+    assert belief.seen.tolist() == [True, True, True, False, False]
+    plain = refiner.pose_refiner.believe(poses)
+    assert plain.seen is None
     for name in ("xy", "move", "keep", "sigma_px"):
-        ours, without = getattr(found.belief, name), getattr(plain, name)
+        ours, without = getattr(belief, name), getattr(plain, name)
         np.testing.assert_array_equal(ours[3:], without[3:])
         assert (ours[:3] != without[:3]).any()
-    assert found.margin[3, 0] == MARGIN
-    done = refiner(poses, folder)
+    assert belief.margin[3, 0] == MARGIN
+    done = refiner(poses)
     assert len(done) == len(poses)
     assert np.isfinite(done.xy[[0, 1, 2, 4]]).all()
     assert not done.present[3].any()
@@ -63,7 +66,7 @@ def test_poses_without_a_picture_are_refined_without(weights, people):
 
 def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
     poses, folder = people
-    belief = ImageRefiner.load(weights).look(poses, folder).belief
+    belief = ImageRefiner.load(folder, weights).believe(poses)
     for name in ("keep", "move"):
         value = getattr(belief, name)[:3]
         assert ((value >= 0) & (value <= 1)).all()
@@ -73,10 +76,10 @@ def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
 
 def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
     poses, folder = people
-    refiner = ImageRefiner.load(weights)
-    many = refiner.look(poses, folder, workers=3).belief
+    refiner = ImageRefiner.load(folder, weights)
+    many = replace(refiner, workers=3).believe(poses)
     monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
-    few = refiner.look(poses, folder, workers=1).belief
+    few = replace(refiner, workers=1).believe(poses)
     np.testing.assert_allclose(many.xy, few.xy, atol=1e-3)
     np.testing.assert_allclose(many.oks, few.oks, atol=1e-5)
 
@@ -139,6 +142,22 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
     assert list(predict_crops(network, [], told, kernel)) == []
 
 
+def test_pictures_come_from_a_folder_a_mapping_or_a_function(weights, people):
+    poses, folder = people
+    refiner = ImageRefiner.load(folder, weights)
+    arrays = {f"{i}.png": np.asarray(Image.open(folder / f"{i}.png")) for i in (3, 1)}
+    unsized = replace(poses, images=tuple(ImageRef(r.id, r.file_name) for r in poses.images))
+    for images in (
+        arrays,
+        {3: folder / "3.png", 1: str(folder / "1.png")},
+        lambda ref: arrays.get(ref.file_name),
+    ):
+        belief = replace(refiner, images=images).believe(unsized)
+        assert belief.seen.tolist() == [True, True, True, False, False]
+        # The last image has no picture to tell its size.
+        np.testing.assert_array_equal(belief.xy[:4], refiner.believe(poses).xy[:4])
+
+
 def test_every_crop_comes_once_and_in_batches(people):
     from refine.geometry import Crop
     from refine.refiner.image.crops import find_pictures
@@ -161,7 +180,7 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
     xy = np.concatenate([poses.xy[:, 5:], np.full((5, 1, 2), np.nan)], 1)
     xy[0, -1] = 40.0
     mine = poses.replace(skeleton=body, xy=xy, score=np.full((5, 13), np.nan))
-    belief = ImageRefiner.load(weights).look(mine, folder).belief
+    belief = ImageRefiner.load(folder, weights).believe(mine)
     assert np.isfinite(belief.xy[:3, -1]).all()
     assert belief.keep[0, -1] > 0
     assert np.isnan(belief.xy[4, -1]).all()
@@ -170,11 +189,14 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
 def test_bad_input_is_said(weights, people, tmp_path):
     poses, folder = people
     (folder / "1.png").write_bytes(b"no picture")
-    refiner = ImageRefiner.load(weights)
+    refiner = ImageRefiner.load(folder, weights)
     with pytest.raises(FormatError, match=r"1\.png"):
-        refiner(poses, folder)
+        refiner(poses)
     with pytest.raises(FormatError, match="folder of pictures"):
-        refiner(poses, folder / "none")
+        replace(refiner, images=folder / "none")(poses)
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), 5):
+        with pytest.raises(ArrayError, match="expected pictures"):
+            replace(refiner, images={3: bad})(poses)
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
-        ImageRefiner.load(tmp_path / "bad.safetensors")
+        ImageRefiner.load(folder, tmp_path / "bad.safetensors")
