@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.refiner.pose.train import Settings, train
+from refine.refiner.pose.train import PoseSettings, train
 
 SKELETON = """
 joints = ["nose", "neck", "left_paw", "right_paw", "tail"]
@@ -42,7 +42,7 @@ with tempfile.TemporaryDirectory() as folder:
     train(
         truth,
         Path(folder, "mouse.safetensors"),
-        Settings(epochs=50, width=64, blocks=1, batch=64, rate=3e-3),
+        PoseSettings(epochs=50, width=64, blocks=1, batch=64, rate=3e-3),
     )
 
     lost = truth.replace(xy=np.where(np.arange(5)[:, None] == 4, np.nan, truth.xy))

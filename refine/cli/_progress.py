@@ -2,9 +2,13 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from refine.cli._output import say, wants_progress
+
+if TYPE_CHECKING:
+    from refine.refiner.training import Progress, Run
 
 
 def is_first() -> bool:
@@ -13,42 +17,49 @@ def is_first() -> bool:
 
 
 def follow(
-    start: Callable[[Callable[[Any], None]], None],
+    start: Callable[["Run"], Any],
+    run: "Run",
     epochs: int,
-    figures: Callable[[Any], str],
+    words: Callable[["Progress"], str],
     progress: bool | None,
-) -> Any:
-    """Run a training and say where it stands: a bar with the time left, or a line an epoch.
+) -> "Progress | None":
+    """Run a training and say where it stands: a bar with the time left, or a line per epoch.
 
     Args:
-        start: runs it, given what to report to: objects with epoch, step and steps.
+        start: runs it.
+        run: how; its reports are shown here.
         epochs: in all.
-        figures: words for a report.
+        words: for the figures of a report.
         progress: of `progress_option`.
 
     Returns:
         the last report, None if there was none.
     """
-    last: list[Any] = []
+    last: list[Progress] = []
+
+    def described(at: "Progress") -> str:
+        last[:] = [at]
+        return f"epoch {at.epoch + 1}/{epochs}  {words(at)}"
+
     if not wants_progress(progress) or not is_first():
 
-        def note(at: Any) -> None:
+        def note(at: "Progress") -> None:
+            text = described(at)
             if at.step == at.steps:
-                say(figures(at))
-            last[:] = [at]
+                say(text)
 
-        start(note)
+        start(replace(run, report=note))
         return last[-1] if last else None
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("drawing errors", total=epochs)
 
-        def show(at: Any) -> None:
-            bar.update(task, completed=at.epoch + at.step / at.steps, description=figures(at))
-            last[:] = [at]
+        def show(at: "Progress") -> None:
+            text = described(at)
+            bar.update(task, completed=at.epoch + at.step / at.steps, description=text)
 
-        start(show)
+        start(replace(run, report=show))
     return last[-1] if last else None

@@ -1,6 +1,6 @@
 """`refine train --images`: from annotated pictures to the weights of an image refiner."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,42 +11,62 @@ from refine.cli._progress import follow, is_first
 from refine.files import write_bytes
 
 if TYPE_CHECKING:
-    from refine.refiner.image.train import PictureProgress
+    from refine.refiner.image.settings import ImageSettings
+    from refine.refiner.image.train import ImageData
+    from refine.refiner.pose.refiner import Refiner
+    from refine.refiner.training import Progress, Run
 
 
-def train_pictures(
-    annotations: str,
-    images: str | None,
-    output: Path,
-    options: dict[str, Any],
-    *,
-    preset: str = "light",
-    imagenet: str | None = None,
-    validate: str | None = None,
-    validate_images: str | None = None,
-    weights: str = "coco17",
-    skeleton: str | None = None,
-    resume: bool = False,
-    device: str | None = None,
-    workers: int = 2,
-    progress: bool | None = None,
-) -> dict[str, Any]:
-    """Train an image refiner as the options of `refine train` say.
+@dataclass(frozen=True, slots=True)
+class ImageOptions:
+    """What `refine train --images` learns from.
 
-    Args:
+    Attributes:
         annotations: COCO annotations, or a .toml file of sets.
         images: folder of their pictures; None with a .toml file.
-        output: a .safetensors path.
-        options: changes to the preset's settings.
+        skeleton: of the annotations.
         preset: see `refine.refiner.image.settings`.
         imagenet: file of weights to start from.
         validate: annotations to measure on, as `annotations`.
         validate_images: folder of their pictures.
         weights: of the image-free refiner below.
-        skeleton: of the annotations.
-        resume: go on from the checkpoint.
-        device: cpu or cuda.
-        workers: threads that read pictures.
+    """
+
+    annotations: str
+    images: str | None
+    skeleton: str | None = None
+    preset: str = "light"
+    imagenet: str | None = None
+    validate: str | None = None
+    validate_images: str | None = None
+    weights: str = "coco17"
+
+    def sets(self) -> list[dict[str, Any]]:
+        """Return what to learn from, see `refine.refiner.image.annotations.read_sets`."""
+        if Path(self.annotations).suffix == ".toml" and self.images is not None:
+            raise click.UsageError(f"{self.annotations} names its pictures: leave --images out")
+        return _sets(self.annotations, self.images, self.skeleton, "--images")
+
+    def held_sets(self) -> list[dict[str, Any]]:
+        """Return what to measure on."""
+        images = self.validate_images or self.images
+        return _sets(self.validate, images, self.skeleton, "--validate-images")
+
+
+def train_images(
+    options: ImageOptions,
+    output: Path,
+    changes: dict[str, Any],
+    run: "Run",
+    progress: bool | None,
+) -> dict[str, Any]:
+    """Train an image refiner as the options of `refine train` say.
+
+    Args:
+        options: what from.
+        output: a .safetensors path.
+        changes: to the preset's settings.
+        run: how.
         progress: of `refine.cli._output.progress_option`.
 
     Returns:
@@ -54,73 +74,77 @@ def train_pictures(
 
     Raises:
         UsageError: annotations without pictures, or pictures twice.
-        RefineError: no such preset, or what `refine.refiner.image.train.train_on_pictures` raises.
+        RefineError: no such preset, or what `refine.refiner.image.train.train_on_images` raises.
     """
     from refine.refiner.image.settings import read_preset
 
-    settings = read_preset(preset, **options)
-    sets = _sets(annotations, images, skeleton, "--images")
-    held_sets = []
-    if validate:
-        held_sets = _sets(validate, validate_images or images, skeleton, "--validate-images")
+    settings = read_preset(options.preset, **changes)
+    sets, held_sets = options.sets(), options.held_sets()
 
-    from refine.refiner.image.annotations import read_labelled
-    from refine.refiner.image.backbones.imagenet import read_imagenet
-    from refine.refiner.image.train import train_on_pictures
+    from refine.refiner.image.train import train_on_images
     from refine.refiner.pose.refiner import Refiner
 
-    state = read_imagenet(imagenet) if imagenet else None
-    refiner = Refiner.load(weights)
-    labelled = read_labelled(sets, refiner.skeleton, settings.extra)
-    held = read_labelled(held_sets, refiner.skeleton, settings.extra) if held_sets else None
+    refiner = Refiner.load(options.weights)
+    data = _read(options.imagenet, sets, held_sets, refiner, settings)
+    labelled, held = data.labelled, data.held_out
     facts: dict[str, Any] = {
         "weights": str(output),
-        "preset": preset,
+        "preset": options.preset,
         "persons": len(labelled.persons),
         "pictures": len(labelled.pictures),
     }
     if held:
         facts |= {"held_persons": len(held.persons), "held_pictures": len(held.pictures)}
     if is_first():
-        say(f"{facts['persons']} persons on {facts['pictures']} pictures, preset {preset}")
+        say(f"{facts['persons']} persons on {facts['pictures']} pictures, preset {options.preset}")
         if held:
             say(f"held out: {len(held.persons)} persons on {len(held.pictures)} pictures")
-        if state is None:
+        if data.imagenet is None:
             say("without --imagenet the backbone starts from random weights")
-
-    def figures(at: "PictureProgress") -> str:
-        said = at.figures
-        text = (
-            f"epoch {at.epoch + 1}/{settings.epochs}  loss {said['total']:.4f}  "
-            f"similarity {said['before']:.3f} -> {said['after']:.3f}"
-        )
-        if "held_total" in said:
-            text += (
-                f"  held out {said['held_total']:.4f}  "
-                f"{said['held_before']:.3f} -> {said['held_after']:.3f}"
-            )
-        return text
-
-    def start(report: Callable[["PictureProgress"], None]) -> None:
-        train_on_pictures(
-            labelled, refiner, output, settings, imagenet=state, held_out=held, resume=resume,
-            device=device, workers=workers, report=report,
-        )  # fmt: skip
-
-    at: PictureProgress | None = follow(start, settings.epochs, figures, progress)
-    if at is not None:
-        facts |= {"epochs": at.epoch + 1, **at.figures}
+    last = follow(
+        lambda run: train_on_images(data, refiner, output, settings, run),
+        run,
+        settings.epochs,
+        _words,
+        progress,
+    )
+    if last is not None:
+        facts |= {"epochs": last.epoch + 1, **last.figures}
     return facts | ({"curve": _draw_curve(output)} if is_first() else {})
 
 
+def _read(
+    imagenet: str | None,
+    sets: list[dict[str, Any]],
+    held_sets: list[dict[str, Any]],
+    refiner: "Refiner",
+    settings: "ImageSettings",
+) -> "ImageData":
+    from refine.refiner.image.annotations import read_labelled
+    from refine.refiner.image.backbones.imagenet import read_imagenet
+    from refine.refiner.image.train import ImageData
+
+    state = read_imagenet(imagenet) if imagenet else None
+    labelled = read_labelled(sets, refiner.skeleton, settings.extra)
+    held = read_labelled(held_sets, refiner.skeleton, settings.extra) if held_sets else None
+    return ImageData(labelled, held, state)
+
+
+def _words(at: "Progress") -> str:
+    text = "loss {total:.4f}  similarity {before:.3f} -> {after:.3f}"
+    if "held_total" in at.figures:
+        text += "  held out {held_total:.4f}  {held_before:.3f} -> {held_after:.3f}"
+    return text.format(**at.figures)
+
+
 def _sets(
-    annotations: str, images: str | None, skeleton: str | None, option: str
+    annotations: str | None, images: str | None, skeleton: str | None, option: str
 ) -> list[dict[str, Any]]:
+    if annotations is None:
+        return []
     if Path(annotations).suffix == ".toml":
         from refine.refiner.image.annotations import read_sets
 
-        if option == "--images" and images is not None:
-            raise click.UsageError(f"{annotations} names its pictures: leave {option} out")
         return read_sets(Path(annotations))
     if images is None:
         raise click.UsageError(f"expected the pictures of {annotations}: {option} DIR")

@@ -1,6 +1,5 @@
 """`refine export`: networks and the heatmap decoder as ONNX files, compared with torch."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,12 +87,12 @@ def _decoder(options: dict[str, Any]) -> "Exportable":
 
 
 def _network(what: str, flip: bool | None) -> "Exportable":
-    from refine.refiner.image.weights import FORMAT, load_picture_weights, shipped_names
+    from refine.refiner.image.weights import KIND, load_image_weights
 
-    if what in shipped_names() or _format(what) == FORMAT:
-        from refine.refiner.image.export import exportable_picture
+    if KIND.holds(what):
+        from refine.refiner.image.export import exportable_image_refiner
 
-        return exportable_picture(*load_picture_weights(what), flip=flip is not False)
+        return exportable_image_refiner(*load_image_weights(what), flip=flip is not False)
     from refine.refiner.pose.export import exportable_refiner
     from refine.refiner.pose.weights import load_weights
 
@@ -101,14 +100,3 @@ def _network(what: str, flip: bool | None) -> "Exportable":
     if flip is not None:
         raise click.UsageError("--flip is an option of image refiners, these weights see none")
     return exportable_refiner(*loaded)
-
-
-def _format(path: str) -> str | None:
-    """Return what a weights file says it is; None for names, and for what is no such file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as file:
-            return str(json.loads(file.metadata()["refine"])["format"])
-    except (OSError, SafetensorError, TypeError, KeyError, ValueError):
-        return None

@@ -1,16 +1,20 @@
 """``refine train``: from annotations to weights in one command."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refine.cli._output import json_option, progress_option, say, summary
 from refine.cli._progress import follow, is_first
 
-PICTURES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
+if TYPE_CHECKING:
+    from refine.refiner.training import Progress, Run
+
+IMAGES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
 """Options that say nothing where no pictures are looked at."""
+HOW = ("resume", "device", "workers")
+"""Options that change nothing of what is learned: `refine.refiner.training.Run`."""
 
 
 @click.command("train")
@@ -20,7 +24,7 @@ PICTURES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights",
 @click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not name it.")
 @click.option("--stats", "statistics", metavar="NAME|FILE", help="Error statistics.  [posefix]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the persons.  [100]")
-@click.option("--batch", type=click.IntRange(1), help="Rows a step, over all processes.  [768]")
+@click.option("--batch", type=click.IntRange(1), help="Rows per step, over all processes.  [768]")
 @click.option("--width", type=click.IntRange(8), help="Width of the network.  [512]")
 @click.option("--blocks", type=click.IntRange(1), help="Residual blocks.  [4]")
 @click.option("--rate", type=float, help="Peak learning rate.  [0.001]")
@@ -51,10 +55,8 @@ def command(
     annotations: str | None,
     given: str | None,
     output: str,
-    skeleton: str | None,
-    resume: bool,
-    device: str | None,
     images: str | None,
+    skeleton: str | None,
     progress: bool | None,
     as_json: bool,
     **options: Any,
@@ -79,57 +81,56 @@ def command(
 
         raise FormatError("expected a folder to write in, got none", where=output)
     chosen = {key: value for key, value in options.items() if value is not None}
-    looks = {key: chosen.pop(key) for key in PICTURES_ONLY if key in chosen}
-    if images is not None or Path(source).suffix == ".toml":
-        from refine.cli._train_images import train_pictures
+    looks = images is not None or Path(source).suffix == ".toml"
+    if not looks and (odd := [key for key in IMAGES_ONLY if key in chosen]):
+        raise click.UsageError(f"--{odd[0].replace('_', '-')} needs the pictures: --images DIR")
+    from refine.refiner.training import Run
 
-        facts = train_pictures(
-            source, images, Path(output), chosen, skeleton=skeleton, resume=resume, device=device,
-            progress=progress, **looks,
-        )  # fmt: skip
-    elif looks:
-        name = next(iter(looks)).replace("_", "-")
-        raise click.UsageError(f"--{name} needs the pictures: --images DIR")
+    run = Run(**{key: chosen.pop(key) for key in HOW if key in chosen})
+    if looks:
+        from refine.cli._train_images import ImageOptions, train_images
+
+        given_looks = {key: chosen.pop(key) for key in IMAGES_ONLY if key in chosen}
+        on = ImageOptions(source, images, skeleton, **given_looks)
+        facts = train_images(on, Path(output), chosen, run, progress)
     else:
-        facts = _train_on_poses(source, Path(output), chosen, skeleton, resume, device, progress)
+        facts = _train_on_poses((source, skeleton), Path(output), chosen, run, progress)
     if as_json and facts and is_first():
         summary(facts, data_on_stdout=False)
 
 
 def _train_on_poses(
-    annotations: str,
+    source: tuple[str, str | None],
     output: Path,
-    options: dict[str, Any],
-    skeleton: str | None,
-    resume: bool,
-    device: str | None,
+    changes: dict[str, Any],
+    run: "Run",
     progress: bool | None,
 ) -> dict[str, Any]:
+    """Train on annotations (and their skeleton), with changes to the settings; return a summary."""
     from refine.formats import read
-    from refine.refiner.pose.train import Progress, Settings, train
+    from refine.refiner.pose.train import PoseSettings, train
 
-    settings = Settings(**options)
+    settings = PoseSettings(**changes)
+    annotations, skeleton = source
     say(f"reading {annotations}")
     truth = read(annotations, "coco-gt", skeleton=skeleton)
     say(f"{len(truth)} annotations, {len(truth.images)} images, skeleton {truth.skeleton.name}")
 
-    def figures(at: Progress) -> str:
+    def words(at: "Progress") -> str:
         return (
-            f"epoch {at.epoch + 1}/{settings.epochs}  loss {at.loss:.4f}  similarity: "
-            f"filled {at.filled:.3f}, present {at.kept:.3f} -> {at.moved:.3f}"
-        )
+            "loss {loss:.4f}  similarity: filled {filled:.3f}, present {kept:.3f} -> {moved:.3f}"
+        ).format(**at.figures)
 
-    def start(report: Callable[[Progress], None]) -> None:
-        train(truth, output, settings, resume=resume, device=device, report=report)
-
-    at: Progress | None = follow(start, settings.epochs, figures, progress)
-    if at is None:
+    last = follow(
+        lambda run: train(truth, output, settings, run), run, settings.epochs, words, progress
+    )
+    if last is None:
         return {}
     return {
         "weights": str(output),
-        "epochs": at.epoch + 1,
-        "loss": at.loss,
-        "filled": at.filled,
-        "present_before": at.kept,
-        "present_after": at.moved,
+        "epochs": last.epoch + 1,
+        "loss": last.figures["loss"],
+        "filled": last.figures["filled"],
+        "present_before": last.figures["kept"],
+        "present_after": last.figures["moved"],
     }

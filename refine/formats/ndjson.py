@@ -17,7 +17,13 @@ from refine.formats._keypoints import Options, matrix, places, rounded
 from refine.formats._load import Lines
 from refine.formats._rows import column, describe, extras, fours, optional, tracks
 from refine.poses import ImageRef, Poses, ScoreKind
-from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
+from refine.skeletons import (
+    Skeleton,
+    skeleton,
+    skeleton_from_table,
+    skeleton_names,
+    skeleton_to_table,
+)
 
 LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}
@@ -95,7 +101,7 @@ def write_ndjson(poses: Poses, precision: int | None) -> list[dict[str, Any]]:
     lists = values.reshape(len(poses), 3 * len(poses.skeleton)).tolist()
     body: Any = poses.skeleton.name
     if body not in skeleton_names() or skeleton(body) != poses.skeleton:
-        body = _table(poses.skeleton)
+        body = skeleton_to_table(poses.skeleton)
     common: dict[str, Any] = {"skeleton": body, "score_kind": poses.score_kind}
     if poses.history:
         common[_history.FIELD] = _history.encode(poses.history)
@@ -154,25 +160,3 @@ def _score_kind(lines: list[Any], options: Options) -> ScoreKind:
             hint=f"one of {', '.join(get_args(ScoreKind))}",
         )
     return kind
-
-
-def _table(body: Skeleton) -> dict[str, Any]:
-    """Write a skeleton, the counterpart of `skeleton_from_table`."""
-    names = body.joints
-    table: dict[str, Any] = {
-        "name": body.name,
-        "joints": list(names),
-        "edges": [[names[a], names[b]] for a, b in body.edges],
-        "derived": {joint: list(of) for joint, of in body.derived.items()},
-        "near": sorted(body.near),
-        "stands_for": dict(body.stands_for),
-    }
-    if body.regions:
-        table["regions"] = {
-            region: [j for j, r in zip(names, body.regions, strict=True) if r == region]
-            for region in sorted(set(body.regions))
-        }
-    if body.sigmas is not None:
-        known = zip(names, body.sigmas.tolist(), strict=True)
-        table["sigmas"] = {joint: s for joint, s in known if s == s}
-    return table

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from refine import tensors
 from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
 
@@ -23,11 +25,11 @@ def save_checkpoint(
     output: Path,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
     log: list[dict[str, float]],
-    more: dict[str, Tensor] | None = None,
+    more: Mapping[str, Tensor],
 ) -> None:
-    """Write network, optimiser and log, one entry an epoch; and the log as ``.csv`` beside.
+    """Write network, optimiser and log; and the log as ``.csv`` beside, one row per epoch.
 
     Args:
         output: the weights that the training is to make.
@@ -37,13 +39,12 @@ def save_checkpoint(
         log: figures of the epochs done, at least one.
         more: other tensors to keep.
     """
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    state = {f"network.{k}": v for k, v in network.state_dict().items()}
     for i, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
-    tensors |= {f"more.{k}": v for k, v in (more or {}).items()}
-    facts = {"settings": settings, "log": log}
-    data = save({k: v.contiguous() for k, v in tensors.items()}, {"refine": json.dumps(facts)})
-    write_bytes(checkpoint_path(output), data)
+        state |= {f"optimizer.{i}.{k}": v for k, v in moments.items()}
+    state |= {f"more.{k}": v for k, v in more.items()}
+    arrays = {name: t.detach().cpu().numpy() for name, t in state.items()}
+    write_bytes(checkpoint_path(output), tensors.write(arrays, {"settings": settings, "log": log}))
     table = io.StringIO()
     writer = csv.DictWriter(table, list(log[0]))
     writer.writeheader()
@@ -55,7 +56,7 @@ def load_checkpoint(
     output: Path,
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    settings: dict[str, Any],
+    settings: Mapping[str, Any],
 ) -> tuple[list[dict[str, float]], dict[str, Tensor]]:
     """Put network and optimiser where the checkpoint left them.
 
@@ -63,23 +64,34 @@ def load_checkpoint(
         the log of the epochs done, and the other tensors.
 
     Raises:
-        WeightsError: the checkpoint is of other settings.
+        WeightsError: the checkpoint is damaged, or of other settings.
         FormatError: there is none.
     """
     path = checkpoint_path(output)
-    data = read_bytes(path)
-    tensors = load(data)
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    facts: dict[str, Any] = json.loads(header["__metadata__"]["refine"])
-    if facts["settings"] != json.loads(json.dumps(settings)):
+    try:
+        metadata, arrays = tensors.read(read_bytes(path))
+        facts = tensors.facts_of(metadata)
+        before, log = facts["settings"], facts["log"]
+    except (ValueError, KeyError) as error:
         raise WeightsError(
-            f"expected a checkpoint of the same settings, got {facts['settings']}",
+            f"expected a checkpoint of `refine train`, got: {error}",
+            where=str(path),
+            hint="training without --resume",
+        ) from None
+    if before != json.loads(json.dumps(settings)):
+        raise WeightsError(
+            f"expected a checkpoint of the same settings, got {before}",
             where=str(path),
             hint="the same options, or training without --resume",
         )
 
     def part(name: str) -> dict[str, Tensor]:
-        return {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+        # Copied: the bytes of a file are read-only.
+        return {
+            key.removeprefix(name): torch.from_numpy(np.array(array))
+            for key, array in arrays.items()
+            if key.startswith(name)
+        }
 
     network.load_state_dict(part("network."))
     packed = optimizer.state_dict()
@@ -87,4 +99,4 @@ def load_checkpoint(
         index, name = key.split(".", 1)
         packed["state"].setdefault(int(index), {})[name] = value
     optimizer.load_state_dict(packed)
-    return facts["log"], part("more.")
+    return log, part("more.")

@@ -7,6 +7,7 @@ from refine.skeletons.registry import (
     skeleton_from_category,
     skeleton_from_table,
     skeleton_names,
+    skeleton_to_table,
 )
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "skeleton_from_category",
     "skeleton_from_table",
     "skeleton_names",
+    "skeleton_to_table",
 ]

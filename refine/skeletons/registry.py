@@ -127,6 +127,34 @@ def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:
     )
 
 
+def skeleton_to_table(body: Skeleton) -> dict[str, Any]:
+    """Write a skeleton as `skeleton_from_table` reads it; plain data.
+
+    >>> len(skeleton_from_table(skeleton_to_table(skeleton("coco17")), "").require_sigmas())
+    17
+    """
+    names = body.joints
+    table: dict[str, Any] = {
+        "name": body.name,
+        "joints": list(names),
+        "edges": [[names[a], names[b]] for a, b in body.edges],
+        "derived": {joint: list(of) for joint, of in body.derived.items()},
+        "near": sorted(body.near),
+        "stands_for": dict(body.stands_for),
+    }
+    if body.regions:
+        table["regions"] = {
+            region: [j for j, r in zip(names, body.regions, strict=True) if r == region]
+            for region in sorted(set(body.regions))
+        }
+    if body.sigmas is not None:
+        known = zip(names, body.sigmas.tolist(), strict=True)
+        table["sigmas"] = {joint: s for joint, s in known if s == s}
+    if body.source:
+        table["source"] = body.source
+    return table
+
+
 def skeleton_from_category(category: Mapping[str, Any], name: str) -> Skeleton:
     """Build a skeleton from one COCO category; the shipped one where the joints are the same.
 

@@ -20,7 +20,7 @@ import refine
 from refine.errors.sources import draw_source
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
-from refine.refiner.pose.train import Settings, train
+from refine.refiner.pose.train import PoseSettings, train
 
 
 def nobody_near(xy, present, image, count=3):
@@ -79,7 +79,7 @@ def main() -> None:
                 persons = persons or refine.read(
                     options.data / "coco/train_keypoints.json.gz", "coco-gt"
                 )
-                train(persons, weights, Settings(epochs=options.epochs))
+                train(persons, weights, PoseSettings(epochs=options.epochs))
             config = replace(Config(weights=str(weights)), **changes)
             row = [average_precision(options.data, *s, splits, config) for s in SOURCES.values()]
         print(f"| {name} |", " | ".join(f"{ap:.3f}" for ap in row), "|", flush=True)

@@ -23,7 +23,7 @@ from refine.evaluation.ground_truth import read_ground_truth
 from refine.onnx import export_onnx
 from refine.pipeline import Config
 from refine.refiner.belief import Belief
-from refine.refiner.pose.export import exportable_refiner, graph_inputs
+from refine.refiner.pose.export import export_inputs, exportable_refiner
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Refiner
 
@@ -39,7 +39,7 @@ def through(data):
     names = [output.name for output in session.get_outputs()]
 
     def believe_scene(self, scene, progress=None):
-        out = dict(zip(names, session.run(None, graph_inputs(scene)), strict=True))
+        out = dict(zip(names, session.run(None, export_inputs(scene)), strict=True))
         return Belief(out.pop("refined").astype(float), **out)
 
     return believe_scene

@@ -12,12 +12,12 @@ from refine.poses import ImageRef, Poses
 from refine.refiner.image.backbones.resnet import BLOCKS
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.inference import predict_crops
-from refine.refiner.image.light import PictureNetwork
-from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.light import LightNetwork
+from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.image.posefix_inference import predict_posefix_crops
 from refine.refiner.image.source_precision import SourcePrecision
-from refine.refiner.image.weights import load_picture_weights, save_picture_weights
-from refine.refiner.pose.export import graph_inputs
+from refine.refiner.image.weights import load_image_weights, save_image_weights
+from refine.refiner.pose.export import export_inputs
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton, skeleton
 
@@ -68,7 +68,7 @@ def test_refiner_says_what_refine_says(cli, tmp_path, scene, int8):
     assert json.loads(facts["joints"]) == list(COCO.joints)
     assert facts["weights"].startswith(refiner.weights)
     assert json.loads(facts["int8"]) == int8
-    got, expected = run(**graph_inputs(scene)), refiner.believe_scene(scene)
+    got, expected = run(**export_inputs(scene)), refiner.believe_scene(scene)
     for name, value in got.items():
         pixels = name in ("refined", "sigma_px", "size_px")
         atol = (40 if pixels else 0.2) if int8 else (0.01 if pixels else 1e-4)
@@ -76,7 +76,7 @@ def test_refiner_says_what_refine_says(cli, tmp_path, scene, int8):
         np.testing.assert_allclose(value, known, rtol=0, atol=atol, err_msg=name)
 
 
-@pytest.fixture(scope="module", params=["light", "paper"])
+@pytest.fixture(scope="module", params=["light", "posefix"])
 def picture(request, tmp_path_factory):
     """An image refiner of random weights: small crops and few layers, so that tests are quick."""
     torch.manual_seed(0)
@@ -85,8 +85,8 @@ def picture(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BLOCKS, 50, (1, 1, 1, 1))
         light = request.param == "light"
-        network = PictureNetwork(19, 8) if light else settled(PaperNetwork(19, 50))
-        save_picture_weights(path, network, joints, (48, 64), "sha256:0", {})
+        network = LightNetwork(19, 8) if light else settled(PoseFixNetwork(19, 50))
+        save_image_weights(path, network, Skeleton("crop", joints), (48, 64), "sha256:0", {})
         yield path
 
 
@@ -110,7 +110,7 @@ def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, mo
     result = cli("export", picture, "-o", out, *options)
     assert result.code == 0, result.err
     run, facts = load(out)
-    network, header = load_picture_weights(picture)
+    network, header = load_image_weights(picture)
     assert json.loads(facts["size"]) == [48, 64]
     assert json.loads(facts["joints"]) == header["joints"]
     assert facts["weights"] == f"sha256:{header['sha256']}"
@@ -126,12 +126,12 @@ def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, mo
     kernel = rng.uniform(3, 6, (3, 19)).astype(np.float32)
     pixels = np.moveaxis(crops, -1, 1).astype(np.float32)
     inputs = {"pixels": pixels, "own": told.own, "kernel": kernel}
-    if network.believes:
+    if network.architecture == "light":
         inputs |= {"belief": told.belief, "near": told.near, "oks": told.oks}
         inputs["precision"] = np.full(len(crops), 2, np.float32)
     got = run(**inputs)
     mirror = None if "--no-flip" in options else Skeleton("crop", tuple(header["joints"])).mirror
-    looked = (predict_crops if network.believes else predict_posefix_crops)(
+    looked = (predict_crops if (network.architecture == "light") else predict_posefix_crops)(
         network, [(np.arange(3), crops)], told, kernel, mirror
     )
     [(_, expected)] = looked

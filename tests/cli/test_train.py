@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import refine
-from refine.refiner.image.weights import load_picture_weights
+from refine.refiner.image.weights import load_image_weights
 
 LIGHT = ("--epochs", 2, "--batch", 4, "--width", 8, "--no-mixed")
 
@@ -61,7 +61,7 @@ def test_sets_name_their_pictures(cli, pictured, trained, tmp_path, monkeypatch)
     assert json.loads(result.out)["curve"] is None
     assert "pip install 'refine-pose[draw]'" in result.err
     assert "epoch 2/2" in result.err
-    ours, theirs = (load_picture_weights(path)[0].state_dict() for path in (out, trained[0]))
+    ours, theirs = (load_image_weights(path)[0].state_dict() for path in (out, trained[0]))
     assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
@@ -75,8 +75,8 @@ def test_posefix_of_fifty_layers(cli, pictured, tmp_path, monkeypatch):
     )  # fmt: skip
     assert result.code == 0, result.err
     assert json.loads(result.out)["preset"] == "posefix-r50-256"
-    network, facts = load_picture_weights(out)
-    assert facts["architecture"] == "resnet50"
+    network, facts = load_image_weights(out)
+    assert (facts["architecture"], facts["depth"]) == ("posefix", 50)
     assert facts["size"] == [192, 256]
     assert sum(p.numel() for p in network.parameters()) > 23.5e6
 

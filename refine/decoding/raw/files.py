@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine import tensors
 from refine._types import Floats, Indices
 from refine.exceptions import FormatError, GeometryError
 from refine.files import parse_json, read_bytes
@@ -320,19 +321,16 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
 
 
 def _safetensors(data: bytes, where: str) -> Mapping[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        arrays: dict[str, Any] = dict(load(data))
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        metadata, found = tensors.read(data)
+    except ValueError as error:
         raise FormatError(
             f"expected safetensors of NumPy types, got: {error}",
             where=where,
             hint="float16 or float32 tensors",
         ) from None
-    for key, text in header.get("__metadata__", {}).items():
+    arrays: dict[str, Any] = dict(found)
+    for key, text in metadata.items():
         # Metadata values are strings; numbers and lists are written as JSON.
         try:
             arrays.setdefault(key, json.loads(text))

@@ -13,6 +13,7 @@ from refine._types import Bools, Floats, Indices
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.formats import read
+from refine.oks import BOX_FRACTION
 from refine.poses import Poses
 from refine.refiner.image.crops import find_pictures, with_sizes
 from refine.refiner.pose.simulate import Persons, persons_from_poses
@@ -23,8 +24,6 @@ AGREE = 0.1
 SURE = 0.7
 """A teacher as sure as this is right nine times in ten (`AGREE`), more often than a crowd worker
 who says otherwise."""
-BOX_TO_AREA = 0.53
-"""Mean COCO person area over w * h of the box; the CrowdPose convention."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
     """Read which data sets to train on: a TOML file of ``[[set]]`` tables.
 
     Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
-    and optionally ``teacher`` (predictions for the same images), ``repeat`` (times an epoch),
+    and optionally ``teacher`` (predictions for the same images), ``repeat`` (times per epoch),
     ``boxes`` (true where areas are those of boxes) and ``skeleton``.
 
     Raises:
@@ -134,8 +133,8 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     trust = np.asarray(np.isfinite(xy).all(-1), np.float64)
     extra_trust = np.asarray(np.isfinite(beyond).all(-1), np.float64)
     if "teacher" in table:
-        taught, sure = _teach(read(table["teacher"]), truth, persons, body)
-        xy, trust = fuse(xy, taught, sure, persons.box)
+        teacher_xy, sure = _teacher_poses(read(table["teacher"]), truth, persons, body)
+        xy, trust = merge_with_teacher(xy, teacher_xy, sure, persons.box)
         # Who errs in many joints errs in those that nobody can check, too.
         shared = own >= 0
         extra_trust *= trust[:, shared].mean(1, keepdims=True)
@@ -145,7 +144,7 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
         visible=np.where(labelled, 2, 0).astype(np.int8)
         if "teacher" in table
         else np.where(labelled, _pick(persons.visible, own), 0).astype(np.int8),
-        area=persons.area * (BOX_TO_AREA if table.get("boxes") else 1.0),
+        area=persons.area * (BOX_FRACTION if table.get("boxes") else 1.0),
         box=persons.box,
         image=number[persons.image],
         image_size=persons.image_size,
@@ -160,7 +159,9 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     )
 
 
-def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats, Floats]:
+def merge_with_teacher(
+    xy: Floats, teacher_xy: Floats, sure: Floats, box: Floats
+) -> tuple[Floats, Floats]:
     """Join labels with those of a teacher network.
 
     Where both agree the teacher's place is taken, whose definition of a joint is that of the data
@@ -169,7 +170,7 @@ def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats,
 
     Args:
         xy: (N, K, 2) labels, NaN where there is none.
-        taught: (N, K, 2) of the teacher, NaN where there is none.
+        teacher_xy: (N, K, 2) of the teacher, NaN where there is none.
         sure: (N, K) its confidence.
         box: (N, 4) xyxy of the labels, px.
 
@@ -177,26 +178,28 @@ def fuse(xy: Floats, taught: Floats, sure: Floats, box: Floats) -> tuple[Floats,
         xy (N, K, 2) and trust (N, K) in [0, 1].
 
     >>> label, box = np.array([[[10.0, 10.0]]]), np.array([[0.0, 0.0, 60.0, 80.0]])
-    >>> place, trust = fuse(label, label + 50, np.array([[0.9]]), box)
+    >>> place, trust = merge_with_teacher(label, label + 50, np.array([[0.9]]), box)
     >>> place.tolist(), trust.tolist()
     ([[[60.0, 60.0]]], [[0.5]])
     """
-    labelled, told = np.isfinite(xy).all(-1), np.isfinite(taught).all(-1)
+    labelled, known = np.isfinite(xy).all(-1), np.isfinite(teacher_xy).all(-1)
     diagonal = np.hypot(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1])[:, None]
-    near = np.hypot(*np.moveaxis(xy - taught, -1, 0)) <= AGREE * diagonal
-    agree = labelled & told & near
-    dissent = labelled & told & ~near
-    alone = told & ~labelled
+    near = np.hypot(*np.moveaxis(xy - teacher_xy, -1, 0)) <= AGREE * diagonal
+    agree = labelled & known & near
+    dissent = labelled & known & ~near
+    alone = known & ~labelled
     take = agree | alone | (dissent & (sure > SURE))
     trust: Floats = np.select(
         [agree, dissent & (sure > SURE), labelled, alone],
         [1.0, 0.5, 1 / 3, np.clip((sure - 0.3) / (SURE - 0.3), 0, 1)],
         0.0,
     )
-    return np.where(take[..., None], taught, xy), trust
+    return np.where(take[..., None], teacher_xy, xy), trust
 
 
-def _teach(teacher: Poses, truth: Poses, persons: Persons, body: Skeleton) -> tuple[Floats, Floats]:
+def _teacher_poses(
+    teacher: Poses, truth: Poses, persons: Persons, body: Skeleton
+) -> tuple[Floats, Floats]:
     """Return the teacher's pose (N, K, 2) and confidence (N, K) for every person, by image."""
     columns = _columns(teacher.skeleton, body.joints)
     row = {ref.id: i for i, ref in enumerate(teacher.images)}

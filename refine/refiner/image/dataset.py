@@ -1,7 +1,8 @@
 """Training samples: synthetic poses on real pictures."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from refine.refiner.image.conditioning import (
 )
 from refine.refiner.image.crops import Pixels, crop_image, read_picture
 from refine.refiner.pose.refiner import Refiner
-from refine.refiner.pose.simulate import show_persons
+from refine.refiner.pose.simulate import simulate_source, split_by_source
 
 SOURCES = 48
-"""Most imaginary estimators an epoch."""
-PERSONS_A_SOURCE = 32
+"""Most imaginary estimators per epoch."""
 EXTRA_SHOWN = 0.3
 """Share of poses that show joints which the image-free refiner does not know."""
+EXTRA_SPREAD = 0.08
+"""How far these lie off, in body sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +38,25 @@ class Rows:
     """R poses to show, with the truth, everything in network-input px.
 
     Attributes:
-        picture: (R,) number of the picture.
+        image: (R,) number of the picture.
         matrix: (R, 2, 3) picture px -> network input.
-        clues: of the poses.
+        conditioning: of the poses.
         target: (R, K, 2); 0 where not labelled.
         weight: (R, K) trust in the label.
         area: (R,) of the person, px^2.
-        claims: (R,) whether the pose is the best of those that show its person.
+        is_best: (R,) whether the pose is the best of those that show its person.
     """
 
-    picture: Indices
+    image: Indices
     matrix: Floats
-    clues: Conditioning
+    conditioning: Conditioning
     target: Floats32
     weight: Floats32
     area: Floats32
-    claims: Bools
+    is_best: Bools
 
     def __len__(self) -> int:
-        return len(self.picture)
+        return len(self.image)
 
     def __getitem__(self, rows: Indices) -> "Rows":
         return Rows(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
@@ -76,14 +78,10 @@ def draw_rows(
         size: width and height of the network input.
         rng: all randomness.
     """
-    persons = labelled.persons
-    sources = min(SOURCES, 1 + len(persons) // PERSONS_A_SOURCE)
-    of_person = rng.integers(0, sources, int(persons.image.max()) + 1)[persons.image]
-    parts = []
-    for number in range(sources):
-        rows = np.flatnonzero(of_person == number)
-        if len(rows):
-            parts.append(_draw_source(labelled, rows, refiner, statistics, size, rng))
+    parts = [
+        _draw_source(labelled, rows, refiner, statistics, size, rng)
+        for rows in split_by_source(labelled.persons.image, SOURCES, rng)
+    ]
     joined = _concatenate(parts)
     return joined[rng.permutation(len(joined))]
 
@@ -98,34 +96,34 @@ def _draw_source(
 ) -> Rows:
     body = refiner.skeleton
     persons = labelled.persons[rows]
-    shown = show_persons(persons, None, draw_source(body, rng), body, statistics, rng)
+    shown = simulate_source(persons, None, draw_source(body, rng), body, statistics, rng)
     belief = refiner.believe_scene(shown.scene)
-    host = rows[shown.host]
+    person = rows[shown.person]
     crop = _augment(crop_boxes(shown.scene, belief), size, rng)
-    told = make_conditioning(shown.scene, belief, crop, extra=labelled.extra.shape[1])
-    trust, extra = labelled.trust[host], labelled.extra[host]
+    conditioning = make_conditioning(shown.scene, belief, crop, extra=labelled.extra.shape[1])
+    trust, extra = labelled.trust[person], labelled.extra[person]
     picture_to_input = crop
     if shown.mirrored:
-        width = labelled.persons.image_size[host, 0]
+        width = labelled.persons.image_size[person, 0]
         trust = trust[:, body.mirror]
         extra = np.stack([width[:, None] - 1 - extra[..., 0], extra[..., 1]], -1)
-        mirror = np.tile([[-1.0, 0, 0], [0, 1, 0]], (len(host), 1, 1))
+        mirror = np.tile([[-1.0, 0, 0], [0, 1, 0]], (len(person), 1, 1))
         mirror[:, 0, 2] = width - 1
         picture_to_input = crop @ Crop.from_matrix(mirror, size)
-    _show_extra(told, crop(extra), shown.area, crop, len(body), rng)
+    area = shown.area * np.abs(np.linalg.det(crop.matrix[:, :, :2]))
+    conditioning = _show_extra(conditioning, crop(extra), np.sqrt(area), rng)
     target = crop(np.concatenate([shown.truth, extra], 1))
     ours = shown.labelled.any(1, keepdims=True)
-    weight = np.concatenate([trust * shown.labelled, labelled.extra_trust[host] * ours], 1)
+    weight = np.concatenate([trust * shown.labelled, labelled.extra_trust[person] * ours], 1)
     weight = np.where(np.isfinite(target).all(-1), weight, 0.0)
-    scale = np.abs(np.linalg.det(crop.matrix[:, :, :2]))
     return Rows(
-        labelled.persons.image[host],
+        labelled.persons.image[person],
         picture_to_input.matrix,
-        told,
+        conditioning,
         np.where(weight[..., None] > 0, target, 0.0).astype(np.float32),
         weight.astype(np.float32),
-        (shown.area * scale).astype(np.float32),
-        shown.claims,
+        area.astype(np.float32),
+        shown.is_best,
     )
 
 
@@ -145,19 +143,24 @@ def _augment(box: Floats, size: tuple[int, int], rng: np.random.Generator) -> Cr
 
 
 def _show_extra(
-    told: Conditioning,
-    truth: Floats,
-    area: Floats,
-    crop: Crop,
-    first: int,
-    rng: np.random.Generator,
-) -> None:
-    """Show some of the joints that the image-free refiner does not know, a little off."""
-    body = np.sqrt(area * np.abs(np.linalg.det(crop.matrix[:, :, :2])))[:, None, None]
-    place = truth + rng.normal(size=truth.shape) * 0.08 * body
+    conditioning: Conditioning, truth: Floats, body_size: Floats, rng: np.random.Generator
+) -> Conditioning:
+    """Show some of the joints that the image-free refiner does not know, a little off.
+
+    Args:
+        conditioning: of N poses; these joints are the last ones.
+        truth: (N, E, 2) where they are, NaN where nobody knows.
+        body_size: (N,) root of the persons' area.
+        rng: all randomness.
+    """
+    place = truth + rng.normal(size=truth.shape) * EXTRA_SPREAD * body_size[:, None, None]
     seen = np.isfinite(truth).all(-1) & (rng.random((len(truth), 1)) < EXTRA_SHOWN)
-    told.own[:, first:, :2] = np.where(seen[..., None], place, 0.0)
-    told.own[:, first:, 2] = EXTRA_TRUST * seen
+    extra = np.where(seen[..., None], place, 0.0)
+    extra = np.concatenate([extra, EXTRA_TRUST * seen[..., None]], -1).astype(np.float32)
+    own = np.concatenate(
+        [conditioning.own[:, : conditioning.own.shape[1] - truth.shape[1]], extra], 1
+    )
+    return replace(conditioning, own=own)
 
 
 def load_crops(
@@ -166,21 +169,21 @@ def load_crops(
     """Cut the crops of R rows out of their pictures, (R, height, width, 3)."""
 
     def load(i: int) -> Pixels:
-        picture = read_picture(pictures[rows.picture[i]])
+        picture = read_picture(pictures[rows.image[i]])
         return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))
 
 
 def _concatenate(parts: list[Rows]) -> Rows:
-    def join(name: str) -> npt.NDArray[Any]:
-        return np.concatenate([getattr(p, name) for p in parts])
+    def join(name: str, of: Sequence[Any]) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(p, name) for p in of])
 
-    told = Conditioning(
-        **{
-            f.name: np.concatenate([getattr(p.clues, f.name) for p in parts])
-            for f in fields(Conditioning)
-        }
+    conditioning = [p.conditioning for p in parts]
+    names = [f.name for f in fields(Rows) if f.name != "conditioning"]
+    return Rows(
+        conditioning=Conditioning(
+            **{f.name: join(f.name, conditioning) for f in fields(Conditioning)}
+        ),
+        **{name: join(name, parts) for name in names},
     )
-    names = [f.name for f in fields(Rows) if f.name != "clues"]
-    return Rows(clues=told, **{name: join(name) for name in names})

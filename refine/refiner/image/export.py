@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from refine.onnx import Exportable
-from refine.refiner.image.conditioning import PADDING, POSE_PADDING
-from refine.refiner.image.light import PictureNetwork
-from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.network import ImageNetwork
 from refine.refiner.image.readout import (
     assess_points,
     expected_oks_argmax,
@@ -41,13 +39,9 @@ OUTPUTS = {
     "sigma_px": "(n, K) float32 mean absolute error per axis expected there, px of the crop",
     "expected_oks": "(n,) float32 expected OKS of the refined pose",
 }
-PAPER_INPUTS = 3
-"""The paper's network is told the pose alone."""
-PAPER_OUTPUTS = 4
-"""It says nothing of the whole pose."""
 
 
-class PictureGraph(nn.Module):
+class LightExport(nn.Module):
     """`refine.refiner.image.inference.predict_crops` in torch.
 
     Takes and returns what `INPUTS` and `OUTPUTS` say.
@@ -57,7 +51,7 @@ class PictureGraph(nn.Module):
         mirror: index of every joint's mirror partner, to look at the mirrored crops as well.
     """
 
-    def __init__(self, network: PictureNetwork, mirror: list[int] | None) -> None:
+    def __init__(self, network: ImageNetwork, mirror: list[int] | None) -> None:
         super().__init__()
         self.network, self.mirror = network, mirror
 
@@ -77,8 +71,8 @@ class PictureGraph(nn.Module):
         if self.mirror is not None:
             points = (_turn(p, last, self.mirror) for p in (own, belief, near))
             looks = _both(looks, (pixels.flip(3), *points, oks))
-        said = self.network(*looks)
-        chance, verdict = _chance(said.maps), said.oks
+        output = self.network(*looks)
+        chance, verdict = _chance(output.maps), output.oks
         if self.mirror is not None:
             chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
@@ -89,18 +83,17 @@ class PictureGraph(nn.Module):
         return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
 
 
-class PaperGraph(nn.Module):
+class PoseFixExport(nn.Module):
     """`refine.refiner.image.posefix_inference.predict_posefix_crops` in torch.
 
-    Takes and returns the first `PAPER_INPUTS` of `INPUTS` and the first `PAPER_OUTPUTS` of
-    `OUTPUTS`.
+    Takes and returns the first three of `INPUTS` and the first four of `OUTPUTS`.
 
     Args:
         network: in evaluation mode.
         mirror: index of every joint's mirror partner, to look at the mirrored crops as well.
     """
 
-    def __init__(self, network: PaperNetwork, mirror: list[int] | None) -> None:
+    def __init__(self, network: ImageNetwork, mirror: list[int] | None) -> None:
         super().__init__()
         self.network, self.mirror = network, mirror
 
@@ -141,31 +134,26 @@ def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
 
 
 def _read(
-    network: PictureNetwork | PaperNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+    network: ImageNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, ...]:
     """Return the first four of `OUTPUTS` for places `at`; all is in cells."""
     move, keep, error = assess_points(chance, at, own, spread)
     return at * network.stride + network.offset, move, keep, error * network.stride
 
 
-def exportable_picture(
-    network: PictureNetwork | PaperNetwork, facts: dict[str, Any], *, flip: bool = True
+def exportable_image_refiner(
+    network: ImageNetwork, facts: dict[str, Any], *, flip: bool = True
 ) -> Exportable:
-    """Describe an image refiner as `refine.refiner.image.weights.load_picture_weights` returns it.
+    """Describe an image refiner as `refine.refiner.image.weights.load_image_weights` returns it.
 
     Args:
         network: in evaluation mode.
         facts: of its header.
         flip: also look at the mirrored crop, as `refine run` does; takes twice as long.
     """
-    joints, (width, height) = tuple(facts["joints"]), facts["size"]
-    k, taken, given = len(joints), len(INPUTS), len(OUTPUTS)
+    joints, (width, height), k = tuple(facts["joints"]), facts["size"], len(facts["joints"])
     mirror = Skeleton("crop", joints).mirror.tolist() if flip else None
-    if isinstance(network, PaperNetwork):
-        graph: nn.Module = PaperGraph(network, mirror)
-        taken, given, padding = PAPER_INPUTS, PAPER_OUTPUTS, POSE_PADDING
-    else:
-        graph, padding = PictureGraph(network, mirror), PADDING
+    exported = network.exported(mirror)
 
     def examples(n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         def draw(*size: int) -> Tensor:
@@ -185,18 +173,18 @@ def exportable_picture(
             4 * draw() - 2,
             4 * draw(),
         )
-        return everything[:taken]
+        return everything[: exported.inputs]
 
     return Exportable(
-        module=graph.eval(),
-        inputs=dict(list(INPUTS.items())[:taken]),
-        outputs=dict(list(OUTPUTS.items())[:given]),
+        module=exported.module.eval(),
+        inputs=dict(list(INPUTS.items())[: exported.inputs]),
+        outputs=dict(list(OUTPUTS.items())[: exported.outputs]),
         examples=examples,
         facts={
             "kind": "picture-refiner",
             "joints": list(joints),
             "size": [width, height],
-            "padding": padding,
+            "padding": exported.padding,
             "flip": flip,
             "weights": f"sha256:{facts['sha256']}",
             "refiner": facts["refiner"],

@@ -22,8 +22,7 @@ from refine.refiner.image.source_precision import (
 if TYPE_CHECKING:
     import torch
 
-    from refine.refiner.image.light import PictureNetwork
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
 BATCH = 32
@@ -54,7 +53,7 @@ class CropPrediction:
 
 
 def predict_crops(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
     conditioning: Conditioning,
     kernel: Floats,
@@ -113,7 +112,7 @@ def _precision_of(
 
 
 def _flip_average(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     crops: Pixels,
     conditioning: Conditioning,
     mirror: Indices | None,
@@ -132,7 +131,7 @@ def _flip_average(
 
 
 def _fuse(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     probability: "torch.Tensor",
     oks: "torch.Tensor",
     conditioning: Conditioning,
@@ -157,7 +156,7 @@ def _fuse(
 
 
 def make_prediction(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     probability: "torch.Tensor",
     at: "torch.Tensor",
     own: "torch.Tensor",
@@ -180,7 +179,7 @@ def make_prediction(
 
 
 def forward(
-    network: "PictureNetwork | PaperNetwork", crops: Pixels, conditioning: Conditioning
+    network: "ImageNetwork", crops: Pixels, conditioning: Conditioning
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return the maps (N, K, h, w) of probability, and the logits (N,) of the expected OKS."""
     import torch

@@ -1,30 +1,30 @@
-"""The small network that ships: picture and pose in, one map a joint and an expected OKS out."""
+"""The small network that ships: picture and pose in, one map per joint and an expected OKS out."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from refine.refiner.image.backbones.efficientnet import EfficientNetLite0
+from refine._types import Floats, Indices
+from refine.geometry import Crop
+from refine.refiner.belief import Belief
+from refine.refiner.image.backbones.base import Backbone, make_backbone
+from refine.refiner.image.conditioning import PADDING, Conditioning, crop_boxes
+from refine.refiner.image.crops import Pixels
+from refine.refiner.image.export import INPUTS, OUTPUTS, LightExport
+from refine.refiner.image.inference import CropPrediction, predict_crops
+from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
+from refine.refiner.pose.features import Scene
 
 STRIDE = 4
-"""Input px a cell."""
+"""Input px per cell."""
 SIGMA = 1.4
 """Of the rendered joints, in cells: PoseFix's 7 px of a 192 px wide input, at 144 px."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkOutput:
-    """What the network says of N crops.
-
-    Attributes:
-        maps: (N, K, h, w) logits of where each joint is, one softmax a map.
-        oks: (N,) logit of the expected OKS of the refined pose.
-    """
-
-    maps: Tensor
-    oks: Tensor
+BACKBONE = "efficientnet"
+"""Of weights whose header names none."""
 
 
 def gaussians(points: Tensor, sigma: Tensor, size: tuple[int, int]) -> Tensor:
@@ -45,29 +45,26 @@ def gaussians(points: Tensor, sigma: Tensor, size: tuple[int, int]) -> Tensor:
     return y[..., :, None] * x[..., None, :]
 
 
-class PictureNetwork(nn.Module):
-    """EfficientNet-Lite0, the pose rendered into its stride-4 features, and a light pyramid.
+class LightNetwork(ImageNetwork):
+    """A backbone, the pose rendered into its stride-4 features, and a light pyramid.
 
-    Cells are aligned by centres: cell i lies at 4 i + 1.5 px, so that mirroring is exact.
+    Cells are aligned by centres: cell i lies at 4 i + 1.5 px, so that mirroring is exact. The
+    network is told what the image-free refiner believes, and of the neighbouring poses.
 
     Args:
         joints: K.
         width: channels of the pyramid.
-
-    Attributes:
-        stride: input px a cell.
-        offset: where cell 0 lies, input px.
-        believes: whether it is told what the image-free refiner believes.
+        backbone: file in ``backbones/``.
     """
 
+    architecture = "light"
     stride = STRIDE
     offset = (STRIDE - 1) / 2
-    believes = True
 
-    def __init__(self, joints: int, width: int = 64) -> None:
+    def __init__(self, joints: int, width: int = 64, backbone: str = BACKBONE) -> None:
         super().__init__()
-        self.joints, self.width = joints, width
-        self.backbone = EfficientNetLite0()
+        self.joints, self.width, self.backbone_name = joints, width, backbone
+        self.backbone: Backbone = make_backbone(backbone)
         at4, at8, at16, at32 = self.backbone.channels
         self.pose = nn.Sequential(nn.Conv2d(3 * joints, width, 3, padding=1), nn.ReLU())
         self.tell = nn.Conv2d(width, at4, 1)
@@ -84,10 +81,38 @@ class PictureNetwork(nn.Module):
             self.leave.weight.mul_(0.1)
         self.prior = nn.Parameter(torch.tensor([2.0, 4.0]))
 
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> Self:
+        """Build the network that `header` describes, with random weights."""
+        backbone = str(header.get("backbone", BACKBONE))
+        return cls(len(header["joints"]), int(header["width"]), backbone)
+
     @property
     def header(self) -> dict[str, Any]:
-        """What a weights file says of the architecture."""
-        return {"width": self.width}
+        """Backbone and width of the pyramid."""
+        return {"backbone": self.backbone_name, "width": self.width}
+
+    def load_imagenet(self, state: dict[str, Tensor]) -> None:
+        """Start the backbone from ImageNet weights."""
+        self.backbone.load_imagenet(state)
+
+    def crops(self, scene: Scene, belief: Belief, size: tuple[int, int]) -> Crop:
+        """Return crops around where the image-free refiner leaves or puts the joints."""
+        return Crop.from_box(crop_boxes(scene, belief), size, padding=PADDING)
+
+    def predict(
+        self,
+        batches: Iterable[tuple[Indices, Pixels]],
+        conditioning: Conditioning,
+        kernel: Floats,
+        mirror: Indices | None = None,
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
+        """Look at crops and say where each joint is."""
+        return predict_crops(self, batches, conditioning, kernel, mirror)
+
+    def exported(self, mirror: list[int] | None) -> ExportedNetwork:
+        """Describe the network as part of an ONNX file."""
+        return ExportedNetwork(LightExport(self, mirror), len(INPUTS), len(OUTPUTS), PADDING)
 
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
@@ -96,8 +121,8 @@ class PictureNetwork(nn.Module):
         size = (pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE)
         drawn = self._render(own, belief, near, size)
         pose = self.pose(drawn)
-        # On CPUs the first stages stay as they are: half of the time for edges and blobs.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and pixels.device.type != "cpu"):
+        learns = self.backbone.early_on_cpu or pixels.device.type != "cpu"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
             at4 = self.backbone.early(pixels)
         at4 = at4 + self.tell(pose)
         at8, at16, at32 = self.backbone.late(at4)

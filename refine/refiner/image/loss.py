@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from refine.refiner.image.light import NetworkOutput
+from refine.refiner.image.network import NetworkOutput
 from refine.refiner.image.readout import expected_oks_argmax, soft_argmax
 
 
 @dataclass(frozen=True, slots=True)
-class PictureLosses:
+class ImageLosses:
     """The sum that is minimised, and the figures that a person watches.
 
     Attributes:
@@ -29,28 +29,28 @@ class PictureLosses:
     after: Tensor
 
 
-def picture_losses(
-    said: NetworkOutput,
+def light_losses(
+    output: NetworkOutput,
     own: Tensor,
     target: Tensor,
     weight: Tensor,
     spread: Tensor,
-    claims: Tensor,
+    is_best: Tensor,
     fine: float,
-) -> PictureLosses:
-    """Compare what the network said with the truth.
+) -> ImageLosses:
+    """Compare what the network says with the truth.
 
     Args:
-        said: of N crops.
+        output: of the network for N crops.
         own: (N, K, 3) x, y and weight of the joints as they came, cells.
         target: (N, K, 2) truth, cells.
         weight: (N, K) trust in the label; 0 where there is none. Labels outside of the map count
             for the OKS only.
         spread: (N, K) standard deviation of the OKS kernel, cells.
-        claims: (N,) bool, the best row of its person; the others count as OKS 0.
+        is_best: (N,) bool, the best row of its person; the others count as OKS 0.
         fine: weight of the soft-argmax's error; 1 in PoseFix.
     """
-    use, coarse, chance, mean = _read(said.maps, target, weight)
+    use, coarse, chance, mean = _read(output.maps, target, weight)
     count = use.sum().clamp(min=1)
     coarse = (coarse * use).sum() / count
     off = ((mean - target).abs().sum(-1) * use).sum() / count
@@ -58,10 +58,10 @@ def picture_losses(
         came = _similarity(own[..., :2], target, spread) * (own[..., 2] > 0)
         reached = _similarity(expected_oks_argmax(chance, spread, iterations=3), target, spread)
         total = weight.sum(1).clamp(min=1e-6)
-        oks = (torch.maximum(came, reached) * weight).sum(1) / total * claims
-    judged = binary_cross_entropy_with_logits(said.oks, oks)
+        oks = (torch.maximum(came, reached) * weight).sum(1) / total * is_best
+    judged = binary_cross_entropy_with_logits(output.oks, oks)
     everything = weight.sum().clamp(min=1)
-    return PictureLosses(
+    return ImageLosses(
         coarse + fine * off + judged,
         coarse.detach(),
         off.detach(),
@@ -70,16 +70,21 @@ def picture_losses(
     )
 
 
-def paper_losses(
-    said: NetworkOutput, own: Tensor, target: Tensor, weight: Tensor, spread: Tensor, claims: Tensor
-) -> PictureLosses:
+def posefix_losses(
+    output: NetworkOutput,
+    own: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    spread: Tensor,
+    is_best: Tensor,
+) -> ImageLosses:
     """Compare as PoseFix does: both means are over all joints, those without a label count as 0.
 
-    The arguments are those of `picture_losses`, but `claims` is not used, and labels beyond the
+    The arguments are those of `light_losses`, but `is_best` is not used, and labels beyond the
     last cells count as on them. "After" is read where the soft-argmax puts the joints.
     """
-    del claims
-    _, coarse, _, mean = _read(said.maps, target, weight)
+    del is_best
+    _, coarse, _, mean = _read(output.maps, target, weight)
     entropy = (coarse * weight).mean()
     # reduce_mean over x and y, too.
     off = ((mean - target).abs().mean(-1) * weight).mean()
@@ -87,7 +92,7 @@ def paper_losses(
         came = _similarity(own[..., :2], target, spread) * (own[..., 2] > 0)
         reached = _similarity(mean, target, spread)
     everything = weight.sum().clamp(min=1)
-    return PictureLosses(
+    return ImageLosses(
         entropy + off,
         entropy.detach(),
         off.detach(),

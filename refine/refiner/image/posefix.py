@@ -4,22 +4,37 @@ Source of what is not said otherwise: Moon, Chang, Lee, CVPR 2019, and its publi
 mks0601/PoseFix_RELEASE, main/model.py and main/config.py.
 """
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from refine._types import Floats, Indices
+from refine.geometry import Crop
+from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
-from refine.refiner.image.light import NetworkOutput, gaussians
+from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed, pose_boxes
+from refine.refiner.image.crops import Pixels
+from refine.refiner.image.export import PoseFixExport
+from refine.refiner.image.inference import CropPrediction
+from refine.refiner.image.light import gaussians
+from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
+from refine.refiner.image.posefix_inference import predict_posefix_crops
+from refine.refiner.pose.features import Scene
 
 HEIGHT = 255.0
 """Of the rendered joints, on the scale of pixels: render_gaussian_heatmap."""
 UPSAMPLED = 256
 """Channels of every deconvolution."""
+INPUTS, OUTPUTS = 3, 4
+"""Of an exported network: it is told the pose alone, and says nothing of the whole pose."""
 
 
-class PaperNetwork(nn.Module):
-    """ResNet over picture and pose, three deconvolutions, one map a joint at a quarter of the size.
+class PoseFixNetwork(ImageNetwork):
+    """ResNet over picture and pose, three deconvolutions, one map per joint at a quarter size.
 
     The paper stacks the picture and K heatmaps and convolves them at once; here two convolutions
     are summed, which is the same and leaves the one for the picture with its ImageNet weights.
@@ -34,9 +49,9 @@ class PaperNetwork(nn.Module):
         sigma: of the rendered joints, input px: 7 at 192 x 256, 9 at 288 x 384.
     """
 
+    architecture = "posefix"
     stride = 4
     offset = 0.0
-    believes = False
 
     def __init__(self, joints: int, depth: int = 152, sigma: float = 7.0) -> None:
         super().__init__()
@@ -55,10 +70,41 @@ class PaperNetwork(nn.Module):
         nn.init.kaiming_normal_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
 
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> Self:
+        """Build the network that `header` describes, with random weights."""
+        return cls(len(header["joints"]), int(header["depth"]), float(header["sigma"]))
+
     @property
     def header(self) -> dict[str, Any]:
-        """What a weights file says of the architecture."""
-        return {"architecture": f"resnet{self.backbone.depth}", "sigma": self.sigma}
+        """Depth of the ResNet and size of the rendered joints."""
+        return {"depth": self.backbone.depth, "sigma": self.sigma}
+
+    def load_imagenet(self, state: dict[str, Tensor]) -> None:
+        """Start the ResNet from ImageNet weights."""
+        self.backbone.load_imagenet(state)
+
+    def crops(self, scene: Scene, belief: Belief, size: tuple[int, int]) -> Crop:
+        """Return crops around the joints as they came."""
+        return Crop.from_box(pose_boxes(scene, belief), size, padding=POSE_PADDING)
+
+    def predict(
+        self,
+        batches: Iterable[tuple[Indices, Pixels]],
+        conditioning: Conditioning,
+        kernel: Floats,
+        mirror: Indices | None = None,
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
+        """Look at crops and say where each joint is; shown are complete poses, as in training."""
+        missing = conditioning.own[..., 2] == 0
+        for rows, found in predict_posefix_crops(
+            self, batches, completed(conditioning), kernel, mirror
+        ):
+            yield rows, replace(found, keep=np.where(missing[rows], 0.0, found.keep))
+
+    def exported(self, mirror: list[int] | None) -> ExportedNetwork:
+        """Describe the network as part of an ONNX file."""
+        return ExportedNetwork(PoseFixExport(self, mirror), INPUTS, OUTPUTS, POSE_PADDING)
 
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor

@@ -14,7 +14,7 @@ from refine.geometry import Crop
 from refine.refiner.image.annotations import Labelled
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.dataset import Rows
-from refine.refiner.pose.features import Scene, nearest_poses
+from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
@@ -34,11 +34,8 @@ def guess_joints(labelled: Labelled, refiner: Refiner) -> Floats:
     PoseFix asks a second network that saw the picture; here the image-free refiner is asked.
     """
     persons = labelled.persons
-    present: Bools = np.asarray(np.isfinite(persons.xy).all(-1))
-    xy = np.where(present[..., None], persons.xy, 0.0)
-    near = nearest_poses(xy, present, persons.image)
-    unscored = np.full((*present.shape, 2), -1.0)
-    return refiner.believe_scene(Scene(xy, present, unscored, near, persons.image_size)).xy
+    scene = Scene.unscored(persons.xy, persons.image, persons.image_size)
+    return refiner.believe_scene(scene).xy
 
 
 def augmented_crops(
@@ -62,7 +59,7 @@ def augmented_crops(
     return Crop(matrix, size), mirrored
 
 
-def draw_paper_rows(
+def draw_posefix_rows(
     labelled: Labelled,
     guessed: Floats,
     skeleton: Skeleton,

@@ -12,16 +12,15 @@ from refine.refiner.image.crops import Pixels
 from refine.refiner.image.inference import CropPrediction, forward, make_prediction, mirrored
 
 if TYPE_CHECKING:
-    from refine.refiner.image.light import PictureNetwork
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
-PAPER_MARGIN = 0.05
+POSEFIX_MARGIN = 0.05
 """Expected similarity that a move must gain; a guess, no such network was at hand to tune it."""
 
 
 def predict_posefix_crops(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
     conditioning: Conditioning,
     kernel: Floats,
@@ -48,7 +47,7 @@ def predict_posefix_crops(
 
 
 def _flip_average(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     crops: Pixels,
     conditioning: Conditioning,
     kernel: Floats,
@@ -73,7 +72,7 @@ def _flip_average(
 
 
 def _predict(
-    network: "PictureNetwork | PaperNetwork",
+    network: "ImageNetwork",
     crops: Pixels,
     conditioning: Conditioning,
     kernel: Floats,
@@ -90,5 +89,5 @@ def _predict(
         own = torch.from_numpy(conditioning.own).to(probability.device)
         own = in_cells(own, network.stride, network.offset)
         return make_prediction(
-            network, probability, soft_argmax(probability), own, spread, oks, PAPER_MARGIN
+            network, probability, soft_argmax(probability), own, spread, oks, POSEFIX_MARGIN
         )

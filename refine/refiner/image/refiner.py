@@ -1,36 +1,29 @@
 """The image refiner: what the picture says of every joint, on top of what the pose says."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from refine._types import Floats, Indices
+from refine._types import Indices
 from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import MARGIN, Belief
 from refine.refiner.image.conditioning import (
     EXTRA_TRUST,
-    PADDING,
-    POSE_PADDING,
     Conditioning,
-    completed,
-    crop_boxes,
     make_conditioning,
-    pose_boxes,
 )
-from refine.refiner.image.crops import Pictures, Pixels, choose_pictures, with_sizes
-from refine.refiner.image.inference import CropPrediction, predict_crops, stream_crops
-from refine.refiner.image.posefix_inference import predict_posefix_crops
+from refine.refiner.image.crops import Pictures, choose_pictures, with_sizes
+from refine.refiner.image.inference import CropPrediction, stream_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:
-    from refine.refiner.image.light import PictureNetwork
-    from refine.refiner.image.posefix import PaperNetwork
+    from refine.refiner.image.network import ImageNetwork
 
 
 EXTRA_SIGMA = 0.08
@@ -53,7 +46,7 @@ class ImageRefiner:
     """
 
     pose_refiner: Refiner
-    network: "PictureNetwork | PaperNetwork"
+    network: "ImageNetwork"
     facts: dict[str, Any]
     images: Pictures
     flip: bool = True
@@ -79,9 +72,9 @@ class ImageRefiner:
         Raises:
             WeightsError: no such weights, or a damaged file.
         """
-        from refine.refiner.image.weights import load_picture_weights
+        from refine.refiner.image.weights import load_image_weights
 
-        network, facts = load_picture_weights(weights)
+        network, facts = load_image_weights(weights)
         return cls(pose_refiner or Refiner.load(), network, facts, images, flip)
 
     @property
@@ -126,10 +119,7 @@ class ImageRefiner:
         joints = Skeleton("crop", tuple(self.facts["joints"]))
         extra = len(joints) - len(body)
         size = tuple(self.facts["size"])
-        if self.network.believes:
-            crop = Crop.from_box(crop_boxes(scene, belief), size, padding=PADDING)
-        else:
-            crop = Crop.from_box(pose_boxes(scene, belief), size, padding=POSE_PADDING)
+        crop = self.network.crops(scene, belief, size)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
         index = np.array([names.get(j, -1) for j in joints.joints], np.intp)
         conditioning = make_conditioning(scene, belief, crop, extra)
@@ -142,28 +132,13 @@ class ImageRefiner:
         parts: list[tuple[Indices, CropPrediction]] = []
         crops = stream_crops(poses.image, np.flatnonzero(seen), pictures, crop, self.workers)
         mirror = joints.mirror if self.flip else None
-        for rows, prediction in self._predict(crops, conditioning, kernel, mirror):
+        for rows, prediction in self.network.predict(crops, conditioning, kernel, mirror):
             parts.append((rows, prediction))
             done += len(rows)
             if progress:
                 progress(done)
         belief = self.pose_refiner.spread(belief, poses.skeleton)
         return replace(_merge(belief, parts, crop, index), seen=seen)
-
-    def _predict(
-        self,
-        crops: Iterable[tuple[Indices, Pixels]],
-        conditioning: Conditioning,
-        kernel: Floats,
-        mirror: Indices | None,
-    ) -> Iterator[tuple[Indices, CropPrediction]]:
-        if self.network.believes:
-            yield from predict_crops(self.network, crops, conditioning, kernel, mirror)
-            return
-        missing = conditioning.own[..., 2] == 0
-        shown = completed(conditioning)
-        for rows, found in predict_posefix_crops(self.network, crops, shown, kernel, mirror):
-            yield rows, replace(found, keep=np.where(missing[rows], 0.0, found.keep))
 
 
 def _with_extra(

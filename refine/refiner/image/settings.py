@@ -1,21 +1,23 @@
 """How image refiners are trained: the settings, and their presets in `presets.toml`."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib import resources
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from refine.exceptions import RefineError
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSettings:
+class LightSettings:
     """How to train the light network.
 
     Attributes:
         epochs: passes over the persons, each with fresh errors.
-        batch: crops a step, over all processes.
+        batch: crops per step, over all processes.
         size: width and height of the network input, px.
+        backbone: file in ``backbones/``.
         width: channels of the pyramid.
         rate: peak learning rate of AdamW for what is new; linear warm-up, cosine to zero.
         backbone_rate: factor on it for what ImageNet trained.
@@ -27,9 +29,11 @@ class PictureSettings:
         mixed: bfloat16 convolutions.
     """
 
+    architecture: ClassVar[str] = "light"
     epochs: int = 12
     batch: int = 32
     size: tuple[int, int] = (144, 192)
+    backbone: str = "efficientnet"
     width: int = 64
     rate: float = 1e-3
     backbone_rate: float = 0.5
@@ -40,14 +44,18 @@ class PictureSettings:
     seed: int = 0
     mixed: bool = True
 
+    def change(self, changes: Mapping[str, Any]) -> Self:
+        """Return the settings with some changed."""
+        return replace(self, **changes)
+
 
 @dataclass(frozen=True, slots=True)
-class PaperSettings:
+class PoseFixSettings:
     """How to train PoseFix as published; the defaults are those of its main/config.py.
 
     Attributes:
         epochs: passes over the persons, each with fresh errors.
-        batch: crops a step, over all processes; 16 on each of 2 GPUs.
+        batch: crops per step, over all processes; 16 on each of 2 GPUs.
         size: width and height of the network input, px.
         depth: of the ResNet, 50, 101 or 152.
         sigma: of the rendered input pose, px.
@@ -59,6 +67,7 @@ class PaperSettings:
         mixed: bfloat16 convolutions.
     """
 
+    architecture: ClassVar[str] = "posefix"
     epochs: int = 140
     batch: int = 32
     size: tuple[int, int] = (192, 256)
@@ -76,12 +85,20 @@ class PaperSettings:
         """Names of the joints beyond the image-free refiner's: none."""
         return ()
 
+    def change(self, changes: Mapping[str, Any]) -> Self:
+        """Return the settings with some changed; `drops` move in proportion to `epochs`."""
+        share = changes.get("epochs", self.epochs) / self.epochs
+        drops = tuple(round(epoch * share) for epoch in self.drops)
+        return replace(self, **{"drops": drops, **changes})
 
-Settings = PictureSettings | PaperSettings
-_NETWORKS: dict[str, type[PictureSettings] | type[PaperSettings]] = {
-    "light": PictureSettings,
-    "posefix": PaperSettings,
+
+ImageSettings = LightSettings | PoseFixSettings
+SETTINGS: dict[str, type[LightSettings] | type[PoseFixSettings]] = {
+    made.architecture: made for made in (LightSettings, PoseFixSettings)
 }
+"""By the architecture that a row of ``presets.toml`` names."""
+NOTES = ("architecture", "source")
+"""Keys of a row that are no settings."""
 
 
 def preset_names() -> tuple[str, ...]:
@@ -90,10 +107,10 @@ def preset_names() -> tuple[str, ...]:
     >>> preset_names()[:2]
     ('light', 'posefix-r50-256')
     """
-    return tuple(_presets())
+    return tuple(preset_rows())
 
 
-def read_preset(name: str, **changes: Any) -> Settings:
+def read_preset(name: str, **changes: Any) -> ImageSettings:
     """Look up a preset and change some of its settings.
 
     Where `epochs` is changed, the epochs at which the rate drops move in proportion.
@@ -105,29 +122,26 @@ def read_preset(name: str, **changes: Any) -> Settings:
     (9, 12)
     """
     try:
-        row = _presets()[name]
+        row = preset_rows()[name]
     except KeyError:
         raise RefineError(
             f"expected the name of a preset, got {name!r}",
             hint=f"one of {', '.join(preset_names())}",
         ) from None
-    made = _NETWORKS[row["network"]]
+    made = SETTINGS[row["architecture"]]
     known = {f.name for f in fields(made)}
     if unknown := sorted(set(changes) - known):
         raise RefineError(
             f"expected settings that preset {name!r} has, got {unknown[0]!r}",
             hint=f"some of {', '.join(sorted(known))}",
         )
-    values: dict[str, Any] = {k: v for k, v in row.items() if k in known}
-    if "size" in values:
-        values["size"] = tuple(values["size"])
-    settings = made(**values)
-    if isinstance(settings, PaperSettings) and "epochs" in changes:
-        share = changes["epochs"] / settings.epochs
-        settings = replace(settings, drops=tuple(round(d * share) for d in settings.drops))
-    return replace(settings, **changes)
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in row.items() if k not in NOTES
+    }
+    return made(**values).change(changes)
 
 
-def _presets() -> dict[str, dict[str, Any]]:
+def preset_rows() -> dict[str, dict[str, Any]]:
+    """Read ``presets.toml``."""
     text = (resources.files("refine.refiner.image") / "presets.toml").read_text("utf-8")
     return tomllib.loads(text)

@@ -1,31 +1,33 @@
-"""Training of image refiners: one resumable loop for CPU, GPU and torchrun."""
+"""Training of image refiners, from annotations and their pictures."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from refine.exceptions import RefineError
-from refine.refiner.checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from refine._types import Indices
+from refine.refiner.checkpoint import checkpoint_path
+from refine.refiner.distributed import Process, joined_process
 from refine.refiner.image.annotations import Labelled
 from refine.refiner.image.crops import Pixels
 from refine.refiner.image.dataset import Rows, load_crops
-from refine.refiner.image.loss import PictureLosses
+from refine.refiner.image.loss import ImageLosses
+from refine.refiner.image.network import ImageNetwork
 from refine.refiner.image.readout import in_cells
-from refine.refiner.image.recipe import Recipe, make_recipe
+from refine.refiner.image.recipe import Draw, make_recipe
 from refine.refiner.image.refiner import EXTRA_SIGMA
-from refine.refiner.image.settings import PictureSettings, Settings
-from refine.refiner.image.weights import save_picture_weights
+from refine.refiner.image.settings import ImageSettings
+from refine.refiner.image.weights import save_image_weights
 from refine.refiner.pose.refiner import Refiner
+from refine.refiner.training import Job, Run, train_network
+from refine.skeletons import Skeleton
 
-__all__ = ["PictureProgress", "PictureSettings", "train_on_pictures"]
+__all__ = ["ImageData", "Run", "train_on_images"]
 
 AHEAD = 3
 """Batches whose crops are cut while the network works."""
@@ -34,41 +36,26 @@ HELD_SEED = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class PictureProgress:
-    """Where a training stands: epoch, step of it, steps an epoch, and the running figures.
+class ImageData:
+    """What an image refiner learns from.
 
-    The last report of an epoch has those of the persons held out, too: ``held_...``. Of several
-    processes the first one's are given.
+    Attributes:
+        labelled: persons, of `refine.refiner.image.annotations.read_labelled`.
+        held_out: persons that are looked at after every epoch, but not learned from.
+        imagenet: weights for the backbone to start from.
     """
 
-    epoch: int
-    step: int
-    steps: int
-    figures: dict[str, float]
+    labelled: Labelled
+    held_out: Labelled | None = None
+    imagenet: dict[str, Tensor] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a process works: its number, how many there are, the device, its reading threads."""
-
-    rank: int
-    world: int
-    device: torch.device
-    pool: ThreadPoolExecutor
-
-
-def train_on_pictures(
-    labelled: Labelled,
+def train_on_images(
+    data: ImageData,
     refiner: Refiner,
     output: Path,
-    settings: Settings,
-    *,
-    imagenet: dict[str, Tensor] | None = None,
-    held_out: Labelled | None = None,
-    resume: bool = False,
-    device: str | None = None,
-    workers: int = 2,
-    report: Callable[[PictureProgress], None] | None = None,
+    settings: ImageSettings,
+    run: Run | None = None,
 ) -> Path:
     """Train an image refiner on persons with pictures and write its weights.
 
@@ -77,16 +64,11 @@ def train_on_pictures(
     when resumed in between.
 
     Args:
-        labelled: persons, of `refine.refiner.image.annotations.read_labelled`.
+        data: persons, and weights to start from.
         refiner: image-free; its belief is part of the light network's input.
         output: a .safetensors path.
-        settings: how; their type says which network.
-        imagenet: weights for the backbone to start from.
-        held_out: persons that are looked at after every epoch, but not learned from.
-        resume: go on from the checkpoint.
-        device: "cpu" or "cuda"; by default the GPU if there is one.
-        workers: threads that read pictures.
-        report: called every few steps.
+        settings: what is trained; their type says which network.
+        run: how.
 
     Returns:
         `output`.
@@ -97,176 +79,133 @@ def train_on_pictures(
         RefineError: no such device, a batch that the processes cannot share, or fewer persons than
             processes.
     """
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if settings.batch % world:
-        raise RefineError(f"expected a batch that {world} processes share, got {settings.batch}")
-    where = _device(device)
-    if where.type == "cuda":
-        where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(where)
-    if world > 1:
-        torch.distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
-    try:
-        recipe = make_recipe(settings, refiner, imagenet, where)
-        shared = asdict(settings) | ({"held_out": len(held_out.persons)} if held_out else {})
-        log: list[dict[str, float]] = []
-        if resume:
-            log, _ = load_checkpoint(output, recipe.network, recipe.optimizer, shared)
-        joints = (*refiner.skeleton.joints, *settings.extra)
-        sigmas = np.r_[refiner.skeleton.require_sigmas(), np.full(len(settings.extra), EXTRA_SIGMA)]
-        kernel = torch.tensor(2 * sigmas, dtype=torch.float32, device=where)
-        with ThreadPoolExecutor(workers) as pool:
-            place = _Place(rank, world, where, pool)
-            for row in _epochs(recipe, labelled, held_out, settings, kernel, place, log, report):
-                log.append(row)
-                if rank == 0:
-                    save_checkpoint(output, recipe.network, recipe.optimizer, shared, log)
-        if rank == 0:
-            facts = {"settings": asdict(settings), "persons": len(labelled.persons), **log[-1]}
-            save_picture_weights(
-                output, recipe.network, joints, settings.size, refiner.weights, facts
-            )
+    run = run or Run()
+    with joined_process(run.device, settings.batch, settings.seed, run.workers) as here:
+        job = _ImageJob(data, refiner, settings, here)
+        last = train_network(job, here, output, run)
+        if here.is_first:
+            persons = len(data.labelled.persons)
+            facts = {"settings": asdict(settings), "persons": persons, **last}
+            save_image_weights(output, job.network, job.body, settings.size, refiner.weights, facts)
             checkpoint_path(output).unlink(missing_ok=True)
-    finally:
-        if world > 1:
-            torch.distributed.destroy_process_group()
     return output
 
 
-def _device(name: str | None) -> torch.device:
-    """Return a device that this machine has."""
-    there = torch.cuda.is_available()
-    try:
-        where = torch.device(name or ("cuda" if there else "cpu"))
-    except RuntimeError:
-        where = None
-    if where is None or (where.type == "cuda" and not there):
-        raise RefineError(f"expected a device of this machine, got {name!r}", hint="cpu")
-    return where
-
-
-def _epochs(
-    recipe: Recipe,
-    labelled: Labelled,
-    held_out: Labelled | None,
-    settings: Settings,
-    kernel: Tensor,
-    place: _Place,
-    log: list[dict[str, float]],
-    report: Callable[[PictureProgress], None] | None,
-) -> Iterator[dict[str, float]]:
-    """Train the epochs that the log lacks and yield the figures of each."""
-    draw = recipe.draw(labelled)
-    held = None
-    if held_out is not None and place.rank == 0:
-        held = recipe.draw(held_out)(np.random.default_rng([settings.seed, HELD_SEED]))
-    model: nn.Module = recipe.network
-    if place.world > 1:
-        # On CPUs a part of the light network is not trained.
-        partly = place.device.type == "cpu"
-        model = DistributedDataParallel(recipe.network, find_unused_parameters=partly)
-    for epoch in range(len(log), settings.epochs):
-        rows = draw(np.random.default_rng([settings.seed, epoch]))
-        batch = min(settings.batch, len(rows) // place.world * place.world)
-        if not batch:
-            raise RefineError(
-                f"expected a person for each of {place.world} processes, got {len(rows)}"
-            )
-        steps, share = len(rows) // batch, batch // place.world
-        rows = rows[np.arange(place.rank, steps * batch, place.world)]
-        seen = dict.fromkeys(_FIGURES, 0.0)
-        recipe.network.train()
-        batches = _batches(rows, share, labelled, settings.size, place.pool)
-        for step, (some, crops) in enumerate(batches):
-            rate = recipe.rate(epoch, epoch * steps + step, settings.epochs * steps)
-            for group in recipe.optimizer.param_groups:
-                group["lr"] = rate * group["factor"]
-            light = np.random.default_rng([settings.seed, epoch, step, place.rank])
-            pixels = torch.from_numpy(recipe.prepare(crops, light))
-            losses = _judge(recipe, model, some, pixels, kernel, settings.mixed)
-            recipe.optimizer.zero_grad(set_to_none=True)
-            losses.total.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-            recipe.optimizer.step()
-            _add(seen, losses, 1)
-            if report and place.rank == 0 and step % 10 == 9 and step < steps - 1:
-                figures = {name: value / (step + 1) for name, value in seen.items()}
-                report(PictureProgress(epoch, step + 1, steps, figures))
-        figures = {name: value / steps for name, value in seen.items()}
-        if held is not None and held_out is not None:
-            figures |= _hold(recipe, held, held_out, settings, kernel, place)
-        if report and place.rank == 0:
-            report(PictureProgress(epoch, steps, steps, figures))
-        yield {"epoch": epoch, **figures}
-
-
-_FIGURES = tuple(f.name for f in fields(PictureLosses))
-
-
-def _add(seen: dict[str, float], losses: PictureLosses, times: int) -> None:
-    for name in seen:
-        seen[name] += float(getattr(losses, name).detach()) * times
-
-
-def _hold(
-    recipe: Recipe,
-    rows: Rows,
-    labelled: Labelled,
-    settings: Settings,
-    kernel: Tensor,
-    place: _Place,
-) -> dict[str, float]:
-    """Measure on rows that nothing is learned from; the crops are not varied."""
-    seen = dict.fromkeys(_FIGURES, 0.0)
-    recipe.network.eval()
-    with torch.inference_mode():
-        for some, crops in _batches(rows, settings.batch, labelled, settings.size, place.pool):
-            pixels = torch.from_numpy(np.moveaxis(crops, -1, 1).astype(np.float32))
-            losses = _judge(recipe, recipe.network, some, pixels, kernel, settings.mixed)
-            _add(seen, losses, len(some))
-    return {f"held_{name}": value / max(len(rows), 1) for name, value in seen.items()}
-
-
-def _batches(
-    rows: Rows,
-    share: int,
-    labelled: Labelled,
-    size: tuple[int, int],
-    pool: ThreadPoolExecutor,
-) -> Iterator[tuple[Rows, Pixels]]:
-    """Yield batches with their crops, which are cut a few batches ahead; the last may be short."""
-    starts = range(0, len(rows), share)
-    with ThreadPoolExecutor(1) as ahead:
-
-        def load(start: int) -> tuple[Rows, Pixels]:
-            batch = rows[np.arange(start, min(start + share, len(rows)))]
-            return batch, load_crops(batch, labelled.pictures, size, pool)
-
-        queue: list[Future[tuple[Rows, Pixels]]] = []
-        for i in range(len(starts)):
-            while len(queue) < AHEAD and i + len(queue) < len(starts):
-                queue.append(ahead.submit(load, starts[i + len(queue)]))
-            yield queue.pop(0).result()
-
-
-def _judge(
-    recipe: Recipe, model: nn.Module, batch: Rows, pixels: Tensor, kernel: Tensor, mixed: bool
-) -> PictureLosses:
-    """Let the network look at crops (N, 3, H, W) and compare with the truth."""
-    where, network = kernel.device, recipe.network
-
-    def tensor(values: Any) -> Tensor:
-        return torch.from_numpy(np.asarray(values)).to(where)
-
-    told = {f.name: tensor(getattr(batch.clues, f.name)) for f in fields(batch.clues)}
-    image = pixels.to(where).to(memory_format=torch.channels_last)
-    with torch.autocast(where.type, torch.bfloat16, enabled=mixed):
-        said = model(image, **told)
-    return recipe.losses(
-        said,
-        in_cells(told["own"], network.stride, network.offset),
-        in_cells(tensor(batch.target), network.stride, network.offset),
-        tensor(batch.weight),
-        kernel * tensor(batch.area).sqrt()[:, None] / network.stride,
-        tensor(batch.claims),
+def with_extra_joints(body: Skeleton, extra: tuple[str, ...]) -> Skeleton:
+    """Return the skeleton of an image refiner: the image-free one's joints and more."""
+    sigmas = np.r_[body.require_sigmas(), np.full(len(extra), EXTRA_SIGMA)]
+    if not extra:
+        return body
+    regions = (*(body.regions or ("upper",) * len(body)), *("upper",) * len(extra))
+    return replace(
+        body,
+        name=f"{body.name}+{'+'.join(extra)}",
+        joints=(*body.joints, *extra),
+        sigmas=sigmas,
+        regions=regions,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows, and their crops as floats (N, 3, H, W), 0 to 255."""
+
+    rows: Rows
+    pixels: Tensor
+
+
+class _ImageJob(Job[_Batch]):
+    network: ImageNetwork
+
+    def __init__(
+        self, data: ImageData, refiner: Refiner, settings: ImageSettings, here: Process
+    ) -> None:
+        self.data, self.settings, self.here = data, settings, here
+        self.epochs, self.batch = settings.epochs, settings.batch
+        self.shared = asdict(settings)
+        if data.held_out:
+            self.shared |= {"held_out": len(data.held_out.persons)}
+        self.recipe = make_recipe(settings, refiner)
+        self.network, self.clip = self.recipe.network, self.recipe.clip
+        if data.imagenet is not None:
+            self.network.load_imagenet(data.imagenet)
+        self.network.to(here.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = self.recipe.optimizer(self.recipe.groups)
+        # On CPUs a part of the light network is not trained.
+        self.partly = here.device.type == "cpu"
+        self.body = with_extra_joints(refiner.skeleton, settings.extra)
+        sigmas = 2 * self.body.require_sigmas()
+        self.kernel = torch.tensor(sigmas, dtype=torch.float32, device=here.device)
+        self.source: Draw = self.recipe.draw(data.labelled)
+        self.rows: Rows
+        self.held_rows: Rows | None = None
+        if data.held_out and here.is_first:
+            draw = self.recipe.draw(data.held_out)
+            self.held_rows = draw(np.random.default_rng([settings.seed, HELD_SEED]))
+
+    def draw(self, epoch: int) -> int:
+        self.rows = self.source(np.random.default_rng([self.settings.seed, epoch]))
+        return len(self.rows)
+
+    def batches(self, epoch: int, shares: list[Indices]) -> Iterator[_Batch]:
+        crops = self._crops(self.rows, shares, self.data.labelled)
+        for step, (rows, pixels) in enumerate(crops):
+            light = np.random.default_rng([self.settings.seed, epoch, step, self.here.rank])
+            yield _Batch(rows, torch.from_numpy(self.recipe.prepare(pixels, light)))
+
+    def _crops(
+        self, rows: Rows, shares: list[Indices], labelled: Labelled
+    ) -> Iterator[tuple[Rows, Pixels]]:
+        """Yield batches with their crops, which are cut a few batches ahead."""
+        size, pool = self.settings.size, self.here.pool
+        with ThreadPoolExecutor(1) as ahead:
+
+            def load(share: Indices) -> tuple[Rows, Pixels]:
+                return rows[share], load_crops(rows[share], labelled.pictures, size, pool)
+
+            queue: list[Future[tuple[Rows, Pixels]]] = []
+            for i in range(len(shares)):
+                while len(queue) < AHEAD and i + len(queue) < len(shares):
+                    queue.append(ahead.submit(load, shares[i + len(queue)]))
+                yield queue.pop(0).result()
+
+    def rate(self, epoch: int, done: int, total: int) -> float:
+        return self.recipe.rate(epoch, done, total)
+
+    def losses(self, model: nn.Module, batch: _Batch) -> dict[str, Tensor]:
+        where, network, rows = self.here.device, self.network, batch.rows
+
+        def tensor(values: Any) -> Tensor:
+            return torch.from_numpy(np.asarray(values)).to(where)
+
+        told = {
+            f.name: tensor(getattr(rows.conditioning, f.name)) for f in fields(rows.conditioning)
+        }
+        pixels = batch.pixels.to(where).to(memory_format=torch.channels_last)
+        with torch.autocast(where.type, torch.bfloat16, enabled=self.settings.mixed):
+            output = model(pixels, **told)
+        found = self.recipe.losses(
+            output,
+            in_cells(told["own"], network.stride, network.offset),
+            in_cells(tensor(rows.target), network.stride, network.offset),
+            tensor(rows.weight),
+            self.kernel * tensor(rows.area).sqrt()[:, None] / network.stride,
+            tensor(rows.is_best),
+        )
+        return {f.name: getattr(found, f.name) for f in fields(ImageLosses)}
+
+    def held(self) -> dict[str, float]:
+        """Measure on rows that nothing is learned from; the crops are not varied."""
+        rows, held_out = self.held_rows, self.data.held_out
+        if rows is None or held_out is None:
+            return {}
+        seen = {f"held_{f.name}": 0.0 for f in fields(ImageLosses)}
+        starts = range(0, len(rows), self.batch)
+        shares = [np.arange(s, min(s + self.batch, len(rows))) for s in starts]
+        self.network.eval()
+        with torch.inference_mode():
+            for some, crops in self._crops(rows, shares, held_out):
+                pixels = torch.from_numpy(np.moveaxis(crops, -1, 1).astype(np.float32))
+                for name, value in self.losses(self.network, _Batch(some, pixels)).items():
+                    seen[f"held_{name}"] += float(value) * len(some)
+        return {name: value / max(len(rows), 1) for name, value in seen.items()}

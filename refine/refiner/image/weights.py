@@ -1,34 +1,33 @@
-"""Weights files of the image refiner: safetensors, with the facts a reader needs in the header."""
+"""Weights files of image refiners: the network, its skeleton and how it was trained."""
 
-import hashlib
-import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from torch import Tensor
 
-from refine.exceptions import WeightsError
-from refine.files import read_bytes, write_bytes
-from refine.refiner.image.light import PictureNetwork
-from refine.refiner.image.posefix import PaperNetwork
+from refine.refiner.image.light import LightNetwork
+from refine.refiner.image.network import ImageNetwork
+from refine.refiner.image.posefix import PoseFixNetwork
+from refine.refiner.weights import WeightsKind, half
+from refine.skeletons import Skeleton, skeleton_to_table
 
-FORMAT = "refine-posefix-1"
+KIND = WeightsKind(
+    format="refine-posefix-1",
+    suffix=".picture.safetensors",
+    command="`refine train --images`",
+    hint="`refine train --images`",
+)
+NETWORKS: dict[str, type[ImageNetwork]] = {
+    network.architecture: network for network in (LightNetwork, PoseFixNetwork)
+}
+"""By the name that headers have for them."""
 
 
-def shipped_names() -> tuple[str, ...]:
-    """Names of the image refiners that ship with the package."""
-    folder = resources.files("refine") / "weights"
-    names = sorted(f.name for f in folder.iterdir() if f.name.endswith(".picture.safetensors"))
-    return tuple(n.removesuffix(".picture.safetensors") for n in names)
-
-
-def save_picture_weights(
+def save_image_weights(
     path: Path,
-    network: PictureNetwork | PaperNetwork,
-    joints: tuple[str, ...],
+    network: ImageNetwork,
+    body: Skeleton,
     size: tuple[int, int],
     refiner: str,
     facts: dict[str, Any],
@@ -38,7 +37,7 @@ def save_picture_weights(
     Args:
         path: of the file.
         network: to write.
-        joints: names of its K joints.
+        body: its K joints.
         size: width and height of its input, px.
         refiner: hash of the image-free refiner whose belief it was trained on.
         facts: how it was trained.
@@ -46,24 +45,19 @@ def save_picture_weights(
     Raises:
         FormatError: the target cannot be written.
     """
-    tensors = {
-        key: (t.detach().half() if t.is_floating_point() else t).contiguous()
-        for key, t in network.state_dict().items()
-    }
     header = {
-        "format": FORMAT,
-        "joints": list(joints),
-        "size": list(size),
+        "architecture": network.architecture,
         **network.header,
+        "joints": list(body.joints),
+        "skeleton": skeleton_to_table(body),
+        "size": list(size),
         "refiner": refiner,
         **facts,
     }
-    write_bytes(path, save(tensors, {"refine": json.dumps(header)}))
+    KIND.save(path, half(network.state_dict()), header)
 
 
-def load_picture_weights(
-    name: str | Path,
-) -> tuple[PictureNetwork | PaperNetwork, dict[str, Any]]:
+def load_image_weights(name: str | Path) -> tuple[ImageNetwork, dict[str, Any]]:
     """Read shipped weights by name, or a file.
 
     Returns:
@@ -72,39 +66,21 @@ def load_picture_weights(
     Raises:
         WeightsError: no such weights, or not a file that `refine train --images` wrote.
     """
-    if str(name) in shipped_names():
-        data = (resources.files("refine") / "weights" / f"{name}.picture.safetensors").read_bytes()
-    elif Path(name).suffix == ".safetensors":
-        data = read_bytes(name)
-    else:
-        raise WeightsError(
-            f"expected the name of shipped weights or a .safetensors file, got {str(name)!r}",
-            hint=f"one of {', '.join(shipped_names())}, or `refine train --images`",
-        )
-    try:
-        tensors = load(data)
-        size = int.from_bytes(data[:8], "little")
-        facts = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-        header: dict[str, Any] = json.loads(facts.get("refine", "{}"))
-        if header.get("format") != FORMAT:
-            raise ValueError(f"format {header.get('format')!r}")
-        network = _build(header)
-        network.load_state_dict({key: t.float() for key, t in tensors.items()})
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(
-            f"expected weights of `refine train --images` ({FORMAT}), got: {reason}",
-            where=str(name),
-            hint="`refine train --images` to make them again",
-        ) from None
-    header["sha256"] = hashlib.sha256(data).hexdigest()
+    return KIND.load(name, _build)
+
+
+def _build(header: dict[str, Any], state: dict[str, Tensor]) -> ImageNetwork:
+    header = _in_full(header)
+    network = NETWORKS[header["architecture"]].from_header(header)
+    network.load_state_dict(state)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval(), header
+    return network.eval()
 
 
-def _build(header: dict[str, Any]) -> PictureNetwork | PaperNetwork:
-    """Build the network of a header; the light one's names no architecture."""
-    joints, name = len(header["joints"]), header.get("architecture")
-    if name is None:
-        return PictureNetwork(joints, int(header["width"]))
-    return PaperNetwork(joints, int(name.removeprefix("resnet")), float(header["sigma"]))
+def _in_full(header: dict[str, Any]) -> dict[str, Any]:
+    """Say what older headers leave out: the architecture was that of PoseFix's ResNet, or none."""
+    name = header.get("architecture", LightNetwork.architecture)
+    depth = name.removeprefix("resnet")
+    if depth == name:
+        return header | {"architecture": name}
+    return header | {"architecture": PoseFixNetwork.architecture, "depth": int(depth)}

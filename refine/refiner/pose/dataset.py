@@ -1,4 +1,4 @@
-"""Training samples: what the network is shown of a pose, and what it should say."""
+"""Training samples: what the network is shown of a pose, and what it should answer."""
 
 from dataclasses import dataclass, fields
 
@@ -8,25 +8,28 @@ from refine._types import Bools, Floats, Floats32
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.refiner.pose.features import PairTable, body_frame, features, own_coordinates
-from refine.refiner.pose.simulate import Persons, Shown, show_persons
+from refine.refiner.pose.simulate import (
+    Persons,
+    SimulatedPoses,
+    simulate_source,
+    split_by_source,
+)
 from refine.skeletons import Skeleton
 
 SOURCES = 96
-"""Most imaginary estimators an epoch; each sees a share of the images."""
-PERSONS_A_SOURCE = 32
-"""Fewer than this, and scores could not be ranked within the source."""
+"""Most imaginary estimators per epoch; each sees a share of the images."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What the network is shown and what it should say, S rows in body frames.
+    """What the network is shown and what it should answer, S rows in body frames.
 
     Attributes:
         features: (S, F), see `refine.refiner.pose.features.features`.
         own: (S, K, 2) the joints as shown.
         present: (S, K).
         target: (S, K, 2) true positions; 0 where not labelled.
-        labelled: (S, K); none in background rows.
+        labelled: (S, K); none in false positives.
         area: (S,) true area over squared body size.
     """
 
@@ -46,7 +49,7 @@ def draw_epoch(
     statistics: ErrorStatistics,
     rng: np.random.Generator,
 ) -> Samples:
-    """Draw one epoch: every person once, shown by one of `SOURCES` random estimators an image.
+    """Draw one epoch: every person once, as one of `SOURCES` random estimators shows its image.
 
     Args:
         persons: N annotated persons.
@@ -56,17 +59,11 @@ def draw_epoch(
         statistics: error rates that the sources scale.
         rng: all randomness.
     """
-    sources = min(SOURCES, 1 + len(persons) // PERSONS_A_SOURCE)
-    of_image = rng.integers(0, sources, int(persons.image.max()) + 1)
-    of_person = of_image[persons.image]
     parts = []
-    for number in range(sources):
-        rows = np.flatnonzero(of_person == number)
-        if not len(rows):
-            continue
+    for rows in split_by_source(persons.image, SOURCES, rng):
         guess = None if estimated is None else estimated[rows]
         source = draw_source(skeleton, rng)
-        shown = show_persons(persons[rows], guess, source, skeleton, statistics, rng)
+        shown = simulate_source(persons[rows], guess, source, skeleton, statistics, rng)
         parts.append(_samples(shown, pairs))
     order = rng.permutation(sum(len(p.own) for p in parts))
     return Samples(
@@ -77,7 +74,7 @@ def draw_epoch(
     )
 
 
-def _samples(shown: Shown, pairs: PairTable) -> Samples:
+def _samples(shown: SimulatedPoses, pairs: PairTable) -> Samples:
     scene, labelled = shown.scene, shown.labelled
     centre, body = body_frame(scene.xy, scene.present, pairs)
     target = (shown.truth - centre[:, None]) / body[:, None, None]

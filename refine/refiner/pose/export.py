@@ -44,7 +44,7 @@ OUTPUTS = {
 }
 
 
-def graph_inputs(scene: Scene) -> dict[str, npt.NDArray[Any]]:
+def export_inputs(scene: Scene) -> dict[str, npt.NDArray[Any]]:
     """Lay out a scene of N poses as `INPUTS`."""
     other = np.maximum(scene.near, 0)
     return {
@@ -57,7 +57,7 @@ def graph_inputs(scene: Scene) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-class RefinerGraph(nn.Module):
+class PoseExport(nn.Module):
     """`body_frame`, `features`, the network and `Refiner.believe_scene` in torch.
 
     Takes and returns what `INPUTS` and `OUTPUTS` say.
@@ -107,16 +107,18 @@ class RefinerGraph(nn.Module):
             torch.where(shown[..., None], near / 2, 0.0),
             shown.float(),
         ]
-        said = self.network(torch.cat([c.flatten(1) for c in columns], 1), own)
+        output = self.network(torch.cat([c.flatten(1) for c in columns], 1), own)
         some = present.any(1)
         return (
-            torch.where(some[:, None, None], said.xy * size[:, None] + centre[:, None], torch.nan),
-            said.spread * size,
-            said.keep.sigmoid() * there,
-            said.move.sigmoid(),
-            said.wrong.sigmoid(),
-            said.annotated.sigmoid(),
-            said.oks.sigmoid() * some,
+            torch.where(
+                some[:, None, None], output.xy * size[:, None] + centre[:, None], torch.nan
+            ),
+            output.spread * size,
+            output.keep.sigmoid() * there,
+            output.move.sigmoid(),
+            output.wrong.sigmoid(),
+            output.annotated.sigmoid(),
+            output.oks.sigmoid() * some,
             size[:, 0],
         )
 
@@ -155,7 +157,7 @@ def exportable_refiner(
         )
 
     return Exportable(
-        module=RefinerGraph(network, pairs).eval(),
+        module=PoseExport(network, pairs).eval(),
         inputs=INPUTS,
         outputs=OUTPUTS,
         examples=examples,

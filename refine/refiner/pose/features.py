@@ -44,6 +44,14 @@ class Scene:
     near: Indices
     image_size: Floats
 
+    @classmethod
+    def unscored(cls, xy: Floats, image: Indices, image_size: Floats) -> "Scene":
+        """Read a scene off poses (N, K, 2) that have no scores, NaN where a joint is missing."""
+        present: Bools = np.asarray(np.isfinite(xy).all(-1))
+        xy = np.where(present[..., None], xy, 0.0)
+        unknown = np.full((*present.shape, 2), -1.0)
+        return cls(xy, present, unknown, nearest_poses(xy, present, image), image_size)
+
 
 @dataclass(frozen=True, slots=True)
 class PairTable:

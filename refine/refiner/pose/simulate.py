@@ -1,5 +1,6 @@
-"""Annotated persons as an imaginary estimator would show them, with rivals, pieces and ghosts."""
+"""Annotated persons as an imaginary estimator would show them, twice, in pieces or not at all."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -44,25 +45,25 @@ class Persons:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SimulatedPoses:
     """R poses as an estimator gives them, and the truth behind them.
 
     Attributes:
         scene: what the refiner may see.
-        host: (R,) the person behind the pose; for a pose of nobody one of the same image.
+        person: (R,) who is behind the pose; for a false positive somebody of the same image.
         truth: (R, K, 2) px; NaN where not annotated.
-        labelled: (R, K); none in poses of nobody.
+        labelled: (R, K); none in false positives.
         area: (R,) of the person, px^2.
-        claims: (R,) whether the pose is the best of those that show its person.
+        is_best: (R,) whether the pose is the best of those that show its person.
         mirrored: whether everything is mirrored left-right in its image.
     """
 
     scene: Scene
-    host: Indices
+    person: Indices
     truth: Floats
     labelled: Bools
     area: Floats
-    claims: Bools
+    is_best: Bools
     mirrored: bool
 
 
@@ -91,14 +92,36 @@ def persons_from_poses(truth: Poses) -> Persons:
     )
 
 
-def show_persons(
+PERSONS_PER_SOURCE = 32
+"""With fewer than this, scores could not be ranked within the source."""
+
+
+def split_by_source(image: Indices, most: int, rng: np.random.Generator) -> Iterator[Indices]:
+    """Give every image to one of several imaginary estimators.
+
+    Args:
+        image: (N,) number of the image of each person.
+        most: estimators; fewer where there are few persons.
+        rng: all randomness.
+
+    Yields:
+        rows of the persons that one estimator sees, one or more.
+    """
+    sources = min(most, 1 + len(image) // PERSONS_PER_SOURCE)
+    of_person = rng.integers(0, sources, int(image.max()) + 1)[image]
+    for number in range(sources):
+        if len(rows := np.flatnonzero(of_person == number)):
+            yield rows
+
+
+def simulate_source(
     persons: Persons,
     estimated: npt.NDArray[np.floating] | None,
     source: Source,
     skeleton: Skeleton,
     statistics: ErrorStatistics,
     rng: np.random.Generator,
-) -> Shown:
+) -> SimulatedPoses:
     """Let one estimator see some images, mirrored in half of the cases.
 
     Args:
@@ -129,29 +152,31 @@ def show_persons(
     detected = np.flatnonzero(present.any(1) & (rng.random(len(xy)) >= rng.uniform(0, 0.25)))
     owner, present, xy, score = owner[detected], present[detected], xy[detected], score[detected]
     if not source.complete:
-        owner, present, xy, score = _split(owner, present, xy, score, skeleton, rng)
-    owner, present, xy, score = _haunt(owner, present, xy, score, size, rng)
-    host = np.where(owner < 0, -1 - owner, owner)
-    labelled = (visible > 0)[host] & (owner >= 0)[:, None]
-    quality = _quality(xy, truth[host], present & labelled, labelled, persons.area[host], skeleton)
+        owner, present, xy, score = _add_fragments(owner, present, xy, score, skeleton, rng)
+    owner, present, xy, score = _add_false_positives(owner, present, xy, score, size, rng)
+    person = np.where(owner < 0, -1 - owner, owner)
+    labelled = (visible > 0)[person] & (owner >= 0)[:, None]
+    quality = _quality(
+        xy, truth[person], present & labelled, labelled, persons.area[person], skeleton
+    )
     scene = Scene(
         np.where(present[..., None], xy, 0.0),
         present,
         normalise_scores(score, present),
-        nearest_poses(xy, present, persons.image[host]),
-        size[host],
+        nearest_poses(xy, present, persons.image[person]),
+        size[person],
     )
     if rng.random() < 0.3:
         scene.score[..., 0] = -1
     if rng.random() < 0.15:
         scene = replace(scene, image_size=np.full_like(scene.image_size, np.nan))
-    return Shown(
+    return SimulatedPoses(
         scene,
-        host,
-        truth[host],
+        person,
+        truth[person],
         labelled,
-        persons.area[host],
-        _claims(owner, quality),
+        persons.area[person],
+        _mark_best(owner, quality),
         mirrored,
     )
 
@@ -164,18 +189,18 @@ def _quality(
     area: Floats,
     skeleton: Skeleton,
 ) -> Floats:
-    """Return the OKS of every row as it is shown; 0 for poses of nobody."""
+    """Return the OKS of every row as it is shown; 0 for false positives."""
     similarity = keypoint_similarity(truth, xy, area, skeleton.require_sigmas())
     return np.asarray(np.where(shown, similarity, 0.0).sum(1) / np.maximum(labelled.sum(1), 1))
 
 
-def _claims(owner: Indices, quality: Floats) -> Bools:
+def _mark_best(owner: Indices, quality: Floats) -> Bools:
     """Mark the best row of every person; COCO counts the others as false."""
     order = np.lexsort((-quality, owner))
     first = np.r_[True, np.diff(owner[order]) != 0] if len(owner) else np.empty(0, np.bool_)
-    claims = np.zeros(len(owner), np.bool_)
-    claims[order] = first
-    return claims & (owner >= 0)
+    is_best = np.zeros(len(owner), np.bool_)
+    is_best[order] = first
+    return is_best & (owner >= 0)
 
 
 def _mirror(xy: Floats, size: Floats, skeleton: Skeleton) -> Floats:
@@ -185,7 +210,7 @@ def _mirror(xy: Floats, size: Floats, skeleton: Skeleton) -> Floats:
     return np.asarray(mirrored[:, skeleton.mirror])
 
 
-def _split(
+def _add_fragments(
     owner: Indices,
     present: Bools,
     xy: Floats,
@@ -207,7 +232,7 @@ def _split(
     return owner[rows], np.concatenate([there, second[both]]), xy[rows], score[rows]
 
 
-def _haunt(
+def _add_false_positives(
     owner: Indices,
     present: Bools,
     xy: Floats,
@@ -215,25 +240,25 @@ def _haunt(
     size: Floats,
     rng: np.random.Generator,
 ) -> tuple[Indices, Bools, Floats, Floats]:
-    """Add poses of nobody: others' shapes, distorted and put elsewhere; owner is -1 - host."""
+    """Add others' shapes, distorted and put elsewhere; their owner is -1 - person."""
     count = rng.binomial(len(owner), rng.uniform(0, 0.12))
     if not count:
         return owner, present, xy, score
     pick = rng.integers(0, len(owner), count)
-    host = owner[rng.integers(0, len(owner), count)]
+    person = owner[rng.integers(0, len(owner), count)]
     shape = xy[pick] - np.nanmean(xy[pick], 1, keepdims=True)
     extent = np.nanstd(xy[pick], axis=(1, 2))[:, None, None]
     shape = shape * np.exp(rng.normal(-0.4, 0.5, (count, 1, 1)))
     shape = shape + rng.normal(size=shape.shape) * extent * rng.uniform(0.05, 0.6, (count, 1, 1))
-    room = np.nan_to_num(size[host], nan=640.0)
-    ghost = shape + (rng.random((count, 2)) * room)[:, None]
+    room = np.nan_to_num(size[person], nan=640.0)
+    nobody = shape + (rng.random((count, 2)) * room)[:, None]
     seen = present[pick] & (rng.random(present[pick].shape) < rng.uniform(0.3, 1, (count, 1)))
     seen[~seen.any(1)] = present[pick][~seen.any(1)]
-    # Ghosts score lower, by an amount that the network must not rely on.
+    # False positives score lower, by an amount that the network must not rely on.
     dim = score[pick] * rng.uniform(0.3, 1.0, (count, 1))
     return (
-        np.concatenate([owner, -1 - host]),
+        np.concatenate([owner, -1 - person]),
         np.concatenate([present, seen]),
-        np.concatenate([xy, ghost]),
+        np.concatenate([xy, nobody]),
         np.concatenate([score, dim]),
     )

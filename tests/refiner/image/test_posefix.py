@@ -13,15 +13,15 @@ from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image.backbones import resnet
 from refine.refiner.image.conditioning import Conditioning, completed, pose_boxes
 from refine.refiner.image.inference import mirrored
-from refine.refiner.image.light import NetworkOutput
-from refine.refiner.image.loss import paper_losses
-from refine.refiner.image.posefix import PaperNetwork
-from refine.refiner.image.posefix_dataset import augmented_crops, draw_paper_rows, guess_joints
+from refine.refiner.image.loss import posefix_losses
+from refine.refiner.image.network import NetworkOutput
+from refine.refiner.image.posefix import PoseFixNetwork
+from refine.refiner.image.posefix_dataset import augmented_crops, draw_posefix_rows, guess_joints
 from refine.refiner.image.posefix_inference import predict_posefix_crops
 from refine.refiner.image.recipe import make_recipe
 from refine.refiner.image.settings import read_preset
-from refine.refiner.image.train import train_on_pictures
-from refine.refiner.image.weights import load_picture_weights
+from refine.refiner.image.train import ImageData, Run, train_on_images
+from refine.refiner.image.weights import load_image_weights
 from refine.refiner.pose.features import Scene
 from refine.skeletons import skeleton
 
@@ -40,7 +40,7 @@ def network(monkeypatch):
     """The network, but of one bottleneck a stage."""
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
     torch.manual_seed(0)
-    made = PaperNetwork(17, 50, sigma=3.5).eval()
+    made = PoseFixNetwork(17, 50, sigma=3.5).eval()
     # Fresh deconvolutions say next to nothing.
     torch.nn.init.normal_(made.leave.weight, std=20.0)
     return made
@@ -112,7 +112,7 @@ def test_rows_hold_the_truth_of_the_crop_and_wrong_joints_near_it(labelled, body
     persons = labelled.persons
     near, seen = [], 0
     for _ in range(20):
-        rows = draw_paper_rows(labelled, guessed, COCO, statistics, SIZE, rng)
+        rows = draw_posefix_rows(labelled, guessed, COCO, statistics, SIZE, rng)
         assert len(rows) == len(persons)
         labels = rows.weight > 0
         assert ((rows.target[labels] >= 0) & (rows.target[labels] < SIZE)).all()
@@ -123,11 +123,11 @@ def test_rows_hold_the_truth_of_the_crop_and_wrong_joints_near_it(labelled, body
         back = np.where(flipped[:, None, None], back[:, COCO.mirror], back)
         labels_back = np.where(flipped[:, None], labels[:, COCO.mirror], labels)
         for row, joint in np.argwhere(labels_back):
-            there = persons.xy[persons.image == rows.picture[row], joint]
+            there = persons.xy[persons.image == rows.image[row], joint]
             assert np.nanmin(np.abs(there - back[row, joint]).max(-1)) < 1e-3
-        distance = np.hypot(*np.moveaxis(rows.clues.own[..., :2] - rows.target, -1, 0))
+        distance = np.hypot(*np.moveaxis(rows.conditioning.own[..., :2] - rows.target, -1, 0))
         near += (distance / np.sqrt(rows.area)[:, None])[
-            labels & (rows.clues.own[..., 2] > 0)
+            labels & (rows.conditioning.own[..., 2] > 0)
         ].tolist()
         seen += int(flipped.sum())
     assert 0 < seen < 20 * len(persons)
@@ -153,7 +153,7 @@ def test_losses_are_means_over_all_joints():
     tensors = [torch.from_numpy(a) for a in (target, weight)]
     own = torch.from_numpy(np.concatenate([target, np.ones((2, 3, 1))], -1))
     said = NetworkOutput(torch.from_numpy(maps), torch.zeros(2))
-    found = paper_losses(said, own, *tensors, torch.ones(2, 3), torch.ones(2) > 0)
+    found = posefix_losses(said, own, *tensors, torch.ones(2, 3), torch.ones(2) > 0)
     np.testing.assert_allclose(found.coarse, (entropy * weight).mean())
     np.testing.assert_allclose(found.fine, (off * weight).mean())
     np.testing.assert_allclose(found.total, found.coarse + found.fine)
@@ -206,7 +206,7 @@ def test_missing_joints_are_shown_where_the_pose_alone_puts_them():
 
 def test_the_rate_drops_twice(body, monkeypatch):
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
-    recipe = make_recipe(read_preset("posefix-r50-256"), body, None, torch.device("cpu"))
+    recipe = make_recipe(read_preset("posefix-r50-256"), body)
     rates = [recipe.rate(epoch, 0, 1) for epoch in (0, 89, 90, 119, 120, 139)]
     np.testing.assert_allclose(rates, [5e-4, 5e-4, 5e-5, 5e-5, 5e-6, 5e-6])
 
@@ -223,12 +223,13 @@ def test_posefix_trains_resumes_and_runs(labelled, pictured, body, tmp_path, cli
         if at.epoch == 1 and at.step == at.steps:
             straight.with_suffix(".ckpt").rename(again.with_suffix(".ckpt"))
 
-    train_on_pictures(labelled, body, straight, settings, report=keep)
-    train_on_pictures(labelled, body, again, settings, resume=True)
+    train_on_images(ImageData(labelled), body, straight, settings, Run(report=keep))
+    train_on_images(ImageData(labelled), body, again, settings, Run(resume=True))
     assert straight.read_bytes() == again.read_bytes()
-    network, facts = load_picture_weights(again)
-    assert isinstance(network, PaperNetwork)
-    assert (facts["architecture"], facts["sigma"], facts["size"]) == ("resnet50", 7, [32, 64])
+    network, facts = load_image_weights(again)
+    assert isinstance(network, PoseFixNetwork)
+    assert (facts["architecture"], facts["depth"], facts["sigma"]) == ("posefix", 50, 7)
+    assert facts["size"] == [32, 64]
     out = tmp_path / "out.json"
     result = cli(
         "run", pictured / "gt.json", "--from", "coco-gt", "--images", pictured, "--to", "coco",

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from refine.refiner.image.light import NetworkOutput
-from refine.refiner.image.loss import picture_losses
+from refine.refiner.image.loss import light_losses
+from refine.refiner.image.network import NetworkOutput
 from refine.refiner.image.readout import (
     expected_error,
     expected_oks_argmax,
@@ -95,7 +95,7 @@ def test_losses_are_least_at_the_truth_and_leave_unlabelled_joints_alone():
         own = torch.cat([target + 5, torch.ones(1, 2, 1)], -1)
         trust = torch.tensor([weight])
         spread = torch.full((1, 2), 1.0)
-        return picture_losses(said(at), own, target, trust, spread, torch.ones(1) > 0, fine)
+        return light_losses(said(at), own, target, trust, spread, torch.ones(1) > 0, fine)
 
     right = loss(target)
     off = target.clone()

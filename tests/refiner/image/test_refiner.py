@@ -10,10 +10,10 @@ from refine.poses import ImageRef, Poses
 from refine.refiner.belief import MARGIN
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.inference import BATCH, mirrored, predict_crops, stream_crops
-from refine.refiner.image.light import PictureNetwork
+from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.refiner import ImageRefiner
 from refine.refiner.image.source_precision import SourcePrecision
-from refine.refiner.image.weights import load_picture_weights, save_picture_weights
+from refine.refiner.image.weights import load_image_weights, save_image_weights
 from refine.skeletons import Skeleton, skeleton
 
 COCO = skeleton("coco17")
@@ -26,7 +26,9 @@ def weights(tmp_path_factory):
     """An image refiner of random weights: small crops, so that tests are quick."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_picture_weights(path, PictureNetwork(19, 8), JOINTS, SIZE, "sha256:0", {"epoch": 0})
+    save_image_weights(
+        path, LightNetwork(19, 8), Skeleton("crop", JOINTS), SIZE, "sha256:0", {"epoch": 0}
+    )
     return path
 
 
@@ -85,7 +87,7 @@ def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
 
 
 def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
-    network, _ = load_picture_weights(weights)
+    network, _ = load_image_weights(weights)
     rng = np.random.default_rng(2)
     crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
 
@@ -110,7 +112,7 @@ def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
 
 
 def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
-    network, _ = load_picture_weights(weights)
+    network, _ = load_image_weights(weights)
     rng = np.random.default_rng(3)
     crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")

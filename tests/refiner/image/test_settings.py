@@ -1,12 +1,12 @@
 import pytest
 
 from refine.exceptions import RefineError
-from refine.refiner.image.settings import PaperSettings, PictureSettings, preset_names, read_preset
+from refine.refiner.image.settings import LightSettings, PoseFixSettings, preset_names, read_preset
 
 
 def test_the_presets_are_what_the_literature_says():
-    assert read_preset("light") == PictureSettings()
-    assert read_preset("posefix-r152-256") == PaperSettings()
+    assert read_preset("light") == LightSettings()
+    assert read_preset("posefix-r152-256") == PoseFixSettings()
     found = {n: read_preset(n) for n in preset_names() if n != "light"}
     assert {n: (s.depth, s.size, s.sigma) for n, s in found.items()} == {
         "posefix-r50-256": (50, (192, 256), 7),

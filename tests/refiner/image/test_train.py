@@ -1,7 +1,4 @@
 import dataclasses
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,12 +8,11 @@ from safetensors.torch import load_file
 
 from refine.exceptions import FormatError, RefineError, WeightsError
 from refine.refiner.image.annotations import read_labelled
-from refine.refiner.image.light import PictureNetwork
-from refine.refiner.image.settings import PictureSettings
-from refine.refiner.image.train import train_on_pictures
-from refine.refiner.image.weights import load_picture_weights
+from refine.refiner.image.settings import LightSettings
+from refine.refiner.image.train import ImageData, Run, train_on_images
+from refine.refiner.image.weights import load_image_weights
 
-TINY = PictureSettings(epochs=2, batch=3, size=(48, 64), width=8, mixed=False)
+TINY = LightSettings(epochs=2, batch=3, size=(48, 64), width=8, mixed=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +30,14 @@ def stop_in(epoch):
 
 
 def test_training_resumes_exactly_and_holding_out_changes_nothing(labelled, body, tmp_path):
-    straight = train_on_pictures(
-        labelled, body, tmp_path / "a.safetensors", TINY, held_out=labelled
-    )
+    both = ImageData(labelled, held_out=labelled)
+    straight = train_on_images(both, body, tmp_path / "a.safetensors", TINY)
     stopped = tmp_path / "b.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train_on_pictures(labelled, body, stopped, TINY, held_out=labelled, report=stop_in(1))
+        train_on_images(both, body, stopped, TINY, Run(report=stop_in(1)))
     with pytest.raises(WeightsError, match="same settings"):
-        train_on_pictures(labelled, body, stopped, TINY, resume=True)
-    train_on_pictures(labelled, body, stopped, TINY, held_out=labelled, resume=True)
+        train_on_images(ImageData(labelled), body, stopped, TINY, Run(resume=True))
+    train_on_images(both, body, stopped, TINY, Run(resume=True))
     assert straight.read_bytes() == stopped.read_bytes()
     assert not stopped.with_suffix(".ckpt").exists()
     table = stopped.with_suffix(".csv").read_text().splitlines()
@@ -51,7 +46,7 @@ def test_training_resumes_exactly_and_holding_out_changes_nothing(labelled, body
     # The errors of persons held out are the same ones every epoch.
     held = table[0].split(",").index("held_before")
     assert len({row.split(",")[held] for row in table[1:]}) == 1
-    alone = train_on_pictures(labelled, body, tmp_path / "c.safetensors", TINY)
+    alone = train_on_images(ImageData(labelled), body, tmp_path / "c.safetensors", TINY)
     ours, theirs = load_file(alone), load_file(straight)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -59,14 +54,15 @@ def test_training_resumes_exactly_and_holding_out_changes_nothing(labelled, body
 def test_fewer_persons_than_a_batch_are_one_step(labelled, body, tmp_path):
     steps = []
     settings = dataclasses.replace(TINY, epochs=1, batch=64)
-    path = train_on_pictures(
-        labelled, body, tmp_path / "w.safetensors", settings, report=steps.append
+    path = train_on_images(
+        ImageData(labelled), body, tmp_path / "w.safetensors", settings, Run(report=steps.append)
     )
     assert [(at.step, at.steps) for at in steps] == [(1, 1)]
-    _, facts = load_picture_weights(path)
+    _, facts = load_image_weights(path)
     assert facts["persons"] == len(labelled.persons)
-    assert "architecture" not in facts
-    assert facts["width"] == 8
+    assert (facts["architecture"], facts["backbone"], facts["width"]) == (
+        "light", "efficientnet", 8
+    )  # fmt: skip
 
 
 def test_bad_input_is_said(labelled, body, tmp_path, monkeypatch):
@@ -75,12 +71,12 @@ def test_bad_input_is_said(labelled, body, tmp_path, monkeypatch):
     broken.write_bytes(b"no picture")
     unread = dataclasses.replace(labelled, pictures=(broken, *labelled.pictures[1:]))
     with pytest.raises(FormatError, match=r"broken\.png.*expected a picture"):
-        train_on_pictures(unread, body, out, TINY)
+        train_on_images(ImageData(unread), body, out, TINY)
     with pytest.raises(RefineError, match="device of this machine"):
-        train_on_pictures(labelled, body, out, TINY, device="abacus")
+        train_on_images(ImageData(labelled), body, out, TINY, Run(device="abacus"))
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(RefineError, match="batch that 2 processes share, got 3"):
-        train_on_pictures(labelled, body, out, TINY)
+        train_on_images(ImageData(labelled), body, out, TINY)
 
 
 def test_sizes_that_annotations_leave_out_come_from_the_pictures(body, tmp_path):
@@ -100,51 +96,3 @@ def test_sizes_that_annotations_leave_out_come_from_the_pictures(body, tmp_path)
     (tmp_path / "none").mkdir()
     with pytest.raises(RefineError, match=r"none: expected pictures.*1\.png"):
         read_labelled([{**sets[0], "images": str(tmp_path / "none")}], body.skeleton, ())
-
-
-RANK = """
-import os, sys
-from pathlib import Path
-
-from safetensors.torch import save_file
-
-import refine.refiner.image.train as training
-from refine.refiner.image.annotations import read_labelled
-from refine.refiner.image.settings import PictureSettings
-from refine.refiner.pose.refiner import Refiner
-
-made, wrap = [], training.DistributedDataParallel
-training.DistributedDataParallel = lambda net, **how: made.append(net) or wrap(net, **how)
-folder, out = map(Path, sys.argv[1:])
-body = Refiner.load()
-sets = [{"annotations": str(folder / "gt.json"), "images": str(folder)}]
-settings = PictureSettings(epochs=1, batch=2, size=(48, 64), width=8, mixed=False)
-labelled = read_labelled(sets, body.skeleton, settings.extra)
-training.train_on_pictures(labelled, body, out / "w.safetensors", settings, device="cpu")
-state = {name: t.contiguous() for name, t in made[0].state_dict().items()}
-save_file(state, out / f"rank{os.environ['RANK']}.safetensors")
-"""
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
-def test_processes_of_torchrun_end_with_equal_weights(pictured, tmp_path):
-    script = tmp_path / "rank.py"
-    script.write_text(RANK)
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-            script, pictured, tmp_path,
-        ],
-        capture_output=True, text=True, timeout=600, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    first, second = (load_file(tmp_path / f"rank{i}.safetensors") for i in range(2))
-    written = load_file(tmp_path / "w.safetensors")
-    torch.manual_seed(0)
-    start = PictureNetwork(19, 8).state_dict()
-    assert not torch.equal(first["leave.weight"], start["leave.weight"])
-    # Each saw other persons, so that only shared gradients leave them equal.
-    for name, tensor in first.items():
-        assert torch.equal(tensor, second[name])
-        assert torch.equal(tensor.half(), written[name])

@@ -13,11 +13,11 @@ from refine.refiner.pose.loss import losses
 from refine.refiner.pose.network import Network, Output
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import persons_from_poses
-from refine.refiner.pose.train import Settings, train
+from refine.refiner.pose.train import PoseSettings, Run, train
 from refine.skeletons import skeleton
 
 COCO = skeleton("coco17")
-TINY = Settings(epochs=3, batch=32, width=16, blocks=1)
+TINY = PoseSettings(epochs=3, batch=32, width=16, blocks=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,9 @@ def test_training_resumes_exactly(truth, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(truth, stopped, TINY, report=stop)
+        train(truth, stopped, TINY, Run(report=stop))
     assert stopped.with_suffix(".ckpt").is_file()
-    train(truth, stopped, TINY, resume=True)
+    train(truth, stopped, TINY, Run(resume=True))
     assert not stopped.with_suffix(".ckpt").exists()
     assert straight.read_bytes() == stopped.read_bytes()
     assert stopped.with_suffix(".csv").read_text().splitlines()[0] == "epoch,loss,filled,kept,moved"
@@ -92,9 +92,9 @@ def test_a_checkpoint_of_other_settings_is_refused(truth, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(truth, path, TINY, report=stop)
+        train(truth, path, TINY, Run(report=stop))
     with pytest.raises(WeightsError, match="same settings"):
-        train(truth, path, dataclasses.replace(TINY, width=24), resume=True)
+        train(truth, path, dataclasses.replace(TINY, width=24), Run(resume=True))
 
 
 def test_trained_weights_load_and_refine(truth, tmp_path):
@@ -132,9 +132,9 @@ def test_the_loss_is_least_where_the_truth_is():
 
     def total(xy):
         flat = torch.zeros(8, 17)
-        said = Output(xy, flat, flat, flat, flat, flat, torch.zeros(8))
+        output = Output(xy, flat, flat, flat, flat, flat, torch.zeros(8))
         present = torch.ones(8, 17, dtype=torch.bool)
-        return losses(said, target, present, target, present, torch.ones(8), variance)
+        return losses(output, target, present, target, present, torch.ones(8), variance)
 
     exact, off = total(target), total(target + 0.05)
     assert exact.total < off.total

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu6
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from refine.refiner.image.backbones.base import Backbone
 from refine.refiner.image.backbones.imagenet import require_tensors
 
 STAGES = (
@@ -61,10 +62,12 @@ class _Block(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Backbone):
     """Features of a picture at strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels."""
 
     channels = (24, 40, 112, 320)
+    # On CPUs the first stages stay as they are: half of the time for edges and blobs.
+    early_on_cpu = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,3 +123,6 @@ class EfficientNetLite0(nn.Module):
                 state[f"{convolution}.weight"], None, mean, variance, EPSILON, gain, shift
             )
         self.load_state_dict(own)
+
+
+BACKBONE = EfficientNetLite0

@@ -1,0 +1,135 @@
+"""Weights files of every kind: shipped ones by name, files, their headers, what may be wrong."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from refine import tensors
+from refine.exceptions import SkeletonError, WeightsError
+from refine.files import read_bytes, write_bytes
+from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsKind:
+    """One kind of weights.
+
+    Attributes:
+        format: what the header says of itself.
+        suffix: how the files end that ship in ``refine/weights/``.
+        command: what makes such files.
+        hint: what to try where a name is not known, beside the names that are.
+    """
+
+    format: str
+    suffix: str
+    command: str
+    hint: str
+
+    def shipped(self) -> tuple[str, ...]:
+        """Names of the weights of this kind that ship with the package."""
+        names = {f.name for f in (resources.files("refine") / "weights").iterdir()}
+        ours = (n.removesuffix(self.suffix) for n in names if n.endswith(self.suffix))
+        return tuple(sorted(name for name in ours if "." not in name))
+
+    def holds(self, name: str | Path) -> bool:
+        """Whether these are shipped weights of this kind, or a file that says it is one."""
+        if str(name) in self.shipped():
+            return True
+        try:
+            header = tensors.facts_of(tensors.read_metadata(Path(name)))
+        except (OSError, ValueError):
+            return False
+        return header.get("format") == self.format
+
+    def save(self, path: Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+        """Write tensors and facts, whole or not at all.
+
+        Raises:
+            FormatError: the target cannot be written.
+        """
+        arrays = {name: t.detach().cpu().numpy() for name, t in state.items()}
+        write_bytes(path, tensors.write(arrays, {"format": self.format, **header}))
+
+    def load(
+        self, name: str | Path, build: Callable[[dict[str, Any], dict[str, Tensor]], T]
+    ) -> tuple[T, dict[str, Any]]:
+        """Read shipped weights by name, or a file.
+
+        Args:
+            name: of them.
+            build: header and tensors (floats as float32) -> what they are the weights of.
+
+        Returns:
+            what was built, and the facts of the header with the file's ``sha256``.
+
+        Raises:
+            WeightsError: no such weights, or not a file of this kind.
+            FormatError: a file that cannot be read.
+        """
+        if str(name) in self.shipped():
+            path = resources.files("refine") / "weights" / f"{name}{self.suffix}"
+            data = path.read_bytes()
+        elif Path(name).suffix == ".safetensors":
+            data = read_bytes(name)
+        else:
+            raise WeightsError(
+                f"expected the name of shipped weights or a .safetensors file, got {str(name)!r}",
+                hint=f"one of {', '.join(self.shipped())}, or {self.hint}",
+            )
+        try:
+            metadata, arrays = tensors.read(data)
+            header = tensors.facts_of(metadata)
+            if header.get("format") != self.format:
+                raise ValueError(f"format {header.get('format')!r}")
+            built = build(header, {key: _tensor(array) for key, array in arrays.items()})
+        except (SkeletonError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise WeightsError(
+                f"expected weights of {self.command} ({self.format}), got: {_reason(error)}",
+                where=str(name),
+                hint=f"{self.command} to make them again",
+            ) from None
+        return built, header | {"sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    """Copy out of the file, whose bytes are read-only."""
+    floats = array.dtype.kind == "f"
+    return torch.from_numpy(np.array(array, np.float32 if floats else array.dtype))
+
+
+def _reason(error: Exception) -> str:
+    return f"no entry {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+
+
+def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors in half precision; those of whole numbers as they are."""
+    return {key: t.half() if t.is_floating_point() else t for key, t in state.items()}
+
+
+def skeleton_of(header: Mapping[str, Any]) -> Skeleton:
+    """Return the skeleton that a header holds whole.
+
+    Older files name it and list its joints alone: what else there is to know comes from the
+    skeleton of that name, if one ships.
+
+    Raises:
+        SkeletonError: an inconsistent one.
+        KeyError: there is none.
+    """
+    held = header["skeleton"]
+    if not isinstance(held, str):
+        return skeleton_from_table(held, "weights")
+    joints = tuple(header["joints"])
+    if held in skeleton_names() and skeleton(held).joints == joints:
+        return skeleton(held)
+    return Skeleton(held, joints)

@@ -1,0 +1,111 @@
+"""Devices, and two processes of torchrun in either training."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from refine.exceptions import RefineError
+from refine.refiner.distributed import find_device, joined_process
+
+RANK = """
+import os, sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+import refine
+import refine.refiner.distributed as distributed
+from refine.refiner.image.annotations import read_labelled
+from refine.refiner.image.settings import LightSettings
+from refine.refiner.image.train import ImageData, Run, train_on_images
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.pose.train import PoseSettings, train
+
+made, wrap = [], distributed.DistributedDataParallel
+distributed.DistributedDataParallel = lambda net, **how: made.append(net) or wrap(net, **how)
+folder, out = map(Path, sys.argv[2:])
+run = Run(device="cpu")
+if sys.argv[1] == "pose":
+    truth = refine.read(folder / "gt.json", "coco-gt")
+    settings = PoseSettings(epochs=2, batch=2, width=8, blocks=1, mixed=False)
+    train(truth, out / "w.safetensors", settings, run)
+else:
+    body = Refiner.load()
+    sets = [{"annotations": str(folder / "gt.json"), "images": str(folder)}]
+    settings = LightSettings(epochs=1, batch=2, size=(48, 64), width=8, mixed=False)
+    data = ImageData(read_labelled(sets, body.skeleton, settings.extra))
+    train_on_images(data, body, out / "w.safetensors", settings, run)
+state = {name: t.contiguous() for name, t in made[0].state_dict().items()}
+save_file(state, out / f"rank{os.environ['RANK']}.safetensors")
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.parametrize(("kind", "last"), [("pose", "leave.weight"), ("light", "leave.weight")])
+def test_processes_of_torchrun_end_with_equal_weights(pictured, tmp_path, kind, last):
+    script = tmp_path / "rank.py"
+    script.write_text(RANK)
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            script, kind, pictured, tmp_path,
+        ],
+        capture_output=True, text=True, timeout=600, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = (load_file(tmp_path / f"rank{i}.safetensors") for i in range(2))
+    written = load_file(tmp_path / "w.safetensors")
+    assert not torch.equal(first[last], start(kind).state_dict()[last])
+    # Each saw other persons, so that only shared gradients leave them equal.
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name])
+        assert torch.equal(tensor.half(), written[name])
+
+
+def start(kind):
+    """Return the network as its seed leaves it."""
+    from refine.refiner.image.light import LightNetwork
+    from refine.refiner.pose.features import feature_count
+    from refine.refiner.pose.network import Network
+
+    torch.manual_seed(0)
+    return Network(feature_count(17), 17, 8, 1) if kind == "pose" else LightNetwork(19, 8)
+
+
+@pytest.mark.parametrize("name", ["tpu", "abacus", "cuda:99"])
+def test_devices_that_are_not_there_are_said(name):
+    with pytest.raises(RefineError, match=f"device of this machine, got '{name}'; try cpu"):
+        find_device(name)
+
+
+def test_a_torch_without_cuda_is_a_machine_without(monkeypatch):
+    def without(*_args, **_options):
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    monkeypatch.setattr(torch, "empty", without)
+    with pytest.raises(RefineError, match="device of this machine, got 'cuda'; try cpu"):
+        find_device("cuda")
+
+
+def test_every_process_has_its_own_rows_of_a_step(monkeypatch):
+    from refine.refiner.training import rows_per_step
+
+    parts = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        with joined_process("cpu", batch=4, seed=0, workers=1) as here:
+            shared = here.__class__(here.rank, 2, here.device, here.pool)
+            parts.append(rows_per_step(11, 4, shared))
+    assert [len(part) for part in parts] == [2, 2]
+    both = np.concatenate([np.concatenate(part) for part in parts])
+    assert sorted(both.tolist()) == list(range(8))
+    # Fewer rows than a batch are one step.
+    assert [r.tolist() for r in rows_per_step(3, 4, shared)] == [[1]]
+    with pytest.raises(RefineError, match="a person for each of 2 processes, got 1"):
+        rows_per_step(1, 4, shared)
