@@ -19,16 +19,26 @@ from refine.cli._output import (
 )
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
+from refine.pipeline import Config, run, steps as step_list
+from refine.pipeline.runner import summarise
 
-# Those of refine.pipeline.runner, which is imported only when the verb runs.
-STEPS = ("join", "complete", "correct", "rescore", "suppress")
+
+def _list_steps() -> str:
+    width = max(len(step.name) for step in step_list.STEPS)
+    return "\b\nSteps, in their order:\n" + "\n".join(
+        f"  {step.name:<{width}}  {step.help}" for step in step_list.STEPS
+    )
 
 
-@click.command("run")
+@click.command("run", epilog=_list_steps())
 @click.argument("pred")
 @output_option()
 @input_options
-@click.option("--steps", metavar="LIST", help=f"Comma-separated, out of {','.join(STEPS)}.")
+@click.option(
+    "--steps",
+    metavar="LIST",
+    help=f"Comma-separated, out of {','.join(s.name for s in step_list.STEPS)}.",
+)
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
 @click.option(
@@ -61,18 +71,13 @@ STEPS = ("join", "complete", "correct", "rescore", "suppress")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--precision", type=click.IntRange(0), help="Decimals of all coordinates.")
-@click.option("--seed", type=int, help="Accepted for scripts; the main job draws nothing.")
 @progress_option
 @json_option
 def command(
     pred: str,
     output: str,
-    steps: str | None,
-    no_refine: bool,
-    config: str | None,
     to: str | None,
     precision: int | None,
-    seed: int | None,
     progress: bool | None,
     as_json: bool,
     inputs: Input,
@@ -84,21 +89,10 @@ def command(
     With a folder of pictures in --images every pose is looked at again in its picture.
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
-    del seed
-    chosen = {key: value for key, value in options.items() if value is not None}
     if inputs.images and Path(inputs.images).is_dir():
-        chosen.setdefault("pictures", inputs.images)
+        options["pictures"] = options["pictures"] or inputs.images
         inputs = replace(inputs, images=None)
-    if no_refine and steps:
-        raise click.UsageError("--no-refine and --steps exclude one another")
-    if no_refine:
-        chosen["steps"] = ["suppress"]
-    elif steps is not None:
-        chosen["steps"] = steps.split(",")
-
-    from refine.pipeline import Config, run
-
-    settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
+    config = _config_of(**options)
     poses = read_poses(pred, inputs)
     if wants_progress(progress):
         from rich.console import Console
@@ -107,29 +101,24 @@ def command(
         columns = (*Progress.get_default_columns(), MofNCompleteColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("poses", total=len(poses))
-            result = run(poses, settings, lambda done: bar.update(task, completed=done))
+            result = run(poses, config, lambda done: bar.update(task, completed=done))
     else:
-        result = run(poses, settings)
+        result = run(poses, config)
     found = write_poses(result, output, to, inputs.images, precision)
-    steps_done = result.history[len(poses.history) :]
-    done = {step.name: dict(step.parameters) for step in steps_done}
+    new = result.history[len(poses.history) :]
+    done = {step.name: step.parameters for step in new}
+    sentence, counts = summarise(new)
     facts = {
         "poses_in": len(poses),
         "poses_out": len(result),
         "images": len(poses.images),
         "format": found,
-        "fragments_joined": done.get("join", {}).get("fragments", 0),
-        "joints_filled": done.get("complete", {}).get("joints", 0),
-        "joints_moved": done.get("correct", {}).get("joints", 0),
-        "weights": next((s.weights for s in steps_done if s.weights), None),
+        **counts,
+        "weights": next((s.weights for s in new if s.weights), None),
         "steps": list(done),
     }
-    say(
-        f"{facts['poses_in']} poses on {facts['images']} images: "
-        f"{facts['fragments_joined']} fragments joined, {facts['joints_filled']} joints filled, "
-        f"{facts['joints_moved']} moved, "
-        f"{done.get('suppress', {}).get('removed', 0)} duplicates removed"
-    )
+    outcome = f": {sentence}" if sentence else ""
+    say(f"{len(poses)} poses on {len(poses.images)} images{outcome}")
     if "look" in done:
         facts["poses_seen"] = done["look"]["poses"]
         say(
@@ -140,11 +129,22 @@ def command(
         summary(facts, data_on_stdout=output == "-")
 
 
+def _config_of(config: str | None, steps: str | None, no_refine: bool, **options: Any) -> Config:
+    """Put together what a file and the flags ask for; flags win."""
+    if no_refine and steps:
+        raise click.UsageError("--no-refine and --steps exclude one another")
+    table = _read_config(config) if config else {}
+    table |= {key: value for key, value in options.items() if value is not None}
+    if no_refine:
+        table["steps"] = ["suppress"]
+    elif steps is not None:
+        table["steps"] = steps.split(",")
+    return Config.from_table(table)
+
+
 def _read_config(path: str) -> dict[str, Any]:
     if Path(path).suffix != ".toml":
         raise FormatError("expected a .toml file", where=path)
-    from refine.pipeline import Config
-
     try:
         table = tomllib.loads(read_bytes(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
