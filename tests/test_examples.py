@@ -43,7 +43,7 @@ def test_example(path, arguments):
     if needed := missing(path):
         pytest.skip(f"needs {', '.join(needed)}")
     command = [sys.executable, str(path), *map(str, arguments.get(path.name, []))]
-    # One thread: small networks spend most of the time waiting for a second one where cores are few.
+    # One thread: where cores are shared, small networks wait for the second one most of the time.
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=300, check=False
