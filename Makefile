@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WHEEL := build/wheel
+LOWEST := build/lowest
+# Of test-lowest: where the oldest torch is to be had as a CUDA build alone, TORCH=torch=2.13.0.
+TORCH ?=
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint test-wheel test-lowest clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -25,5 +29,26 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The wheel is made from the sdist and runs where the checkout is out of sight. Its environment is
+# fresh but for the dependencies, which are those of $(VENV); pip checks that none is missing.
+test-wheel: $(VENV)/.installed
+	$(INSTALL) hatchling
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	$(BIN)/hatchling build --directory $(WHEEL) --target sdist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(WHEEL) $(WHEEL)/*.tar.gz
+	$(PYTHON) -m venv --without-pip $(WHEEL)/venv
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $(WHEEL)/venv/$$(cd $(WHEEL)/venv && echo lib/python*/site-packages)/dependencies.pth
+	$(WHEEL)/venv/bin/python -m pip install --quiet --no-index --ignore-installed --no-deps $(WHEEL)/*.whl
+	$(WHEEL)/venv/bin/python -m pip check
+	cp tests/wheel.py $(WHEEL) && cd $(WHEEL) && venv/bin/python -P wheel.py && venv/bin/refine demo
+
+# Before a release: the oldest releases that pyproject.toml allows, with the oldest Python.
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py draw export test $(TORCH) > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt --editable ".[draw,test]"
+	$(LOWEST)/bin/python -m pytest --ignore tests/test_typing.py
+
 clean:
-	rm -rf $(VENV) refine-demo
+	rm -rf $(VENV) build refine-demo

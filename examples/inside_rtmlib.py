@@ -5,16 +5,24 @@ patch(body.pose_model)
 keypoints, scores = body(frame)
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from refine.adapters.rtmlib import patch
+
+Array = npt.NDArray[np.float64]
 
 
 class ViTPose:
     """A stand-in for `body.pose_model`, for rtmlib's own needs an ONNX file."""
 
-    def postprocess(self, outputs, center, scale):
+    def postprocess(
+        self, outputs: Sequence[Array], center: Array, scale: Array
+    ) -> tuple[Array, Array]:
         """Not called: it is what gets replaced."""
+        raise NotImplementedError
 
 
 model = patch(ViTPose())

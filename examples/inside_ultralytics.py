@@ -16,14 +16,14 @@ class Results:
 
     orig_shape, path = (480, 640), "frame.jpg"
 
-    def __init__(self, boxes, keypoints):
+    def __init__(self, boxes: torch.Tensor, keypoints: torch.Tensor) -> None:
         self.update(boxes, keypoints)
 
-    def update(self, boxes, keypoints):
+    def update(self, boxes: torch.Tensor, keypoints: torch.Tensor) -> None:
         """Replace what was found."""
         self.boxes, self.keypoints = SimpleNamespace(data=boxes), SimpleNamespace(data=keypoints)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: torch.Tensor) -> "Results":
         return Results(self.boxes.data[rows], self.keypoints.data[rows])
 
 

@@ -206,8 +206,8 @@ class Poses:
 
         >>> import refine
         >>> people = Poses.from_arrays(refine.skeleton("coco17"), np.ones((1, 17, 2)))
-        >>> people.to("openpose18").present.all()
-        np.True_
+        >>> bool(people.to("openpose18").present.all())
+        True
         """
         target = find_skeleton(skeleton)
         if target == self.skeleton:

@@ -1,11 +1,10 @@
-"""The picture of `refine diagnose`: a stacked bar a joint, before and after side by side."""
+"""The picture of `refine diagnose`: one stacked bar per joint, before and after side by side."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, ImageFont
+from refine.drawing._canvas import GRID, ORANGE, PURPLE, VERMILION, YELLOW, Canvas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,17 +14,15 @@ if TYPE_CHECKING:
 
 COLOURS = {
     "good": "#D7E8DF",
-    "jitter": "#F0E442",
-    "inversion": "#E69F00",
-    "swap": "#CC79A7",
-    "miss": "#D55E00",
+    "jitter": YELLOW,
+    "inversion": ORANGE,
+    "swap": PURPLE,
+    "miss": VERMILION,
     "absent": "#56606B",
 }
-"""Okabe & Ito's colours (jfly.uni-koeln.de/color, 2008), told apart by the colour-blind; pale for
-what is good, grey for what is not there."""
-PAPER, INK, GRID = "#FFFFFF", "#222222", "#C8C8C8"
-BAR, GAP, WIDTH, LABELS, EDGE, FINE = 15, 10, 620, 130, 18, 2
-"""Px; drawn FINE times larger for sharp text."""
+"""By kind of error; pale for what is good, grey for what is not there."""
+BAR, GAP, WIDTH, LABELS, EDGE = 15, 10, 620, 130, 18
+"""Px."""
 
 
 def draw_errors(found: Mapping[str, "Diagnosis"]) -> bytes:
@@ -42,54 +39,32 @@ def draw_errors(found: Mapping[str, "Diagnosis"]) -> bytes:
     ]
     top = EDGE + 24 * (len(captions) + 1) + 10
     bottom = top + row * (len(joints) + 1) + GAP
-    picture = Image.new("RGB", ((LABELS + WIDTH + 3 * EDGE) * FINE, (bottom + 34) * FINE), PAPER)
-    canvas = _Canvas(ImageDraw.Draw(picture))
+    canvas = Canvas(LABELS + WIDTH + 3 * EDGE, bottom + 34)
     for i, caption in enumerate(captions):
-        canvas.text(EDGE, EDGE + 24 * i, caption, 16)
+        canvas.text((EDGE, EDGE + 24 * i), caption, 16)
     left, y = LABELS + EDGE, EDGE + 24 * len(captions) + 4
     x = float(left)
     for kind, colour in COLOURS.items():
         canvas.box(x, y, 14, 14, colour)
-        x += canvas.text(x + 19, y - 1, kind, 13) + 19 + 18
+        x += canvas.text((x + 19, y - 1), kind, 13) + 19 + 18
     for tenth in range(0, 11, 2):
         x = left + WIDTH * tenth / 10
         canvas.box(x, top, 1, bottom - top, GRID)
-        canvas.text(x, bottom + 6, f"{10 * tenth} %", 12, "ma")
+        canvas.text((x, bottom + 6), f"{10 * tenth} %", 12, "ma")
     for i, joint in enumerate((*joints, "all")):
         y = top + GAP + i * row
-        canvas.text(left - 10, y + (row - GAP) / 2, joint.replace("_", " "), 13, "rm")
+        canvas.text((left - 10, y + (row - GAP) / 2), joint.replace("_", " "), 13, "rm")
         for j, d in enumerate(found.values()):
             counts = d.counts.sum(0) if i == len(joints) else d.counts[i]
             _bar(canvas, left, y + j * BAR, counts)
             if len(found) > 1:
-                canvas.text(left + WIDTH + 8, y + j * BAR + BAR / 2, "AB"[j], 11, "lm")
-    data = io.BytesIO()
-    picture.save(data, "PNG", optimize=True)
-    return data.getvalue()
+                canvas.text((left + WIDTH + 8, y + j * BAR + BAR / 2), "AB"[j], 11, "lm")
+    return canvas.png()
 
 
-def _bar(canvas: "_Canvas", x: float, y: float, counts: "npt.NDArray[np.int64]") -> None:
+def _bar(canvas: Canvas, x: float, y: float, counts: "npt.NDArray[np.int64]") -> None:
     total = max(int(counts.sum()), 1)
     for count, colour in zip(counts.tolist(), COLOURS.values(), strict=True):
         width = WIDTH * count / total
         canvas.box(x, y, width, BAR - 2, colour)
         x += width
-
-
-class _Canvas:
-    """Draws in px of the picture at `FINE` times the size."""
-
-    def __init__(self, draw: ImageDraw.ImageDraw) -> None:
-        self.draw = draw
-
-    def box(self, x: float, y: float, width: float, height: float, colour: str) -> None:
-        if width > 0:
-            ends = [round(v * FINE) for v in (x, y, x + width, y + height)]
-            if ends[2] > ends[0]:
-                self.draw.rectangle((ends[0], ends[1], ends[2] - 1, ends[3] - 1), colour)
-
-    def text(self, x: float, y: float, text: str, size: int, anchor: str = "la") -> float:
-        """Return the width in px."""
-        font = ImageFont.load_default(size * FINE)
-        self.draw.text((x * FINE, y * FINE), text, INK, font, anchor=anchor)
-        return float(font.getlength(text)) / FINE

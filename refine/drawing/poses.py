@@ -7,21 +7,19 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from refine._types import Floats
+from refine.drawing._canvas import BLUE, INK, PAPER, VERMILION, Canvas
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
 Picture = Image.Image | npt.NDArray[np.uint8]
-Point = tuple[float, float]
 
-COLOURS = {"left": "#0072B2", "right": "#D55E00", "middle": "#444444"}
-"""By side of the body: Okabe & Ito's blue and vermilion, told apart by the colour-blind, and a
-grey (jfly.uni-koeln.de/color, 2008)."""
+COLOURS = {"left": BLUE, "right": VERMILION, "middle": "#444444"}
+"""By side of the body."""
 TRAIL = "#000000"
 CASING = "#FFFFFF"
 """Rim of limbs and joints, so that they show on dark and on light."""
-PAPER, INK = "#FFFFFF", "#222222"
 
 THICKNESS = 0.02
 """Of limbs over the square root of a pose's box area,"""
@@ -29,8 +27,6 @@ THINNEST, THICKEST = 1.5, 4.0
 """within these px."""
 MOVED = 1.5
 """Px of the drawing from which a joint counts as moved."""
-FINE = 2
-"""Everything is drawn so many times larger and reduced, which smooths the edges."""
 ASPECT, MARGIN = 4 / 3, 0.12
 """Of the cells of a sheet: width over height, and room around the poses over their extent."""
 LEGEND = ("left", "right", "middle", "given", "filled", "moved")
@@ -72,24 +68,23 @@ def draw_poses(
         raise ArrayError(f"expected the same poses before, {poses.xy.shape}, got {before.xy.shape}")
     if not 0 < scale < np.inf:
         raise ArrayError(f"expected a scale above 0, got {scale}")
-    canvas = _canvas(image, poses)
-    size = tuple(max(1, round(side * scale)) for side in canvas.size)
-    canvas = canvas.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    ground = _ground(image, poses)
+    width, height = (max(1, round(side * scale)) for side in ground.size)
+    ground = ground.resize((width, height), Image.Resampling.LANCZOS)
     # Pixel centres lie on integers, so the picture's edge is at -0.5.
     new = (poses.xy + 0.5) * scale
     old = np.full_like(new, np.nan) if before is None else (before.xy + 0.5) * scale
-    low, high = -np.array(size), 2 * np.array(size)
+    low, high = -np.array([width, height]), 2 * np.array([width, height])
     new = np.where(((new < low) | (new > high)).any(-1, keepdims=True), np.nan, new)
     old = old.clip(low, high)
-    layer = Image.new("RGBA", (size[0] * FINE, size[1] * FINE))
-    draw = ImageDraw.Draw(layer)
+    layer = Canvas(width, height, paper=None)
     corners = keypoint_box(new)
     extent = np.sqrt(np.prod(corners[:, 2:] - corners[:, :2], axis=1))
     for i in range(len(new)):
         if np.isfinite(extent[i]):
             thick = float(np.clip(THICKNESS * extent[i], THINNEST, THICKEST))
-            _draw_pose(draw, new[i], old[i], before is not None, poses.skeleton, thick)
-    return Image.alpha_composite(canvas.convert("RGBA"), layer.reduce(FINE)).convert("RGB")
+            _draw_pose(layer, new[i], old[i], before is not None, poses.skeleton, thick)
+    return Image.alpha_composite(ground.convert("RGBA"), layer.reduced()).convert("RGB")
 
 
 def before_after(
@@ -144,7 +139,7 @@ def before_after(
             (_of_image(poses, name), None if old is None else _of_image(old, name))
             for poses, old in columns.values()
         ]
-        picture = _canvas((pictures or {}).get(name), _of_image(before, name))
+        picture = _ground((pictures or {}).get(name), _of_image(before, name))
         frame = _frame(np.concatenate([poses.xy for poses, _ in cells]), picture.size)
         grid.append([_cell(picture, frame, poses, old, width) for poses, old in cells])
     return _sheet(grid, list(columns), [(captions or {}).get(name, ()) for name in shown], width)
@@ -193,7 +188,7 @@ def _cell(
     return draw_poses(part, shifted[0], before=shifted[1], scale=width / w)
 
 
-def _canvas(image: Picture | None, poses: Poses) -> Image.Image:
+def _ground(image: Picture | None, poses: Poses) -> Image.Image:
     if isinstance(image, Image.Image):
         return image.convert("RGB")
     if image is not None:
@@ -211,7 +206,7 @@ def _canvas(image: Picture | None, poses: Poses) -> Image.Image:
 
 
 def _draw_pose(
-    draw: ImageDraw.ImageDraw,
+    canvas: Canvas,
     new: Floats,
     old: Floats,
     compared: bool,
@@ -230,26 +225,16 @@ def _draw_pose(
             width = thick * (0.5 if filled[a] or filled[b] else 1.0)
             of_side = {sides[j] for j in (a, b)} & {"left", "right"}
             paint = COLOURS[of_side.pop()] if len(of_side) == 1 else COLOURS["middle"]
-            _line(draw, new[a], new[b], CASING if casing else paint, width + 1.5 * casing)
+            canvas.line(new[a], new[b], CASING if casing else paint, width + 1.5 * casing)
     with np.errstate(invalid="ignore"):
         moved = there & had & (np.linalg.norm(new - old, axis=-1) > MOVED)
     for j in np.flatnonzero(moved):
-        _line(draw, old[j], new[j], CASING, 3.0)
-        _line(draw, old[j], new[j], TRAIL, 1.25)
-        _dot(draw, old[j], 0.6 * thick + 0.5, TRAIL, TRAIL)
+        canvas.line(old[j], new[j], CASING, 3.0)
+        canvas.line(old[j], new[j], TRAIL, 1.25)
+        canvas.dot(old[j], 0.6 * thick + 0.5, TRAIL, TRAIL)
     for j in np.flatnonzero(there):
-        _dot(draw, new[j], 0.9 * thick + 1.5, CASING, CASING)
-        _dot(draw, new[j], 0.9 * thick + 0.75, CASING if filled[j] else colour[j], colour[j])
-
-
-def _line(draw: ImageDraw.ImageDraw, a: Floats, b: Floats, colour: str, width: float) -> None:
-    ends = [(float(x) * FINE, float(y) * FINE) for x, y in (a, b)]
-    draw.line(ends, fill=colour, width=max(1, round(width * FINE)))
-
-
-def _dot(draw: ImageDraw.ImageDraw, at: Floats, radius: float, fill: str, rim: str) -> None:
-    x, y, r = float(at[0]) * FINE, float(at[1]) * FINE, radius * FINE
-    draw.ellipse((x - r, y - r, x + r, y + r), fill=fill, outline=rim, width=round(1.25 * FINE))
+        canvas.dot(new[j], 0.9 * thick + 1.5, CASING, CASING)
+        canvas.dot(new[j], 0.9 * thick + 0.75, CASING if filled[j] else colour[j], colour[j])
 
 
 def _sheet(
@@ -295,23 +280,19 @@ def _legend() -> Image.Image:
         "moved": "moved from the dot",
     }
     widths = [round(font.getlength(texts[name])) + stroke + 24 for name in LEGEND]
-    layer = Image.new("RGBA", (sum(widths) * FINE, height * FINE), PAPER)
-    draw = ImageDraw.Draw(layer)
+    canvas = Canvas(sum(widths), height)
     y = height / 2
     starts = np.cumsum([0, *widths[:-1]])
     for x, name in zip(starts, LEGEND, strict=True):
-        a, b = np.array([x + 4.0, y]), np.array([x + stroke - 9.0, y])
+        a, b = (x + 4.0, y), (x + stroke - 9.0, y)
         if name in COLOURS:
-            _line(draw, a, b, COLOURS[name], THICKEST)
+            canvas.line(a, b, COLOURS[name], THICKEST)
         elif name == "moved":
-            _line(draw, a, b, TRAIL, 1.25)
-            _dot(draw, a, 3, TRAIL, TRAIL)
-            _dot(draw, b, 4.5, COLOURS["left"], COLOURS["left"])
+            canvas.line(a, b, TRAIL, 1.25)
+            canvas.dot(a, 3, TRAIL, TRAIL)
+            canvas.dot(b, 4.5, COLOURS["left"], COLOURS["left"])
         else:
             fill = COLOURS["left"] if name == "given" else CASING
-            _dot(draw, (a + b) / 2, 4.5, fill, COLOURS["left"])
-    legend = layer.reduce(FINE).convert("RGB")
-    draw = ImageDraw.Draw(legend)
-    for x, name in zip(starts, LEGEND, strict=True):
-        draw.text((x + stroke, y), texts[name], INK, font, anchor="lm")
-    return legend
+            canvas.dot((x + stroke / 2 - 2.5, y), 4.5, fill, COLOURS["left"])
+        canvas.text((x + stroke, y), texts[name], 14, "lm")
+    return canvas.reduced()

@@ -3,8 +3,9 @@
 import csv
 import io
 
-COLOURS = {"learned from": "#0072B2", "held out": "#D55E00"}
-"""Okabe & Ito's blue and vermilion (jfly.uni-koeln.de/color, 2008)."""
+from refine.drawing._canvas import BLUE, VERMILION
+
+COLOURS = {"learned from": BLUE, "held out": VERMILION}
 PREFIX = {"learned from": "", "held out": "held_"}
 PALE = 0.45
 """Opacity of the similarity of joints as they came."""
@@ -14,7 +15,7 @@ def draw_curve(table: str) -> bytes:
     """Draw the curve of a training as a PNG.
 
     Args:
-        table: CSV of an epoch a row: epoch, total, before, after; and held_total, ... if persons
+        table: CSV, one row per epoch: epoch, total, before, after; and held_total, ... if persons
             were held out.
 
     Raises:

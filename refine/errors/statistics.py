@@ -243,8 +243,9 @@ def read_statistics(name: str | Path) -> ErrorStatistics:
 
 def _folder() -> Traversable:
     """In a wheel the tables lie inside the package, in a checkout beside it."""
-    inside = resources.files("refine") / "stats"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "stats"
+    package = resources.files("refine")
+    inside = package / "stats"
+    return inside if inside.is_dir() else Path(str(package)).parent / "stats"
 
 
 def _parse(data: bytes, where: str) -> ErrorStatistics:

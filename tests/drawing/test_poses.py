@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 import refine
-from refine.drawing.poses import COLOURS, PAPER, before_after, draw_poses
+from refine.drawing._canvas import PAPER
+from refine.drawing.poses import COLOURS, before_after, draw_poses
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 

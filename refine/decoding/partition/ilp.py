@@ -104,7 +104,9 @@ class _Rows:
         length = np.concatenate([np.full(len(p[0]), p[0].shape[1]) for p in self.parts])
         bound = np.concatenate([np.full(len(p[0]), float(p[2])) for p in self.parts])
         starts = np.concatenate([[0], np.cumsum(length)])
-        matrix = csr_array((values, columns, starts), shape=(len(length), self.variables))
+        # SciPy below 1.15 hands indices to HiGHS as they are, and HiGHS takes int32 alone.
+        index = columns.astype(np.int32), starts.astype(np.int32)
+        matrix = csr_array((values, *index), shape=(len(length), self.variables))
         result = milp(
             cost,
             integrality=np.full(self.variables, int(whole)),
