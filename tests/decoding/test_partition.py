@@ -355,5 +355,5 @@ def test_bad_files_say_what_is_missing(cli, tmp_path):
     ):
         with pytest.raises(FormatError):
             decode(raw_image({**encode(people(1, rng), rng), **change}), "deepercut")
-    with pytest.raises(ArrayError, match="expected a solver"):
+    with pytest.raises(RefineError, match=r"'solver'.*'greedy'.*one of fast, ilp"):
         decode(raw_image(given), "deepcut", solver="greedy")

@@ -8,6 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
+from refine.decoding.heatmap import fixed_step, taylor
+from refine.decoding.maps import fit
+from refine.decoding.maps.blur import gaussian_taps
+from refine.decoding.maps.peak import as_bits
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -136,28 +140,24 @@ def _kernel(
     method: str, kernel: int | None, beta: float, compat: str | None
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Return the compiled decoder and its own arguments."""
-    from refine.decoding.heatmap import fixed_step as offset, taylor as dark
-    from refine.decoding.maps import fit
-    from refine.decoding.maps.blur import gaussian_taps
-
     if method == "fit":
         return fit.decode_fit, ()
     if method == "soft-argmax":
-        return offset.decode_soft_argmax, (beta,)
+        return fixed_step.decode_soft_argmax, (beta,)
     if method in ("argmax", "quarter"):
         rules = {"mmpose": 2, "pytorch-pose": 3}
-        return offset.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
+        return fixed_step.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
     size = DEFAULT_KERNEL[method] if kernel is None else kernel
     if method == "second":
-        return offset.decode_second, (gaussian_taps(size),)
+        return fixed_step.decode_second, (gaussian_taps(size),)
     if method == "taylor":
-        return dark.decode_taylor, (gaussian_taps(size),)
+        return taylor.decode_taylor, (gaussian_taps(size),)
     if method == "dark":
-        return dark.decode_dark, (gaussian_taps(size),)
+        return taylor.decode_dark, (gaussian_taps(size),)
     if compat == "udp" and kernel is None:
         size = UDP_KERNEL
     rescale = {"udp": 2, "rtmlib": 0}.get(str(compat), 1)
-    return dark.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
+    return taylor.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
 
 
 def _run(
@@ -168,8 +168,6 @@ def _run(
     score: Floats,
     threads: int,
 ) -> None:
-    from refine.decoding.maps.peak import as_bits
-
     bits = as_bits(maps)
     unsigned = bits.view(bits.dtype.str.replace("i", "u"))
     nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.one_stage.arrays import STRIDES, Detections, corners_of, grid_points
+from refine.decoding.one_stage.arrays import STRIDES, corners_of, grid_points
+from refine.decoding.people import Detections
 from refine.exceptions import ArrayError
 from refine.numerics import sigmoid
 
@@ -119,7 +120,7 @@ def decode_yolo_output(
     kept = score > threshold
     table, score = np.asarray(table[kept], np.float64), score[kept]
     box = table[:, :4] if layout == "end2end" else corners_of(table[:, :2], table[:, 2:4])
-    return Detections(*_joints(table[:, head:], joints), box, np.asarray(score, np.float64))
+    return Detections(*_joints(table[:, head:], joints), np.asarray(score, np.float64), box)
 
 
 def _table(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
@@ -157,7 +158,7 @@ def _decode_v8(
     box = np.concatenate([cell + 0.5 - distance[:, :2], cell + 0.5 + distance[:, 2:]], 1) * s
     xy, seen = _joints(picked[:, sides + 1 :], joints)
     place = cell[:, None] + (2 * xy if version == "v8" else xy + 0.5)
-    return Detections(place * s[..., None], sigmoid(seen), box, score[kept])
+    return Detections(place * s[..., None], sigmoid(seen), score[kept], box)
 
 
 def _decode_v5(
@@ -188,4 +189,4 @@ def _decode_v5(
     box = corners_of((cell + 2 * y[:, :2] - 0.5) * s, (2 * y[:, 2:]) ** 2 * anchor[kept])
     xy, seen = _joints(picked[:, 6:], joints)
     place = (cell[:, None] + 2 * xy - 0.5) * s[..., None]
-    return Detections(place, sigmoid(seen), box, score[kept])
+    return Detections(place, sigmoid(seen), score[kept], box)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Indices
+from refine.decoding.partition import kernels
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import ArrayError, FormatError
 from refine.numerics import sigmoid
@@ -86,8 +87,6 @@ def extract_candidates(
     >>> extract_candidates(scores, np.full((4, 4, 2), 0.5)).xy.round(2).tolist()
     [[23.64, 15.64]]
     """
-    from refine.decoding.partition.kernels import suppress
-
     scores = np.ascontiguousarray(scoremap, np.float64)
     if scores.ndim != 3 or 0 in scores.shape:
         raise ArrayError(f"expected a score map (H, W, K), got {scores.shape}")
@@ -109,7 +108,7 @@ def extract_candidates(
     for part in range(k):
         plane = np.ascontiguousarray(scores[..., part])
         ranked = np.argsort(-plane.ravel(), kind="stable")[: int((plane >= min_score).sum())]
-        cells = suppress(ranked, h, w, disc)
+        cells = kernels.suppress(ranked, h, w, disc)
         found.append(np.column_stack([cells % w, cells // w, np.full(len(cells), part)]))
     x, y, part_of = np.concatenate(found).T
     cell_xy = np.column_stack([x, y]) * stride + stride / 2

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.people import Decoded
+from refine.decoding.personlab import kernels
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
 from refine.skeletons import skeleton as find_skeleton
@@ -29,7 +32,7 @@ LEAST_VARIANCE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class PersonLabRules:
-    """How one code base turns maps and offsets into people; the table is `personlab.toml`.
+    """How one code base turns maps and offsets into people; the table is `rules.toml`.
 
     Attributes:
         threshold: of the peaks that start a person: probability, or Hough score.
@@ -62,14 +65,6 @@ class PersonLabRules:
     radius: float = 32.0
     step: float = 4.0
     moves: int = 0
-
-
-class Decoded(NamedTuple):
-    """People of one image: xy (N, K, 2) input px, score (N, K), instance_score (N,)."""
-
-    xy: Floats
-    score: Floats
-    instance_score: Floats
 
 
 @cache
@@ -148,7 +143,7 @@ def decode_personlab(
     >>> people.xy[:, 0].tolist(), people.instance_score.round(3).tolist()
     ([[49.0, 33.0]], [0.881])
     """
-    system = rules if isinstance(rules, PersonLabRules) else rules_of(rules)
+    system = find_rules(rules)
     if not (stride > 0 and system.step > 0 and system.radius > 0):
         raise ArrayError(f"expected positive stride, step and radius, got {stride} and {system}")
     if compat is not None and compat not in COMPATS:
@@ -165,17 +160,19 @@ def decode_personlab(
     return _decode(maps, short, mid, edges, float(stride), system, logits, tree, compat)
 
 
-def rules_of(name: str) -> PersonLabRules:
+def find_rules(rules: str | PersonLabRules) -> PersonLabRules:
     """Look up a rule set.
 
     Raises:
-        ArrayError: no such rules.
+        ArrayError: no such name.
     """
-    if name not in personlab_rules():
+    if isinstance(rules, PersonLabRules):
+        return rules
+    if rules not in personlab_rules():
         raise ArrayError(
-            f"expected a rule set, got {name!r}", hint=f"one of {', '.join(personlab_rules())}"
+            f"expected a rule set, got {rules!r}", hint=f"one of {', '.join(personlab_rules())}"
         )
-    return personlab_rules()[name]
+    return personlab_rules()[rules]
 
 
 def _maps(values: npt.ArrayLike) -> Maps:
@@ -199,8 +196,6 @@ def _decode(
     tree: str,
     compat: Compat | None,
 ) -> Decoded:
-    from refine.decoding.personlab import kernels
-
     votes = None
     if rules.roots == "hough" or rules.score == "expected-oks":
         votes = kernels.hough(maps, short, stride, rules.step, rules.radius, FAINT, logits)
@@ -232,9 +227,6 @@ def _roots(
     logits: bool,
 ) -> tuple[Indices, Floats, Floats]:
     """Return joint (R,), cell (R, 2) and value (R,) of the peaks that may start a person."""
-    from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
-    from refine.decoding.personlab.kernels import queue_order
-
     k = len(maps)
     if rules.roots == "hough":
         assert votes is not None
@@ -253,7 +245,7 @@ def _roots(
     value, cell = peaks.value, peaks.cell
     # Candidates enter the queue row by row, as in the code bases.
     scan = np.lexsort((joint, cell[:, 0], cell[:, 1]))
-    order = scan[queue_order(value[scan])]
+    order = scan[kernels.queue_order(value[scan])]
     joint, at, cell, value = joint[order], at[order], cell[order], value[order]
     if rules.roots == "cell":
         x, y = cell[:, 0], cell[:, 1]
@@ -267,8 +259,6 @@ def _expected_oks(
     votes: Maps, cells: Floats, score: Floats, stride: float, rules: PersonLabRules, tree: str
 ) -> tuple[Floats, Floats]:
     """Replace probabilities by expected OKS; the area of a person is its keypoint box."""
-    from refine.decoding.personlab.kernels import expected_oks
-
     unit = stride / rules.step
     box = keypoint_box(cells * unit)
     area = np.prod(box[:, 2:] - box[:, :2], axis=1)
@@ -277,5 +267,5 @@ def _expected_oks(
         raise SkeletonError(f"expected sigmas for expected OKS, got none for {tree!r}")
     variance = np.maximum(area[:, None] * (2 * sigmas) ** 2, LEAST_VARIANCE)
     reach = rules.radius / rules.step
-    at, value = expected_oks(votes, cells * unit, score, variance, reach, rules.moves)
+    at, value = kernels.expected_oks(votes, cells * unit, score, variance, reach, rules.moves)
     return at / unit, value

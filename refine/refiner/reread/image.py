@@ -1,7 +1,7 @@
 """Reading the maps of a whole image again for the joints that grouping left out."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,16 @@ import numpy.typing as npt
 from refine._types import Bools, Floats
 from refine.decoding import Preset, RawImage, decode, get_preset
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
+from refine.decoding.outputs import options_for
 from refine.decoding.paf.arrays import paf_limbs
-from refine.decoding.paf.outputs import paf_arrays
+from refine.decoding.paf.outputs import PafOptions, paf_arrays
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
-from refine.skeletons import Skeleton, skeleton as find_skeleton
+from refine.skeletons import Skeleton
 
 FLOOR = 0.02
 """Peaks below this height are noise: grouping takes them from .05 to .15."""
@@ -142,7 +143,7 @@ def reread_images(
         FormatError: arrays that do not fit the skeleton.
         WeightsError: the skeletons share too few joints.
     """
-    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    system = get_preset(preset)
     parts = [decode(raw, system, **options) for raw in raws]
     poses = Poses.concat(parts)
     sigmas = oks_sigmas(poses.skeleton)
@@ -154,7 +155,8 @@ def reread_images(
         done += len(part)
         if not len(part):
             continue
-        maps, grid = _place(raw, system, poses.skeleton, options)
+        chosen = cast(PafOptions, options_for(raw, system, options))
+        maps, grid = _place(raw, chosen, poses.skeleton)
         crop = Crop.from_matrix(np.repeat(raw.affine[None], len(part), 0), grid.input_size)
         unit = np.sqrt(np.abs(np.linalg.det(raw.affine[:, :2])))
         unit *= np.sqrt(np.prod(grid.to_cells(np.ones(2)) - grid.to_cells(np.zeros(2))))
@@ -172,15 +174,12 @@ def reread_images(
     return poses.replace(xy=xy, score=score).done("reread", refiner.weights, joints=moved)
 
 
-def _place(
-    raw: RawImage, system: Preset, skeleton: Skeleton, options: dict[str, Any]
-) -> tuple[Floats, Grid]:
+def _place(raw: RawImage, options: PafOptions, skeleton: Skeleton) -> tuple[Floats, Grid]:
     """Return the maps in the order of a skeleton, empty where there are none, and their grid."""
-    name = options.get("skeleton") or system.skeleton
-    maps, _ = paf_arrays(raw, paf_limbs(name))
+    maps, _ = paf_arrays(raw, paf_limbs(options.skeleton.name))
     height, width = maps.shape[1:]
-    size = raw.input_size or (round(width * system.stride), round(height * system.stride))
-    index, _ = skeleton.map_from(find_skeleton(name))
+    size = raw.input_size or (round(width * options.stride), round(height * options.stride))
+    index, _ = skeleton.map_from(options.skeleton)
     chosen = maps[index].astype(np.float64)
     chosen[index < 0] = 0.0
-    return chosen, Grid((width, height), size, system.alignment, system.offset)
+    return chosen, Grid((width, height), size, options.alignment, options.offset)
