@@ -11,7 +11,8 @@ from refine._types import Floats
 from refine.decoding.heatmap import fixed_step, taylor
 from refine.decoding.maps import fit
 from refine.decoding.maps.blur import gaussian_taps
-from refine.decoding.maps.peak import as_bits
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.peak import bit_views
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -98,7 +99,7 @@ def find_keypoints(
     threads: int,
 ) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
-    stack = _checked(maps)
+    stack = checked_maps(maps, "heatmaps", "N, K, H, W")
     n, k, height, width = stack.shape
     if method not in METHODS:
         raise ArrayError(f"expected a decoder, got {method!r}", hint=f"one of {', '.join(METHODS)}")
@@ -116,24 +117,6 @@ def find_keypoints(
     if stack.size:
         _run(kernel_of, stack.reshape(n * k, height, width), options, xy, score, threads)
     return xy.reshape(n, k, 2), score.reshape(n, k)
-
-
-def _checked(maps: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-    try:
-        stack = np.asarray(maps)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArrayError(
-            f"expected heatmaps (N, K, H, W), got {error}", hint="maps.detach().cpu().numpy()"
-        ) from None
-    if stack.ndim != 4:
-        raise ArrayError(
-            f"expected heatmaps (N, K, H, W), got {stack.shape}",
-            hint="maps[None] for one pose" if stack.ndim == 3 else None,
-        )
-    if stack.dtype.kind not in "fiu":
-        raise ArrayError(f"expected heatmaps of real numbers, got {stack.dtype}")
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
-    return np.ascontiguousarray(stack, wanted)
 
 
 def _kernel(
@@ -168,9 +151,7 @@ def _run(
     score: Floats,
     threads: int,
 ) -> None:
-    bits = as_bits(maps)
-    unsigned = bits.view(bits.dtype.str.replace("i", "u"))
-    nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+    bits, unsigned, nan_above = bit_views(maps)
 
     def part(low: int, high: int) -> None:
         rows = slice(low, high)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.resample import bands, resample
 from refine.decoding.one_stage import kernels
@@ -226,13 +227,9 @@ def rescore_dekr(
 def _checked(
     heatmaps: npt.ArrayLike, offsets: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    maps, shifts = np.asarray(heatmaps), np.asarray(offsets)
-    if (
-        maps.ndim != 3
-        or 0 in maps.shape
-        or shifts.shape != (2 * (len(maps) - 1), *maps.shape[1:])
-        or maps.dtype.kind not in "fiu"
-    ):
+    maps = checked_maps(heatmaps, "heatmaps", "K + 1, H, W", empty=False, order="K")
+    shifts = checked_maps(offsets, "offsets", "2 K, H, W", order="K")
+    if shifts.shape != (2 * (len(maps) - 1), *maps.shape[1:]):
         raise ArrayError(
             f"expected heatmaps (K + 1, H, W) and offsets (2 K, H, W), got {maps.shape}, "
             f"{shifts.shape}"

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
 from refine.decoding.maps import resample
-from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.decoding.paf import kernels
 from refine.decoding.people import Decoded
 from refine.exceptions import ArrayError, SkeletonError
@@ -241,8 +242,10 @@ def check_paf(
     Raises:
         ArrayError: shapes that do not agree.
     """
-    maps = stacked(heatmaps, "heatmaps").astype(np.float32, copy=False)
-    fields = stacked(pafs, "pafs").astype(np.float32, copy=False)
+    maps, fields = (
+        checked_maps(values, name, "K, H, W", empty=False).astype(np.float32, copy=False)
+        for values, name in ((heatmaps, "heatmaps"), (pafs, "pafs"))
+    )
     joints, channels = len(limbs.uncounted), int(limbs.channels.max()) + 1
     if len(maps) not in (joints, joints + 1) or len(fields) < channels:
         raise ArrayError(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.decoding.people import Decoded
 from refine.decoding.personlab import kernels
@@ -150,7 +151,11 @@ def decode_personlab(
         raise ArrayError(f"expected compat None or one of {COMPATS}, got {compat!r}")
     edges = personlab_tree(tree)
     k, e = len(find_skeleton(tree)), len(edges)
-    maps, short, mid = (_maps(m) for m in (heatmaps, short_offsets, mid_offsets))
+    # The walks read few cells: the layout stays as it is, channel first or last.
+    maps, short, mid = (
+        checked_maps(m, "maps", "C, H, W", empty=False, order="K").astype(np.float32, copy=False)
+        for m in (heatmaps, short_offsets, mid_offsets)
+    )
     shape = maps.shape[1:]
     if [m.shape for m in (maps, short, mid)] != [(n, *shape) for n in (k, 2 * k, 4 * e)]:
         raise ArrayError(
@@ -173,16 +178,6 @@ def find_rules(rules: str | PersonLabRules) -> PersonLabRules:
             f"expected a rule set, got {rules!r}", hint=f"one of {', '.join(personlab_rules())}"
         )
     return personlab_rules()[rules]
-
-
-def _maps(values: npt.ArrayLike) -> Maps:
-    array = np.asarray(values)
-    if array.ndim != 3 or array.dtype.kind not in "fiu" or 0 in array.shape:
-        raise ArrayError(
-            f"expected maps (C, H, W) of real numbers, got {array.dtype} {array.shape}"
-        )
-    # The walks read few cells: the layout stays as it is, channel first or last.
-    return array.astype(np.float32, order="K", copy=False)
 
 
 def _decode(

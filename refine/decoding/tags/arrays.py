@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.tags import kernels
 from refine.exceptions import ArrayError
 
@@ -122,20 +123,15 @@ def decode_tags(
 
 def _checked(heatmaps: npt.ArrayLike, tags: npt.ArrayLike) -> tuple[Floats32, Floats32]:
     """Return heatmaps (K, H, W) and tags (K, T, H, W)."""
-    try:
-        maps, tag = np.asarray(heatmaps), np.asarray(tags)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArrayError(
-            f"expected arrays, got {error}", hint="maps.detach().cpu().numpy()"
-        ) from None
+    maps = checked_maps(heatmaps, "heatmaps", "K, H, W", empty=False)
+    axes = "K, H, W" if np.ndim(tags) == 3 else "K, H, W, T"
+    tag = checked_maps(tags, "tags", axes, order="K")
     tag = tag[..., None] if tag.ndim == 3 else tag
-    if maps.ndim != 3 or tag.ndim != 4 or tag.shape[:3] != maps.shape or 0 in tag.shape:
+    if tag.shape[:3] != maps.shape or 0 in tag.shape:
         raise ArrayError(
             "expected heatmaps (K, H, W) and tags (K, H, W) or (K, H, W, T), "
             f"got {maps.shape} and {np.shape(tags)}"
         )
-    if maps.dtype.kind not in "fiu" or tag.dtype.kind not in "fiu":
-        raise ArrayError(f"expected real numbers, got {maps.dtype} and {tag.dtype}")
     planes = np.moveaxis(tag, 3, 1)
     return np.ascontiguousarray(maps, np.float32), np.ascontiguousarray(planes, np.float32)
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats
 from refine.decoding import Preset, RawImage, decode, get_preset
-from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.decoding.outputs import options_for
 from refine.decoding.paf.arrays import paf_limbs
 from refine.decoding.paf.outputs import PafOptions, paf_arrays
@@ -64,7 +65,7 @@ def find_left_out(
     """
     from scipy.optimize import linear_sum_assignment
 
-    stack = stacked(maps)
+    stack = checked_maps(maps, "maps", "K, H, W", empty=False)
     own = np.array(xy, np.float64)
     shape = (*own.shape[:1], len(stack), 2)
     where, scale, reach = (np.asarray(a, np.float64) for a in (expected, spread, sigma))
