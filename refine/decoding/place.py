@@ -15,7 +15,7 @@ def check_joints(raw: Crops, joints: Skeleton, count: int) -> None:
     """Raise SkeletonError unless the outputs have as many joints as the skeleton."""
     if count != len(joints):
         raise SkeletonError(
-            f"expected {len(joints)} joints a pose for skeleton {joints.name!r}, got {count}",
+            f"expected {len(joints)} joints per pose for skeleton {joints.name!r}, got {count}",
             where=raw.where,
             hint="--skeleton with the joints of these outputs",
         )

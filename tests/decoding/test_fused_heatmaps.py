@@ -94,7 +94,7 @@ def test_round_trip_of_cfa(flip):
 
 @pytest.mark.parametrize("name", ["prm", "unipose"])
 def test_joints_on_cells_are_exact(name):
-    """With the outermost cells on the outermost px, and a whole number of px a cell."""
+    """With the outermost cells on the outermost px, and a whole number of px per cell."""
     sample = Sample(name)
     sample.size, sample.cells = (257, 257), (65, 65)
     sample.grid = Grid(sample.cells, sample.size, "corners")

@@ -11,7 +11,7 @@ from refine.skeletons import skeleton
 from tests.oracles.paf import LIMBS, encoded, people
 
 UP = 8
-"""Input px a cell of the made network."""
+"""Input px per cell of the made network."""
 SCALE, PAD = 0.8, (24, 16)
 SIZE = (54 * UP, 46 * UP)
 

@@ -55,7 +55,7 @@ def mirrored(xy, mirror, width):
 
 
 def heatmaps(preset, flip=False):
-    """Return the arrays of a file of one heatmap a joint, their grid, crop and joints in px."""
+    """Return the arrays of a file of one heatmap per joint, their grid, crop and joints in px."""
     options = preset.options
     joints = options.skeleton
     grid = Grid(CELLS, SIZE, options.alignment, options.offset)

@@ -52,7 +52,7 @@ def decode_centernet(
         keypoint_maps: (K, H, W), `hm_hp`; without them joints stay where they are regressed.
         keypoint_offsets: (2, H, W) dx and dy from cell to joint, `hp_offset`; half a cell without.
         max_poses: most people, and most peaks per joint.
-        stride: input px a cell.
+        stride: input px per cell.
         threshold: probability above which a peak attracts joints.
         radius: distance to the peak, in longer sides of the box, beyond which it does not.
         logits: whether the maps are logits, as the network gives them; else probabilities.
@@ -176,7 +176,7 @@ def decode_movenet_multipose(
         keypoint_maps: (K, H, W).
         keypoint_offsets: (2K, H, W) cells from a cell to the joint, dy and dx in turn.
         max_poses: 6 in the published graph.
-        stride: input px a cell.
+        stride: input px per cell.
         spread: 2 sigma^2 of the pull to the regressed joint, in shorter sides of the map.
         count_threshold: joints with a higher score count in the instance score.
         logits: whether the maps are logits; else probabilities.
@@ -245,7 +245,7 @@ def decode_movenet(
         regress: see `decode_movenet_multipose`.
         keypoint_maps: (K, H, W); divided by the distance to the regressed joint.
         keypoint_offsets: see `decode_movenet_multipose`.
-        stride: input px a cell.
+        stride: input px per cell.
         distance_offset: cells added to both distances.
         logits: whether the maps are logits; else probabilities.
 

@@ -25,7 +25,7 @@ Maps = npt.NDArray[np.floating[Any]]
 
 SCALED = re.compile(r"heatmaps(?:_x(\d+(?:\.\d+)?))?")
 CHUNK = 8
-"""People whose maps are enlarged at a time: 17 maps of 368 x 368 are 9 MB a person."""
+"""People whose maps are enlarged at a time: 17 maps of 368 x 368 are 9 MB per person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""One class map and one pair of offset maps a joint: UDP's combined target, and G-RMI.
+"""One class map and one pair of offset maps per joint: UDP's combined target, and G-RMI.
 
 UDP (Huang et al., CVPR 2020) steps from the highest cell of the blurred class map along the
 offsets there. G-RMI (Papandreou et al., CVPR 2017) lets every pixel vote for where its offset

@@ -1,4 +1,4 @@
-"""Outputs with a class map and offsets a joint to poses: UDP's combined target, and G-RMI."""
+"""Outputs with a class map and offsets per joint to poses: UDP's combined target, and G-RMI."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal

@@ -30,10 +30,10 @@ def grid_points(input_size: tuple[int, int], strides: Sequence[int]) -> tuple[Fl
 
     Args:
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
 
     Returns:
-        column and row (A, 2), and px a cell (A,).
+        column and row (A, 2), and px per cell (A,).
 
     >>> cell, stride = grid_points((64, 32), (16, 32))
     >>> cell[3:5].tolist(), stride[7:].tolist()
@@ -68,7 +68,7 @@ def decode_yolox_pose(
         offsets: (A, 2 K) or (A, K, 2) joints in cells from the point.
         visibility: (A, K) logits.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         threshold: poses whose class score times objectness is no more are left out.
 
     Raises:
@@ -145,7 +145,7 @@ def decode_direct_pose(
         centerness: (A,) or (A, 1) logits.
         offsets: (A, 2 K) or (A, K, 2) joints in cells from the middle, s / 2 + c s, of the cell.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         threshold: poses whose class score is no more are left out; they score that times
             centerness. The box is the tight one of the joints.
 

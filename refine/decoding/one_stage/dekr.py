@@ -15,7 +15,7 @@ from refine.decoding.one_stage.nms import NEARBY_PEOPLE, nearby_joints_nms
 from refine.exceptions import ArrayError
 
 STRIDE = 4
-"""Input px a cell: INPUT_SIZE / OUTPUT_SIZE of every published configuration."""
+"""Input px per cell: INPUT_SIZE / OUTPUT_SIZE of every published configuration."""
 POOLS = ((300, 7), (200, 5), (0, 3))
 """Mean side of the map in cells above which peaks are sought in squares of so many cells:
 lib/config POOL_THRESHOLD1 and 2, lib/core/inference.py."""

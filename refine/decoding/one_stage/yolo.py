@@ -50,7 +50,7 @@ def decode_yolo_pose(
             objectness logits, class logits, joints.
         joints: K.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         version: whose offsets.
         anchors: of each grid, width and height in px, for "v5".
         threshold: poses that score no more are left out before anything else is computed.
@@ -75,7 +75,7 @@ def decode_yolo_pose(
     for sides in (64, 4):
         for dims in (3, 2):
             if rows - sides - dims * joints == 1:
-                return _decode_v8(table, joints, sides, dims, cell, stride, version, threshold)
+                return _decode_v8(table, joints, sides, cell, stride, version, threshold)
     raise ArrayError(
         f"expected 64 or 4 rows for the box, 1 class and {joints} joints of 3 or 2, got {rows} rows"
     )
@@ -112,7 +112,7 @@ def decode_yolo_output(
         table = table.T
     if table.shape[1] not in widths:
         raise ArrayError(
-            f"expected {widths[0]} or {widths[1]} values a pose for layout {layout!r}, "
+            f"expected {widths[0]} or {widths[1]} values per pose for layout {layout!r}, "
             f"got {table.shape}",
             hint="another layout or skeleton",
         )
@@ -140,7 +140,6 @@ def _decode_v8(
     table: npt.NDArray[Any],
     joints: int,
     sides: int,
-    dims: int,
     cell: Floats,
     stride: Floats,
     version: str,

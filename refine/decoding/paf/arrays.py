@@ -46,7 +46,7 @@ class PafRules:
     """How one code base turns maps and fields into people.
 
     Attributes:
-        upsample: cells of the working resolution a cell of the network.
+        upsample: cells of the working resolution per cell of the network.
         resize: "repeat" cells, or "cubic" (OpenCV).
         blur: of the maps in which peaks are found, at the working resolution: "gaussian-3"
             (scipy, sigma 3), "smoother" (tf-pose), or none.

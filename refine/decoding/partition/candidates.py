@@ -13,10 +13,11 @@ from refine.exceptions import ArrayError, FormatError
 from refine.numerics import sigmoid
 
 LOCREF_SCALE = 7.2801
-"""px a unit of location refinement: `locref_stdev`, eldar/pose-tensorflow default_config.py."""
+"""px per unit of location refinement: `locref_stdev`, eldar/pose-tensorflow default_config.py."""
 
 SAME_PART = (0.2, 7.5)
-"""Slope a px and offset of the logistic of equal parts: multiperson/predict.py, `SpatialModel`."""
+"""Slope per px and offset, of the logistic of equal parts:
+multiperson/predict.py, `SpatialModel`."""
 
 
 class Candidates(NamedTuple):
@@ -74,8 +75,8 @@ def extract_candidates(
         locref: (H, W, K, 2) or (H, W, 2K) x, y; in px after `locref_scale`.
         vectors: (H, W, R, 2) or (H, W, 2R) px to the other joints, see `pair_index`; the raw
             regression times its standard deviations plus its means.
-        stride: input px a cell.
-        locref_scale: px a unit of `locref`.
+        stride: input px per cell.
+        locref_scale: px per unit of `locref`.
         radius: cells; the disc that a candidate suppresses (`nms_radius`).
         min_score: least probability (`det_min_score`).
 
@@ -156,7 +157,7 @@ def pair_features(candidates: Candidates, first: Indices, second: Indices, joint
     vectors = candidates.vectors
     if vectors is None or vectors.shape[1] != joints * (joints - 1):
         raise ArrayError(
-            f"expected {joints * (joints - 1)} vectors a candidate, got "
+            f"expected {joints * (joints - 1)} vectors per candidate, got "
             f"{'none' if vectors is None else vectors.shape[1]}"
         )
     columns = []

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ class PersonLabRules:
         order: in which people claim joints: as "found", or by mean joint "score".
         source: code path or paper.
         radius: px, of the discs of the heatmaps; for the Hough map.
-        step: px, a cell of the Hough map.
+        step: px per cell of the Hough map.
         moves: steps that a joint goes towards its highest expected OKS; with "expected-oks".
     """
 
@@ -123,7 +123,7 @@ def decode_personlab(
         short_offsets: (2K, H, W) input px to the joint: dy of all joints, then dx.
         mid_offsets: (4E, H, W) input px along the edges of the tree: forward dy, forward dx,
             backward dy, backward dx.
-        stride: input px a cell. Cell i lies at i * stride: the input has s * n + 1 px.
+        stride: input px per cell. Cell i lies at i * stride: the input has s * n + 1 px.
         rules: name in `personlab_rules`, or the rules themselves.
         logits: whether `heatmaps` are logits; else probabilities.
         tree: name of a skeleton for `personlab_tree`.
@@ -149,8 +149,7 @@ def decode_personlab(
         raise ArrayError(f"expected positive stride, step and radius, got {stride} and {system}")
     if compat is not None and compat not in COMPATS:
         raise ArrayError(f"expected compat None or one of {COMPATS}, got {compat!r}")
-    edges = personlab_tree(tree)
-    k, e = len(find_skeleton(tree)), len(edges)
+    k, e = len(find_skeleton(tree)), len(personlab_tree(tree))
     # The walks read few cells: the layout stays as it is, channel first or last.
     maps, short, mid = (
         checked_maps(m, "maps", "C, H, W", empty=False, order="K").astype(np.float32, copy=False)
@@ -162,7 +161,7 @@ def decode_personlab(
             f"expected heatmaps ({k}, H, W), short offsets ({2 * k}, H, W) and mid offsets "
             f"({4 * e}, H, W), got {maps.shape}, {short.shape} and {mid.shape}"
         )
-    return _decode(maps, short, mid, edges, float(stride), system, logits, tree, compat)
+    return _decode(_Heads(maps, short, mid, float(stride), logits), system, tree, compat)
 
 
 def find_rules(rules: str | PersonLabRules) -> PersonLabRules:
@@ -180,26 +179,27 @@ def find_rules(rules: str | PersonLabRules) -> PersonLabRules:
     return personlab_rules()[rules]
 
 
-def _decode(
-    maps: Maps,
-    short: Maps,
-    mid: Maps,
-    edges: npt.NDArray[np.int64],
-    stride: float,
-    rules: PersonLabRules,
-    logits: bool,
-    tree: str,
-    compat: Compat | None,
-) -> Decoded:
+class _Heads(NamedTuple):
+    """Checked maps (K, H, W), short (2K, H, W) and mid offsets (4E, H, W)."""
+
+    maps: Maps
+    short: Maps
+    mid: Maps
+    stride: float
+    logits: bool
+
+
+def _decode(heads: _Heads, rules: PersonLabRules, tree: str, compat: Compat | None) -> Decoded:
+    maps, short, mid, stride, logits = heads
     votes = None
     if rules.roots == "hough" or rules.score == "expected-oks":
         votes = kernels.hough(maps, short, stride, rules.step, rules.radius, FAINT, logits)
-    joint, at, value = _roots(maps, short, votes, stride, rules, logits)
+    joint, at, value = _roots(heads, votes, rules)
     reading = kernels.NEAREST if rules.reading == "nearest" else kernels.LINEAR
     cells, score = kernels.people(
-        maps, short, mid, edges, joint, at, value, rules.walk == "tree", reading, rules.steps,
-        stride, logits, compat == "edgetpu", rules.nms_radius / stride, rules.max_poses,
-        rules.min_score,
+        maps, short, mid, personlab_tree(tree), joint, at, value, rules.walk == "tree", reading,
+        rules.steps, stride, logits, compat == "edgetpu", rules.nms_radius / stride,
+        rules.max_poses, rules.min_score,
     )  # fmt: skip
     if votes is not None and rules.score == "expected-oks":
         cells, score = _expected_oks(votes, cells, score, stride, rules, tree)
@@ -214,14 +214,10 @@ def _decode(
 
 
 def _roots(
-    maps: Maps,
-    short: Maps,
-    votes: Maps | None,
-    stride: float,
-    rules: PersonLabRules,
-    logits: bool,
+    heads: _Heads, votes: Maps | None, rules: PersonLabRules
 ) -> tuple[Indices, Floats, Floats]:
     """Return joint (R,), cell (R, 2) and value (R,) of the peaks that may start a person."""
+    maps, short, stride = heads.maps, heads.short, heads.stride
     k = len(maps)
     if rules.roots == "hough":
         assert votes is not None
@@ -229,7 +225,7 @@ def _roots(
         at = refine_peaks(votes, peaks, "fit") * rules.step / stride
     else:
         least = rules.threshold
-        if logits:
+        if heads.logits:
             odds = least + ODDS if rules.walk == "best" else least
             with np.errstate(divide="ignore"):
                 least = -np.log(1 / odds - 1)

@@ -31,10 +31,10 @@ class Crops:
         box: (N, 4) xyxy image px, or None.
         box_score: (N,), NaN where there is none.
         input_size: width and height of the network input in px, or None.
-        stride: input px a cell, or None.
+        stride: input px per cell, or None.
         image: (N,) index into `images`.
         images: the images.
-        extra: one mapping a pose: other arrays of the file with one row a pose.
+        extra: one mapping per pose: other arrays of the file with one row per pose.
         where: the file.
         joints: names of the K joints in the order of the outputs, or None.
     """

@@ -208,7 +208,7 @@ def decode_blazepose(
         landmarks: (N, L, 3 or more): x and y in input px, z; the fourth is the logit of
             visibility.
         heatmaps: (N, L, H, W) logits, or None for the landmarks as they are.
-        stride: input px a cell.
+        stride: input px per cell.
         kernel: side of the window in cells.
         min_confidence: least sigmoid.
 

@@ -1,4 +1,4 @@
-"""SimCC (Li et al., ECCV 2022; RTMPose): one histogram of places an axis and joint."""
+"""SimCC (Li et al., ECCV 2022; RTMPose): one histogram of places per axis and joint."""
 
 from typing import Literal, get_args
 
@@ -19,7 +19,7 @@ METHODS: tuple[str, ...] = get_args(Method)
 SCORES: tuple[str, ...] = get_args(Score)
 
 RATIO = 2.0
-"""Bins a pixel: `simcc_split_ratio` of mmpose's SimCC and RTMPose configs."""
+"""Bins per pixel: `simcc_split_ratio` of mmpose's SimCC and RTMPose configs."""
 SIGMA = 6.0
 """Bins, of the targets: mmpose SimCCLabel. RTMPose has (4.9, 5.66) for 192 x 256 and (6, 6.93)
 for 288 x 384 px."""
@@ -44,7 +44,7 @@ def decode_simcc(
     Args:
         x: (N, K, Wx) columns, logits or probabilities. float16 and integers are read as float32.
         y: (N, K, Hy) rows.
-        ratio: bins a pixel of the network input. Networks whose first and last bin lie on the
+        ratio: bins per pixel of the network input. Networks whose first and last bin lie on the
             borders of the input, `linspace(0, 1, bins)`, have (bins - 1) / size.
         method: "argmax": the highest bin, the first of equals; "expectation": the mean of
             softmax(beta * map); "dark": DARK-1D of mmpose's SimCCLabel, use_dark.

@@ -6,7 +6,7 @@ peaks are assigned to the groups so far by the distance to the groups' mean tags
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +63,11 @@ def decode_tags(
 
     Args:
         heatmaps: (K, H, W), read as float32. Not modified.
-        tags: (K, H, W) or (K, H, W, T): T numbers a cell and joint, see `stack_tags`.
+        tags: (K, H, W) or (K, H, W, T): T numbers per cell and joint, see `stack_tags`.
         rules: whose; see `RULES` for what differs.
         threshold: peaks must exceed it; 0.1 in both (test.py; TEST.DETECTION_THRESHOLD).
         tag_threshold: peaks farther than this from their group open a new one; 1 in both.
-        max_poses: highest peaks kept a joint, and first groups that joints can join; 30 in both.
+        max_poses: highest peaks kept per joint, and first groups that joints can join; 30 in both.
         order: in which joints are grouped; by default `COCO_ORDER`, for 18 joints after the last.
         fill: give joints without a peak the cell with the highest heatmap - round(tag distance),
             if the map is positive there.
@@ -115,7 +115,8 @@ def decode_tags(
     if not np.isfinite(tag_at[used]).all():
         joint = np.flatnonzero((~np.isfinite(tag_at).all(2) & used).any(1))[0]
         raise ArrayError("expected finite tags at peaks, got others", where=f"joint {joint}")
-    member = _grouped(count, value, tag_at, turn, rule, tag_threshold, max_poses, compat)
+    peaks = _Peaks(count, value, tag_at)
+    member = _grouped(peaks, turn, rule, tag_threshold, max_poses, compat)
     filled = np.nan if rule.filled_score is None else rule.filled_score
     odd = compat and rules == "associative-embedding"
     return kernels.finish(maps, tag, highest, member, count, cell, value, tag_at, fill, filled, odd)  # type: ignore[no-any-return]
@@ -147,10 +148,16 @@ def _checked_order(order: Sequence[int] | None, joints: int) -> Indices:
     return np.asarray(order, np.intp)
 
 
+class _Peaks(NamedTuple):
+    """The highest P peaks of each map: how many there are (K,), values (K, P), tags (K, P, T)."""
+
+    number: Indices
+    value: npt.NDArray[np.floating]
+    tag: Floats
+
+
 def _grouped(
-    count: Indices,
-    value: npt.NDArray[np.floating],
-    tag_at: Floats,
+    peaks: _Peaks,
     order: Indices,
     rule: _Rules,
     tag_threshold: float,
@@ -158,7 +165,7 @@ def _grouped(
     compat: bool,
 ) -> Indices:
     """Return which peak is which joint of each group, (N, K), -1 where none is."""
-    joints, most, depth = tag_at.shape
+    joints, most, depth = peaks.tag.shape
     member = np.full((joints * most, joints), -1)
     total, size = np.zeros((joints * most, depth)), np.zeros(joints * most)
     key = np.zeros(joints * most)
@@ -168,12 +175,10 @@ def _grouped(
     at, groups = 0, 0
     column = np.empty(0, np.intp)
     while True:
-        at, groups = kernels.group(
-            order, at, groups, column, count, value, tag_at, *state, *options
-        )
+        at, groups = kernels.group(order, at, groups, column, *peaks, *state, *options)
         if at == joints:
             return member[:groups]
-        column = _assigned(cost[: count[order[at]], : min(groups, max_poses)], compat)
+        column = _assigned(cost[: peaks.number[order[at]], : min(groups, max_poses)], compat)
 
 
 def _assigned(cost: Floats, compat: bool) -> Indices:
