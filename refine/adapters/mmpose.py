@@ -49,7 +49,7 @@ class RefineCodec:
         kind = getattr(codec, "heatmap_type", "gaussian")
         if not hasattr(codec, "scale_factor") or kind != "gaussian":
             raise RefineError(
-                f"expected a codec with one Gaussian heatmap a joint, got {name} ({kind})",
+                f"expected a codec with one Gaussian heatmap per joint, got {name} ({kind})",
                 hint="MSRAHeatmap or UDPHeatmap",
             )
         self.codec = codec

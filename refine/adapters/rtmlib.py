@@ -108,7 +108,7 @@ def postprocess_simcc(
         outputs: columns (N, K, Wx) and rows (N, K, Hy).
         center: (2,) of the crop, image px.
         scale: (2,) its width and height, px.
-        simcc_split_ratio: bins a pixel.
+        simcc_split_ratio: bins per pixel.
         size: width and height of the network input.
         method: see `decode_simcc`.
 

@@ -28,7 +28,7 @@ def to_poses(
     drawing and not read. `class_id` and `data` are carried along.
 
     Args:
-        key_points: one `KeyPoints` or a sequence, one an image.
+        key_points: one `KeyPoints` or a sequence, one per image.
         skeleton: of the K joints.
         images: one for every image; by default numbered from 0.
 

@@ -36,7 +36,7 @@ def post_process_pose_estimation(
 
     Three things differ from theirs on purpose: every result has all K joints, `bbox` is the box
     of the person (theirs mixes its centre and scale up), and `target_sizes` are height and width,
-    one an image, as their documentation says.
+    one per image, as their documentation says.
 
     Args:
         outputs: whose `heatmaps` (N, K, H, W) are read.
@@ -64,7 +64,7 @@ def post_process_pose_estimation(
     maps = to_array(outputs.heatmaps)
     counts = [len(people) for people in boxes]
     if maps.ndim != 4 or sum(counts) != len(maps):
-        raise ArrayError(f"expected one of {sum(counts)} boxes a map, got maps {maps.shape}")
+        raise ArrayError(f"expected one of {sum(counts)} boxes per map, got maps {maps.shape}")
     people = list(chain.from_iterable(to_array(b).tolist() for b in boxes))
     box = xywh_to_xyxy(np.array(people, np.float64).reshape(-1, 4))
     if target_sizes is not None:

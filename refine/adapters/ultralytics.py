@@ -28,7 +28,7 @@ def to_poses(results: Any, skeleton: str | Skeleton = "coco17") -> Poses:
     2025. Boxes, their confidence and track ids come along.
 
     Args:
-        results: one `Results` or a sequence, one an image.
+        results: one `Results` or a sequence, one per image.
         skeleton: of the K joints.
 
     Raises:

@@ -1,35 +1,56 @@
 """`refine presets`: the published systems that `refine decode` knows."""
 
+from typing import Any
+
 import click
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the presets as one JSON object.")
-def command(name: str | None, as_json: bool) -> None:
-    """List the published systems that `decode` knows, or print one."""
-    from dataclasses import asdict
+@click.option("--markdown", is_flag=True, help="Print the presets as a table in Markdown.")
+def command(name: str | None, as_json: bool, markdown: bool) -> None:
+    """List the published systems that `decode` knows, or print one with all its options.
 
-    from refine.decoding import Preset, get_preset, load_presets
+    The list has what differs from the defaults of a family; `decode --set NAME=VALUE` changes any.
+    """
+    from refine.decoding import get_preset, load_presets
     from refine.files import dump_json
 
     chosen = [get_preset(name)] if name else list(load_presets().values())
     if as_json:
-        click.echo(dump_json({p.name: asdict(p) for p in chosen}).decode())
+        click.echo(dump_json({p.name: {**_about(p), **p.options.table()} for p in chosen}).decode())
+    elif markdown:
+        click.echo("| preset | family | how it decodes | source |\n|---|---|---|---|")
+        for p in chosen:
+            note = f"; {p.note}" if p.note else ""
+            click.echo(
+                f"| {p.name} | {p.family} | {_text(p.options.changed())} | {p.source}{note} |"
+            )
     elif name:
-        table = asdict(chosen[0])
-        options = table.pop("options")
-        if chosen[0].family != "heatmap":
-            plain = asdict(Preset(name="", source=""))
-            shared = ("name", "source", "family", "skeleton", "alignment", "offset", "stride")
-            table = {k: v for k, v in table.items() if k in shared or v != plain[k]}
-        for key, value in {**table, **options}.items():
-            click.echo(f"{key:13} {value}")
+        changed = chosen[0].options.changed()
+        for key, value in _about(chosen[0]).items():
+            click.echo(f"{key:15} {value}")
+        for key, value in chosen[0].options.table().items():
+            click.echo(f"{key:15} {_value(value)}{'' if key in changed else '  (default)'}")
     else:
         for p in chosen:
-            if p.family != "heatmap":
-                told = " ".join(f"{k} {v}" for k, v in p.options.items())
-                click.echo(f"{p.name:20} {p.family:12} {told}")
-                continue
-            method = p.method + (f" {p.kernel}" if p.kernel else "")
-            click.echo(f"{p.name:20} {method:12} {p.alignment:8} flip {p.flip_shift:<5g} {p.score}")
+            click.echo(f"{p.name:20} {p.family:18} {_text(p.options.changed())}")
+
+
+def _about(preset: Any) -> dict[str, str]:
+    about = {"name": preset.name, "family": preset.family, "source": preset.source}
+    return about | ({"note": preset.note} if preset.note else {})
+
+
+def _text(options: dict[str, Any]) -> str:
+    told = ", ".join(f"{key} {_value(value)}" for key, value in options.items())
+    return told or "the defaults of the family"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(_value, value))
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

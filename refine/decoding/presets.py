@@ -2,73 +2,78 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, get_args
+from typing import Any
 
-from refine.decoding.heatmap.arrays import Compat, Method
+from refine.decoding.families import FAMILIES
+from refine.decoding.family import Options, read_options
 from refine.exceptions import RefineError
-from refine.geometry import Alignment
-from refine.rescore import instance_scores
 
-__all__ = ["RECIPES", "Preset", "Recipe", "get_preset", "instance_scores", "load_presets"]
-
-Recipe = Literal["box*mean>0.2", "box*mean", "mean", "box", "box+mean+max"]
-RECIPES: tuple[str, ...] = get_args(Recipe)
-"""Those of `refine.rescore.RECIPES` that presets name, by formula."""
+ABOUT = ("source", "note", "family")
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One published system; the attributes are those of `presets.toml`.
+    """One published system.
 
-    `options` holds what the family of its outputs has beyond them: the keyword arguments of the
-    family's decoder.
+    Attributes:
+        name: of its entry.
+        source: code path or paper.
+        family: name in `FAMILIES`.
+        options: of its family.
+        note: what to know before using it.
     """
 
     name: str
     source: str
-    family: str = "heatmap"
-    method: Method = "fit"
-    kernel: int | None = None
-    compat: Compat | None = None
-    alignment: Alignment = "stride"
-    offset: float = 0.0
-    stride: int = 4
-    padding: float | None = None
-    flip_shift: float = 0.0
-    score: Recipe = "box*mean"
-    score_scale: float = 1.0
-    score_offset: float = 0.0
-    skeleton: str = "coco17"
+    family: str
+    options: Options
     note: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @cache
 def load_presets() -> Mapping[str, Preset]:
     """Read the presets that ship, by name.
 
-    >>> load_presets()["hrnet"].method
+    >>> load_presets()["hrnet"].options.method
     'quarter'
     """
     text = (resources.files("refine.decoding") / "presets.toml").read_text("utf-8")
-    return {name: _preset(name, entry) for name, entry in tomllib.loads(text).items()}
+    return {name: read_preset(name, entry) for name, entry in tomllib.loads(text).items()}
 
 
-def _preset(name: str, entry: Mapping[str, Any]) -> Preset:
-    known = {f.name for f in fields(Preset)}
-    options = {k: v for k, v in entry.items() if k not in known}
-    return Preset(name=name, options=options, **{k: v for k, v in entry.items() if k in known})
+def read_preset(name: str, entry: Mapping[str, Any]) -> Preset:
+    """Read an entry of presets.toml: `source`, `family`, `note`, and options of the family.
+
+    Raises:
+        RefineError: no such family, an option that it does not have, or a value of the wrong type.
+
+    >>> read_preset("mine", {"source": "my code", "flip_shift": 1}).options.flip_shift
+    1.0
+    """
+    where = f"presets.toml, [{name}]"
+    family = entry.get("family", "heatmap")
+    if family not in FAMILIES or "source" not in entry:
+        raise RefineError(
+            f"expected a source and a family, got {entry.get('source')!r} and {family!r}",
+            where=where,
+            hint=f"a family of {', '.join(FAMILIES)}",
+        )
+    table = {key: value for key, value in entry.items() if key not in ABOUT}
+    options = read_options(FAMILIES[family].options, table, family, where)
+    return Preset(name, entry["source"], family, options, entry.get("note", ""))
 
 
-def get_preset(name: str) -> Preset:
-    """Look up a preset.
+def get_preset(name: str | Preset) -> Preset:
+    """Look up a preset by name; a preset is returned.
 
     Raises:
         RefineError: no such preset.
     """
+    if isinstance(name, Preset):
+        return name
     try:
         return load_presets()[name]
     except KeyError:

@@ -65,7 +65,7 @@ def test_batches_are_decoded_like_single_poses(maps):
     ],
 )
 def test_other_codecs_are_refused(codec):
-    with pytest.raises(RefineError, match="one Gaussian heatmap a joint"):
+    with pytest.raises(RefineError, match="one Gaussian heatmap per joint"):
         RefineCodec(codec)
 
 

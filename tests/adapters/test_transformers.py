@@ -75,7 +75,7 @@ def test_poses_and_back(outputs):
 
 
 def test_bad_input_is_told(outputs):
-    with pytest.raises(ArrayError, match="one of 3 boxes a map"):
+    with pytest.raises(ArrayError, match="one of 3 boxes per map"):
         post_process_pose_estimation(outputs, BOXES[:1])
     with pytest.raises(ArrayError, match="3 sizes"):
         post_process_pose_estimation(outputs, BOXES, target_sizes=[(1, 1)] * 6)

@@ -83,7 +83,7 @@ def main() -> None:
         ("soft-argmax", "NumPy", numpy_soft_argmax, ("soft-argmax",)),
     ]
     count = SHAPE[0] * SHAPE[1]
-    print("| decoder | ours, us a map | peer | peer, us a map | ratio |\n|---|---|---|---|---|")
+    print("| decoder | ours, us per map | peer | peer, us per map | ratio |\n|---|---|---|---|---|")
     for name, peer_name, peer, arguments in rows:
         decode_heatmaps(maps, *arguments)
         times = []

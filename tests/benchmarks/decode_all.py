@@ -3,7 +3,7 @@
     python tests/benchmarks/decode_all.py [DATA] [--each]
 
 DATA has the folders raw and raw_reference of real outputs. A Markdown table, one row a model and
-preset (with --each, one a file): poses of ours and of the reference, joints compared, differences
+preset (with --each, one per file): poses of ours and of the reference, joints compared, differences
 in image px, and joints that only one of the two has. Poses of images with many people are paired
 for the least difference. One command a model and preset, all of its files at once: the first that
 does not decode ends the run.

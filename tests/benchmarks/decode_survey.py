@@ -125,7 +125,7 @@ def transcriptions() -> Iterator[Row]:
         "mspn": ("MSPN, OpenCV blur", lambda: each(lambda m: second_maximum(m, 5))),
     }
     for names, (source, loop) in loops.items():
-        preset = get_preset(names.split(", ")[0])
+        preset = get_preset(names.split(", ")[0]).options
         ours, _ = decode_heatmaps(flat, preset.method, preset.kernel, compat=preset.compat)
         apart = np.abs(ours - loop())[peak]
         far = int((apart.max(1) > 1e-3).sum())

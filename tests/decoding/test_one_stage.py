@@ -12,7 +12,6 @@ from refine.decoding import (
     decode_yolox_pose,
     keep_best,
 )
-from refine.decoding.one_stage.arrays import Detections
 from refine.decoding.one_stage.dekr import (
     dekr_features,
     match_to_heatmaps,
@@ -22,6 +21,7 @@ from refine.decoding.one_stage.dekr import (
 )
 from refine.decoding.one_stage.nms import box_nms, nearby_joints_nms
 from refine.decoding.one_stage.yolo import YOLOV7_ANCHORS
+from refine.decoding.people import Detections
 from tests.oracles.one_stage import (
     MIRROR,
     SIGMAS,
@@ -111,7 +111,7 @@ def test_box_nms(threshold):
     score = rng.integers(0, 20, 200) / 20
     kept = box_nms(box, score, threshold)
     assert kept.tolist() == oracle_box_nms(box, score, threshold)
-    assert box_nms(box, score, threshold, most=5).tolist() == kept[:5].tolist()
+    assert box_nms(box, score, threshold, max_poses=5).tolist() == kept[:5].tolist()
     assert len(box_nms(np.zeros((0, 4)), [])) == 0
     assert box_nms([[5, 5, 5, 5]] * 2, [1, 2]).tolist() == [1, 0]
 
@@ -139,12 +139,11 @@ def test_nearby_joints_nms():
     xy[::7] = (xy[::7] - 100) * 0.3 + 100
     score = rng.random(60)
     for joints in (None, 4, 12):
-        got = nearby_joints_nms(xy, score, 0.05, joints, most=60)
+        got = nearby_joints_nms(xy, score, 0.05, joints, max_poses=60)
         assert got.tolist() == oracle_nearby(xy, score, 0.05, 8 if joints is None else joints)
-    few = nearby_joints_nms(xy, score, 0.05, most=3)
-    assert (
-        few.tolist() == sorted(nearby_joints_nms(xy, score, most=60), key=lambda j: -score[j])[:3]
-    )
+    few = nearby_joints_nms(xy, score, 0.05, max_poses=3)
+    everyone = nearby_joints_nms(xy, score, max_poses=60)
+    assert few.tolist() == sorted(everyone, key=lambda j: -score[j])[:3]
     assert nearby_joints_nms(np.zeros((1, 17, 2)), [0.5]).tolist() == [0]
     assert len(nearby_joints_nms(np.zeros((0, 17, 2)), [])) == 0
 
@@ -166,11 +165,11 @@ def test_oks_nms_keeps_people_whose_boxes_overlap():
     other = one[::-1].copy()
     xy = np.stack([one, one + 1, other])
     box = np.tile([0.0, 0, 100, 100], (3, 1))
-    found = Detections(xy, np.ones((3, 17)), box, np.array([0.9, 0.8, 0.7]))
+    found = Detections(xy, np.ones((3, 17)), np.array([0.9, 0.8, 0.7]), box)
     assert keep_best(found).instance_score.tolist() == [0.9]
     apart = keep_best(found, "oks", 0.9, sigmas=SIGMAS)
     assert apart.instance_score.tolist() == [0.9, 0.7]
-    assert keep_best(found, "none", most=2).instance_score.tolist() == [0.9, 0.8]
+    assert keep_best(found, "none", max_poses=2).instance_score.tolist() == [0.9, 0.8]
 
 
 def test_yolox_points_are_corners(people):

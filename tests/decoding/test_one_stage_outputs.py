@@ -13,8 +13,8 @@ from refine.decoding import (
     keep_best,
     raw_image,
 )
-from refine.decoding.one_stage.arrays import Detections
 from refine.decoding.one_stage.nms import box_nms
+from refine.decoding.people import Detections
 from refine.exceptions import ArrayError, FormatError
 from tests.oracles.one_stage import (
     SIZE,
@@ -149,7 +149,7 @@ def test_bad_input(tmp_path, cli):
     with pytest.raises(ArrayError, match="finite boxes"):
         box_nms([[0, 0, np.nan, 1]], [1.0])
     with pytest.raises(ArrayError, match="with sigmas"):
-        keep_best(Detections(*(np.zeros(s) for s in ((0, 17, 2), (0, 17), (0, 4), (0,)))), "oks")
+        keep_best(Detections(*(np.zeros(s) for s in ((0, 17, 2), (0, 17), (0,), (0, 4)))), "oks")
     raw = raw_image({"output0": np.zeros((55, 84)), "affine": AFFINE}, where="a.npz")
     with pytest.raises(FormatError, match=r"a\.npz.*another layout"):
         decode(raw, "yolov8-pose")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from refine.decoding import decode, raw_image, read_outputs
-from refine.exceptions import ArrayError, FormatError, GeometryError, RefineError
+from refine.exceptions import FormatError, GeometryError, RefineError
 from refine.skeletons import skeleton
 from tests.oracles.paf import LIMBS, encoded, people
 
 UP = 8
-"""Input px a cell of the made network."""
+"""Input px per cell of the made network."""
 SCALE, PAD = 0.8, (24, 16)
 SIZE = (54 * UP, 46 * UP)
 
@@ -102,7 +102,7 @@ def test_bad_files(tmp_path):
         decode(path, "openpose")
     with pytest.raises(RefineError, match="an option of paf outputs, got kernel"):
         decode(path, "tf-pose", kernel=3)
-    with pytest.raises(ArrayError, match="input, image"):
+    with pytest.raises(RefineError, match=r"'resolution'.*one of input, image"):
         decode(path, "tf-pose", resolution="both")
     np.savez(path, scores=np.zeros((3, 4)), affine=AFFINE)
     with pytest.raises(FormatError, match="expected an array `output`, got scores"):

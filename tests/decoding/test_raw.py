@@ -5,7 +5,7 @@ import pytest
 
 import refine
 from refine.decoding import decode, raw_heatmaps, read_raw
-from refine.exceptions import ArrayError, FormatError, GeometryError, SkeletonError
+from refine.exceptions import FormatError, GeometryError, RefineError, SkeletonError
 from refine.geometry import Crop, Grid
 
 SIZE = (192, 256)
@@ -166,7 +166,7 @@ def test_bad_geometry():
         decode(raw_heatmaps({"heatmaps": maps, "box_xyxy": box}), "cpn")
     with pytest.raises(SkeletonError, match="--skeleton"):
         decode(raw_heatmaps({"heatmaps": maps[:, :14], "affine": crop.matrix}))
-    with pytest.raises(ArrayError, match="one of fit"):
+    with pytest.raises(RefineError, match=r"'method'.*'x'.*one of fit"):
         decode(raw_heatmaps({"heatmaps": maps, "affine": crop.matrix}), method="x")
 
 

@@ -58,8 +58,8 @@ def test_scores_are_the_lesser_axis_or_the_mean():
     np.testing.assert_array_equal(lesser[0], mean[0])
     assert np.abs(lesser[1] - mean[1]).max() > 0.4
     presets = load_presets()
-    assert presets["rtmlib-rtmpose"].options["joint_score"] == "mean"
-    assert "joint_score" not in presets["rtmpose"].options
+    assert presets["rtmlib-rtmpose"].options.joint_score == "mean"
+    assert presets["rtmpose"].options.joint_score == "min"
 
 
 def test_scores_that_are_not_positive():

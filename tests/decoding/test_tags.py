@@ -48,7 +48,7 @@ def test_equals_the_published_procedure_on_noise(seed, rules, compat):
     maps = rng.choice([-0.5, 0.0, 0.05, 0.2, 0.3, 0.7], (k, h, w)) + rng.normal(0, 1e-3, (k, h, w))
     tags = rng.normal(0, rng.choice([0.3, 2]), (k, h, w, depth))
     most = int(rng.integers(1, 6))
-    found = decode_tags(maps, tags, rules, max_people=most, compat=compat)
+    found = decode_tags(maps, tags, rules, max_poses=most, compat=compat)
     equal(found, published(maps, tags, rules, compat=compat, most=most))
 
 
@@ -131,8 +131,8 @@ def test_too_many_people():
     maps = np.zeros((2, 12, 12))
     maps[0, ::4, ::4], maps[1, 1::4, 1::4] = 0.9, 0.8
     tags = np.arange(288.0).reshape(2, 12, 12)
-    assert len(decode_tags(maps, tags, AE, max_people=4, fill=False)[0]) == 4
-    assert len(decode_tags(maps, tags, HIGHER, max_people=4, fill=False)[0]) == 8
+    assert len(decode_tags(maps, tags, AE, max_poses=4, fill=False)[0]) == 4
+    assert len(decode_tags(maps, tags, HIGHER, max_poses=4, fill=False)[0]) == 8
 
 
 def test_equal_tags_fall_together_in_the_published_code():
@@ -306,7 +306,7 @@ def test_bad_arrays():
         ((maps, tags, "posenet"), {}, "expected rules"),
         ((maps, tags), {"order": [0, 0]}, "expected an order"),
         ((maps, tags), {"threshold": -1}, "threshold >= 0"),
-        ((maps, tags), {"max_people": 0}, "max_people >= 1"),
+        ((maps, tags), {"max_poses": 0}, "max_poses >= 1"),
         ((np.zeros((20, 4, 4)), np.zeros((20, 4, 4))), {}, "order=range"),
     ):
         with pytest.raises(ArrayError, match=message):
@@ -328,4 +328,4 @@ def test_arguments_stay_and_empty_maps_have_no_people():
 
 def test_presets_name_their_rules():
     presets = load_presets()
-    assert {presets[p].options["rules"] for p in (AE, HIGHER)} == set(RULES)
+    assert {presets[p].options.rules for p in (AE, HIGHER)} == set(RULES)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from refine.geometry import Crop, Grid
-from refine.skeletons import skeleton
 
 SIZE, CELLS = (192, 256), (48, 64)
 BOX = np.array([[30.0, 40, 130, 190], [10, 10, 90, 250], [200, 100, 260, 130]])
@@ -56,11 +55,12 @@ def mirrored(xy, mirror, width):
 
 
 def heatmaps(preset, flip=False):
-    """Return the arrays of a file of one heatmap a joint, their grid, crop and joints in px."""
-    joints = skeleton(preset.skeleton)
-    grid = Grid(CELLS, SIZE, preset.alignment, preset.offset)
+    """Return the arrays of a file of one heatmap per joint, their grid, crop and joints in px."""
+    options = preset.options
+    joints = options.skeleton
+    grid = Grid(CELLS, SIZE, options.alignment, options.offset)
     crop, xy = crops(SIZE), places(grid, len(joints), margin=9.0)
-    full = 255 if preset.score_scale != 1 else 1
+    full = 255 if options.score_scale != 1 else 1
     fields = {"heatmaps": full * gaussians(grid.to_cells(xy), CELLS), "affine": crop.matrix}
     if flip:
         back = grid.to_cells(mirrored(xy, joints.mirror, SIZE[0]))

@@ -117,10 +117,10 @@ def affinity_plain(a, b, fx, fy, rules):
         values.append((d[0] * fx[y, x] + d[1] * fy[y, x]) / norm)
     values = np.array(values, float)
     good = values > rules.field_threshold
-    if not good.sum() > rules.least * n:
+    if not good.sum() > rules.min_share * n:
         return rules.short if norm < np.sqrt(width * height) / 150 else 0.0
     mean = values[good].mean() if rules.above_only else values.mean()
-    return mean + min(rules.reach * height / norm - 1, 0) if rules.reach else mean
+    return mean + min(rules.max_length * height / norm - 1, 0) if rules.max_length else mean
 
 
 def rows_plain(connections, peaks, limbs, rules):

@@ -1,42 +1,30 @@
 """CenterNet and MoveNet: a person is a centre that predicts its joints, which snap to heatmaps."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32
+from refine.decoding.centre import kernels
+from refine.decoding.maps.local_maxima import find_peaks
+from refine.decoding.people import Detections
 from refine.exceptions import ArrayError
+from refine.geometry import keypoint_box
 from refine.numerics import sigmoid
 
 Maps = Floats32
 Compat = Literal["graph"]
 COMPATS: tuple[str, ...] = get_args(Compat)
 
-MOST, LEAST, REACH = 100, 0.1, 0.3
+MAX_POSES, THRESHOLD, RADIUS = 100, 0.1, 0.3
 """CenterNet src/lib/models/decode.py multi_pose_decode: K, thresh, share of the longer side."""
 SPREAD = 0.3
 """MoveNet.MultiPose graph: 2 sigma^2 of the pull to the regressed joint, in shorter map sides."""
-COUNTED = 0.127
+COUNT_THRESHOLD = 0.127
 """MoveNet.MultiPose graph: joints above it count in the instance score."""
-BLUNT = 1.8
+DISTANCE_OFFSET = 1.8
 """MoveNet.SinglePose graph: cells added to a distance that divides; lee-man/movenet-pytorch."""
-
-
-class Instances(NamedTuple):
-    """People of one image, best first.
-
-    Attributes:
-        xy: (N, K, 2) input px.
-        score: (N, K).
-        instance_score: (N,).
-        box: (N, 4) xyxy input px.
-    """
-
-    xy: Floats
-    score: Floats
-    instance_score: Floats
-    box: Floats
 
 
 def decode_centernet(
@@ -46,13 +34,13 @@ def decode_centernet(
     reg: npt.ArrayLike | None = None,
     keypoint_maps: npt.ArrayLike | None = None,
     keypoint_offsets: npt.ArrayLike | None = None,
-    k: int = MOST,
+    max_poses: int = MAX_POSES,
     *,
     stride: float = 4,
-    threshold: float = LEAST,
-    reach: float = REACH,
+    threshold: float = THRESHOLD,
+    radius: float = RADIUS,
     logits: bool = False,
-) -> Instances:
+) -> Detections:
     """Decode the heads of CenterNet's `multi_pose_decode`.
 
     Args:
@@ -63,19 +51,19 @@ def decode_centernet(
         reg: (2, H, W) dx and dy from cell to centre; half a cell without it.
         keypoint_maps: (K, H, W), `hm_hp`; without them joints stay where they are regressed.
         keypoint_offsets: (2, H, W) dx and dy from cell to joint, `hp_offset`; half a cell without.
-        k: most people, and most peaks a joint.
-        stride: input px a cell.
+        max_poses: most people, and most peaks per joint.
+        stride: input px per cell.
         threshold: probability above which a peak attracts joints.
-        reach: distance to the peak, in longer sides of the box, beyond which it does not.
+        radius: distance to the peak, in longer sides of the box, beyond which it does not.
         logits: whether the maps are logits, as the network gives them; else probabilities.
 
     Returns:
-        the k best 3x3 maxima of the centre map. Joints take the nearest peak, unless that lies
-        outside of the box or beyond `reach`. `instance_score` is the centre's probability;
+        the best 3x3 maxima of the centre map. Joints take the nearest peak, unless that lies
+        outside of the box or beyond `radius`. `instance_score` is the centre's probability;
         `score`, which CenterNet does not give, that of the joint's cell (NaN without maps).
 
     Raises:
-        ArrayError: shapes that do not agree, or k below 1.
+        ArrayError: shapes that do not agree, or less than one pose.
 
     >>> centre, offsets, wh = np.zeros((8, 8)), np.zeros((34, 8, 8)), np.full((2, 8, 8), 4.0)
     >>> centre[3, 2], offsets[:, 3, 2] = 0.9, 1.5
@@ -83,17 +71,14 @@ def decode_centernet(
     >>> found.xy[0, 0].tolist(), found.box.tolist()
     ([14.0, 18.0], [[2.0, 6.0, 18.0, 22.0]])
     """
-    from refine.decoding.centre.kernels import snap
-    from refine.decoding.maps.local_maxima import find_peaks
-
-    if k < 1:
-        raise ArrayError(f"expected k of at least 1, got {k}")
+    if max_poses < 1:
+        raise ArrayError(f"expected max_poses of at least 1, got {max_poses}")
     heat = _head(centre, "centre", None, None)[0]
     shape = heat.shape
     hops, sides = _head(offsets, "offsets", None, shape), _head(wh, "wh", 2, shape)
     if len(hops) % 2:
         raise ArrayError(f"expected dx and dy for every joint, got {len(hops)} channels")
-    cell, value = _centres(heat, k, "3x3", -np.inf if logits else 0.0, logits)
+    cell, value = _centres(heat, max_poses, "3x3", -np.inf if logits else 0.0, logits)
     x, y = cell.T
     hop: Floats = hops[:, y, x].T.reshape(len(cell), len(hops) // 2, 2).astype(np.float64)
     xy: Floats = cell[:, None] + hop
@@ -101,21 +86,21 @@ def decode_centernet(
     half = sides[:, y, x].T.astype(np.float64) / 2
     box = np.concatenate([middle - half, middle + half], 1)
     if keypoint_maps is None:
-        return Instances(xy * stride, np.full(xy.shape[:2], np.nan), value, box * stride)
+        return Detections(xy * stride, np.full(xy.shape[:2], np.nan), value, box * stride)
     maps = _head(keypoint_maps, "keypoint_maps", len(hops) // 2, shape)
     # Compared as float32, like the maps: 0.1 is not above 0.1.
     least = np.float32(_logit(threshold) if logits else threshold)
     peaks = find_peaks(maps, float(least), "3x3")
     joint = np.repeat(np.arange(len(maps)), np.diff(peaks.start))
     order = np.lexsort((-peaks.value, joint))
-    kept = np.arange(len(joint)) - peaks.start[joint] < k
+    kept = np.arange(len(joint)) - peaks.start[joint] < max_poses
     order, joint = order[kept], joint[kept]
     start = np.searchsorted(joint, np.arange(len(maps) + 1))
     u, v = peaks.cell[order].T
     at = peaks.cell[order] + _fraction(keypoint_offsets, "keypoint_offsets", u, v, shape)
-    taken = snap(xy, box, start, at, float(reach))
+    taken = kernels.snap(xy, box, start, at, float(radius))
     xy[taken >= 0] = at[taken[taken >= 0]]
-    return Instances(xy * stride, _values(maps, xy, logits), value, box * stride)
+    return Detections(xy * stride, _values(maps, xy, logits), value, box * stride)
 
 
 def merge_centernet_flip(
@@ -173,14 +158,14 @@ def decode_movenet_multipose(
     regress: npt.ArrayLike,
     keypoint_maps: npt.ArrayLike,
     keypoint_offsets: npt.ArrayLike,
-    k: int = 6,
+    max_poses: int = 6,
     *,
     stride: float = 4,
     spread: float = SPREAD,
-    counted: float = COUNTED,
+    count_threshold: float = COUNT_THRESHOLD,
     logits: bool = True,
     compat: Compat | None = None,
-) -> Instances:
+) -> Detections:
     """Decode the heads of MoveNet.MultiPose.
 
     Args:
@@ -190,16 +175,16 @@ def decode_movenet_multipose(
         regress: (2K, H, W) cells from the centre's cell to the joints, dy and dx in turn.
         keypoint_maps: (K, H, W).
         keypoint_offsets: (2K, H, W) cells from a cell to the joint, dy and dx in turn.
-        k: most people; 6 in the published graph.
-        stride: input px a cell.
+        max_poses: 6 in the published graph.
+        stride: input px per cell.
         spread: 2 sigma^2 of the pull to the regressed joint, in shorter sides of the map.
-        counted: joints with a higher score count in the instance score.
+        count_threshold: joints with a higher score count in the instance score.
         logits: whether the maps are logits; else probabilities.
         compat: "graph" scores a joint by the highest weight that any of the people gives its
             cell, as the published graph does; else by the person's own.
 
     Returns:
-        the k best 5x5 maxima of the centre map; `score` is the probability of the joint's cell
+        the best 5x5 maxima of the centre map; `score` is the probability of the joint's cell
         times exp(-d^2 / spread), `instance_score` the centre's probability times the mean of the
         joints that count. A joint without any probability in the box stays where it is regressed.
 
@@ -215,10 +200,10 @@ def decode_movenet_multipose(
     >>> found.xy[:, 0].tolist(), found.score[:, 0].round(3).tolist()
     ([[13.0, 21.0]], [0.383])
     """
-    from refine.decoding.centre import kernels
-
-    if k < 1 or not spread > 0:
-        raise ArrayError(f"expected k of at least 1 and a positive spread, got {k} and {spread}")
+    if max_poses < 1 or not spread > 0:
+        raise ArrayError(
+            f"expected max_poses of at least 1 and a positive spread, got {max_poses} and {spread}"
+        )
     if compat is not None and compat not in COMPATS:
         raise ArrayError(f"expected compat None or one of {COMPATS}, got {compat!r}")
     heat = _head(centre, "centre", None, None)[0]
@@ -226,7 +211,7 @@ def decode_movenet_multipose(
     maps = _head(keypoint_maps, "keypoint_maps", None, shape)
     hops = _head(regress, "regress", 2 * len(maps), shape)
     steps = _head(keypoint_offsets, "keypoint_offsets", 2 * len(maps), shape)
-    cell, value = _centres(heat, k, "5x5", -np.inf if logits else 0.0, logits)
+    cell, value = _centres(heat, max_poses, "5x5", -np.inf if logits else 0.0, logits)
     x, y = cell.T
     coarse = cell[:, None] + _pairs(hops[:, y, x].T)
     middle = cell + _pairs(_head(box_offset, "box_offset", 2, shape)[:, y, x].T)[:, 0]
@@ -238,9 +223,9 @@ def decode_movenet_multipose(
     at = kernels.snap_gaussian(log_p, coarse, box, width)
     score = kernels.weighted(log_p, coarse, box, at, width, compat == "graph")
     xy = np.where(at[..., :1] >= 0, at + _at_joint(steps, at), coarse)
-    counts = score > counted
+    counts = score > count_threshold
     mean = np.where(counts, score, 0).sum(1) / np.maximum(counts.sum(1), 1)
-    return Instances(xy * stride, score, mean * value, box * stride)
+    return Detections(xy * stride, score, mean * value, box * stride)
 
 
 def decode_movenet(
@@ -250,18 +235,18 @@ def decode_movenet(
     keypoint_offsets: npt.ArrayLike,
     *,
     stride: float = 4,
-    blunt: float = BLUNT,
+    distance_offset: float = DISTANCE_OFFSET,
     logits: bool = True,
-) -> Instances:
+) -> Detections:
     """Decode the heads of MoveNet.SinglePose: the person nearest to the middle of the frame.
 
     Args:
-        centre: (H, W); divided by the distance to the middle (W / 2, H / 2) plus `blunt`.
+        centre: (H, W); divided by the distance to the middle (W / 2, H / 2), see below.
         regress: see `decode_movenet_multipose`.
-        keypoint_maps: (K, H, W); divided by the distance to the regressed joint plus `blunt`.
+        keypoint_maps: (K, H, W); divided by the distance to the regressed joint.
         keypoint_offsets: see `decode_movenet_multipose`.
-        stride: input px a cell.
-        blunt: cells.
+        stride: input px per cell.
+        distance_offset: cells added to both distances.
         logits: whether the maps are logits; else probabilities.
 
     Returns:
@@ -278,23 +263,21 @@ def decode_movenet(
     >>> decode_movenet(centre, head, maps, head + 0.5).xy[:, 0].tolist()
     [[26.0, 22.0]]
     """
-    from refine.decoding.centre import kernels
-    from refine.geometry import keypoint_box
-
     heat = _head(centre, "centre", None, None)[0]
     shape = heat.shape
     maps = _head(keypoint_maps, "keypoint_maps", None, shape)
     hops = _head(regress, "regress", 2 * len(maps), shape)
     steps = _head(keypoint_offsets, "keypoint_offsets", 2 * len(maps), shape)
     middle = np.array([[shape[1] / 2, shape[0] / 2]])
-    cell = kernels.snap_inverse(kernels.log_probability(heat[None], logits), middle, blunt)
+    log_centre = kernels.log_probability(heat[None], logits)
+    cell = kernels.snap_inverse(log_centre, middle, distance_offset)
     coarse = cell + _pairs(hops[:, cell[0, 1], cell[0, 0]][None])[0]
     log_p = kernels.log_probability(maps, logits)
-    at = kernels.snap_inverse(log_p, coarse, blunt)[None]
+    at = kernels.snap_inverse(log_p, coarse, distance_offset)[None]
     joint = np.arange(len(maps))
     score = np.exp(log_p[joint, at[0, :, 1], at[0, :, 0]])[None]
     xy = (at + _at_joint(steps, at)) * stride
-    return Instances(xy, score, score.mean(1), keypoint_box(xy))
+    return Detections(xy, score, score.mean(1), keypoint_box(xy))
 
 
 def _head(
@@ -311,13 +294,11 @@ def _head(
 
 
 def _centres(
-    heat: Maps, k: int, rule: Literal["3x3", "5x5"], least: float, logits: bool
+    heat: Maps, max_poses: int, rule: Literal["3x3", "5x5"], least: float, logits: bool
 ) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the cells (N, 2) and probabilities of the k highest peaks."""
-    from refine.decoding.maps.local_maxima import find_peaks
-
+    """Return the cells (N, 2) and probabilities of the highest peaks."""
     peaks = find_peaks(heat[None], least, rule)
-    order = np.argsort(-peaks.value, kind="stable")[:k]
+    order = np.argsort(-peaks.value, kind="stable")[:max_poses]
     value = peaks.value[order]
     return peaks.cell[order], sigmoid(value) if logits else value
 

@@ -1,29 +1,28 @@
 """Raw heads of CenterNet and MoveNet for a whole image to poses."""
 
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from refine.decoding.centre.arrays import (
-    BLUNT,
-    COUNTED,
-    LEAST,
-    MOST,
-    REACH,
+    COUNT_THRESHOLD,
+    DISTANCE_OFFSET,
+    MAX_POSES,
+    RADIUS,
     SPREAD,
+    THRESHOLD,
     Compat,
-    Instances,
     decode_centernet,
     decode_movenet,
     decode_movenet_multipose,
     merge_centernet_flip,
 )
-from refine.decoding.presets import Preset
-from refine.decoding.raw.channels import channels_first
-from refine.decoding.raw.image import RawImage
+from refine.decoding.family import Family, Options
+from refine.decoding.people import Detections
+from refine.decoding.raw.image import RawImage, channels_first, read_image_outputs
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 CENTRE = ("center_logits", "centre_logits", "hm", "center", "centre")
 MAPS = ("heatmap_logits", "heatmaps_logits", "hm_hp", "heatmaps", "heatmap")
@@ -33,28 +32,44 @@ STEPS = ("offset", "kpt_offset", "hp_offset")
 `hm_hp` as its network gives them, are before the sigmoid; the others are probabilities."""
 
 
-def decode_centernet_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    k: int | None = None,
-    threshold: float | None = None,
-    reach: float | None = None,
-    min_score: float | None = None,
-    flip: bool = True,
-    skeleton: str | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentreOptions(Options):
+    """How heads about the centres of people are read.
+
+    Attributes:
+        min_score: lowest instance score.
+        stride: input px per cell, where the file does not say.
+    """
+
+    min_score: float = 0.0
+    stride: int = 4
+
+    recorded: ClassVar = ("min_score",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CenterNetOptions(CentreOptions):
+    """How CenterNet is read.
+
+    Attributes:
+        max_poses: see `decode_centernet`.
+        threshold: see `decode_centernet`.
+        radius: see `decode_centernet`.
+        flip: merge the heads of the mirrored input, if there are any.
+    """
+
+    max_poses: int = MAX_POSES
+    threshold: float = THRESHOLD
+    radius: float = RADIUS
+    flip: bool = True
+
+
+def decode_centernet_outputs(raw: RawImage, options: CenterNetOptions) -> Poses:
     """Decode CenterNet's `hm`, `hps`, `wh`, and `reg`, `hm_hp`, `hp_offset` if they are there.
 
     Args:
         raw: the heads, channels first or last; of the mirrored input with suffix `_flipped`.
-        preset: of family "centernet"; the options below override its own.
-        k: see `decode_centernet`, as the next two.
-        threshold: probability.
-        reach: of the longer side of the box.
-        min_score: lowest instance score.
-        flip: merge the heads of the mirrored input, if there are any.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
@@ -63,11 +78,10 @@ def decode_centernet_outputs(
         FormatError: heads are missing or do not fit the skeleton.
         ArrayError: an option out of range.
     """
-    joints = find_skeleton(skeleton or preset.skeleton)
-    n = len(joints)
+    n = len(options.skeleton)
     centre = _probability(raw, 1, *CENTRE)[0]
     hops, sides = channels_first(raw, 2 * n, *REGRESS), channels_first(raw, 2, "wh")
-    flip = flip and "hm_flipped" in raw.arrays
+    flip = options.flip and "hm_flipped" in raw.arrays
     maps = _probability(raw, n, *MAPS) if flip or any(m in raw.arrays for m in MAPS) else None
     if flip and maps is not None:
         mirrored = (
@@ -77,7 +91,7 @@ def decode_centernet_outputs(
             _probability(raw, n, "hm_hp_flipped"),
         )
         centre, hops, sides, maps = merge_centernet_flip(
-            centre, hops, sides, maps, mirrored, joints.mirror
+            centre, hops, sides, maps, mirrored, options.skeleton.mirror
         )
     found = decode_centernet(
         centre,
@@ -86,37 +100,38 @@ def decode_centernet_outputs(
         channels_first(raw, 2, "reg") if "reg" in raw.arrays else None,
         maps,
         channels_first(raw, 2, "hp_offset") if "hp_offset" in raw.arrays else None,
-        int(_option(preset, "k", k, MOST)),
-        stride=_stride(raw, preset),
-        threshold=_option(preset, "threshold", threshold, LEAST),
-        reach=_option(preset, "reach", reach, REACH),
+        options.max_poses,
+        stride=_stride(raw, options),
+        threshold=options.threshold,
+        radius=options.radius,
     )
-    return _poses(raw, preset, joints, found, min_score)
+    return _poses(raw, options, found)
 
 
-def decode_movenet_multipose_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    k: int | None = None,
-    spread: float | None = None,
-    counted: float | None = None,
-    min_score: float | None = None,
-    compat: Compat | None = None,
-    skeleton: str | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiPoseOptions(CentreOptions):
+    """How MoveNet.MultiPose is read.
+
+    Attributes:
+        max_poses: see `decode_movenet_multipose`.
+        spread: see `decode_movenet_multipose`.
+        count_threshold: see `decode_movenet_multipose`.
+        compat: see `decode_movenet_multipose`.
+    """
+
+    max_poses: int = 6
+    spread: float = SPREAD
+    count_threshold: float = COUNT_THRESHOLD
+    compat: Compat | None = None
+
+
+def decode_movenet_multipose_outputs(raw: RawImage, options: MultiPoseOptions) -> Poses:
     """Decode MoveNet.MultiPose's heads before its own decoder.
 
     Args:
         raw: `center_logits`, `box_scale`, `box_offset`, `regress`, `heatmap_logits`, `offset`,
             channels first or last.
-        preset: of family "movenet-multipose"; the options below override its own.
-        k: see `decode_movenet_multipose`, as the next two.
-        spread: of shorter map sides.
-        counted: score.
-        min_score: lowest instance score.
-        compat: see `decode_movenet_multipose`.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
@@ -125,40 +140,41 @@ def decode_movenet_multipose_outputs(
         FormatError: heads are missing or do not fit the skeleton.
         ArrayError: an option out of range.
     """
-    joints = find_skeleton(skeleton or preset.skeleton)
+    n = len(options.skeleton)
     found = decode_movenet_multipose(
         _probability(raw, 1, *CENTRE)[0],
         channels_first(raw, 2, "box_scale"),
         channels_first(raw, 2, "box_offset"),
-        channels_first(raw, 2 * len(joints), *REGRESS),
-        _probability(raw, len(joints), *MAPS),
-        channels_first(raw, 2 * len(joints), *STEPS),
-        int(_option(preset, "k", k, 6)),
-        stride=_stride(raw, preset),
-        spread=_option(preset, "spread", spread, SPREAD),
-        counted=_option(preset, "counted", counted, COUNTED),
+        channels_first(raw, 2 * n, *REGRESS),
+        _probability(raw, n, *MAPS),
+        channels_first(raw, 2 * n, *STEPS),
+        options.max_poses,
+        stride=_stride(raw, options),
+        spread=options.spread,
+        count_threshold=options.count_threshold,
         logits=False,
-        compat=compat or cast(Compat | None, preset.compat),
+        compat=options.compat,
     )
-    return _poses(raw, preset, joints, found, min_score)
+    return _poses(raw, options, found)
 
 
-def decode_movenet_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    blunt: float | None = None,
-    min_score: float | None = None,
-    skeleton: str | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinglePoseOptions(CentreOptions):
+    """How MoveNet.SinglePose is read.
+
+    Attributes:
+        distance_offset: see `decode_movenet`.
+    """
+
+    distance_offset: float = DISTANCE_OFFSET
+
+
+def decode_movenet_outputs(raw: RawImage, options: SinglePoseOptions) -> Poses:
     """Decode MoveNet.SinglePose's heads before its own decoder.
 
     Args:
         raw: `center_logits`, `regress`, `heatmap_logits`, `offset`, channels first or last.
-        preset: of family "movenet"; the options below override its own.
-        blunt: see `decode_movenet`.
-        min_score: lowest instance score.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         one pose in image px with `score_kind` "probability", or none below `min_score`.
@@ -167,25 +183,21 @@ def decode_movenet_outputs(
         FormatError: heads are missing or do not fit the skeleton.
         ArrayError: an option out of range.
     """
-    joints = find_skeleton(skeleton or preset.skeleton)
+    n = len(options.skeleton)
     found = decode_movenet(
         _probability(raw, 1, *CENTRE)[0],
-        channels_first(raw, 2 * len(joints), *REGRESS),
-        _probability(raw, len(joints), *MAPS),
-        channels_first(raw, 2 * len(joints), *STEPS),
-        stride=_stride(raw, preset),
-        blunt=_option(preset, "blunt", blunt, BLUNT),
+        channels_first(raw, 2 * n, *REGRESS),
+        _probability(raw, n, *MAPS),
+        channels_first(raw, 2 * n, *STEPS),
+        stride=_stride(raw, options),
+        distance_offset=options.distance_offset,
         logits=False,
     )
-    return _poses(raw, preset, joints, found, min_score)
+    return _poses(raw, options, found)
 
 
-def _option(preset: Preset, name: str, given: float | None, default: float) -> float:
-    return float(preset.options.get(name, default) if given is None else given)
-
-
-def _stride(raw: RawImage, preset: Preset) -> float:
-    return float(raw.meta.get("stride", preset.stride))
+def _stride(raw: RawImage, options: CentreOptions) -> float:
+    return float(raw.meta.get("stride", options.stride))
 
 
 def _probability(raw: RawImage, channels: int, *names: str) -> npt.NDArray[np.floating[Any]]:
@@ -197,12 +209,9 @@ def _probability(raw: RawImage, channels: int, *names: str) -> npt.NDArray[np.fl
     return np.asarray(0.5 * np.tanh(0.5 * maps) + 0.5, np.float32)
 
 
-def _poses(
-    raw: RawImage, preset: Preset, joints: Skeleton, found: Instances, min_score: float | None
-) -> Poses:
-    least = _option(preset, "min_score", min_score, 0.0)
+def _poses(raw: RawImage, options: CentreOptions, found: Detections) -> Poses:
     poses = Poses.from_arrays(
-        joints,
+        options.skeleton,
         raw.to_image(found.xy),
         found.score,
         instance_score=found.instance_score,
@@ -210,6 +219,19 @@ def _poses(
         score_kind="probability",
         box=raw.to_image(found.box.reshape(-1, 2, 2)).reshape(-1, 4),
     )
-    return poses[found.instance_score >= least].done(
-        "decode", None, preset=preset.name, min_score=least
-    )
+    return poses[found.instance_score >= options.min_score]
+
+
+CENTERNET = Family(
+    "centernet", RawImage, read_image_outputs, CenterNetOptions, decode_centernet_outputs
+)
+MULTIPOSE = Family(
+    "movenet-multipose",
+    RawImage,
+    read_image_outputs,
+    MultiPoseOptions,
+    decode_movenet_multipose_outputs,
+)
+SINGLEPOSE = Family(
+    "movenet", RawImage, read_image_outputs, SinglePoseOptions, decode_movenet_outputs
+)

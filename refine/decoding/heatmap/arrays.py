@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
+from refine.decoding.heatmap import fixed_step, taylor
+from refine.decoding.maps import fit
+from refine.decoding.maps.blur import gaussian_taps
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.peak import bit_views
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -94,7 +99,7 @@ def find_keypoints(
     threads: int,
 ) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
-    stack = _checked(maps)
+    stack = checked_maps(maps, "heatmaps", "N, K, H, W")
     n, k, height, width = stack.shape
     if method not in METHODS:
         raise ArrayError(f"expected a decoder, got {method!r}", hint=f"one of {', '.join(METHODS)}")
@@ -114,50 +119,28 @@ def find_keypoints(
     return xy.reshape(n, k, 2), score.reshape(n, k)
 
 
-def _checked(maps: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-    try:
-        stack = np.asarray(maps)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArrayError(
-            f"expected heatmaps (N, K, H, W), got {error}", hint="maps.detach().cpu().numpy()"
-        ) from None
-    if stack.ndim != 4:
-        raise ArrayError(
-            f"expected heatmaps (N, K, H, W), got {stack.shape}",
-            hint="maps[None] for one pose" if stack.ndim == 3 else None,
-        )
-    if stack.dtype.kind not in "fiu":
-        raise ArrayError(f"expected heatmaps of real numbers, got {stack.dtype}")
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
-    return np.ascontiguousarray(stack, wanted)
-
-
 def _kernel(
     method: str, kernel: int | None, beta: float, compat: str | None
 ) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """Return the compiled decoder and its own arguments."""
-    from refine.decoding.heatmap import fixed_step as offset, taylor as dark
-    from refine.decoding.maps import fit
-    from refine.decoding.maps.blur import gaussian_taps
-
     if method == "fit":
         return fit.decode_fit, ()
     if method == "soft-argmax":
-        return offset.decode_soft_argmax, (beta,)
+        return fixed_step.decode_soft_argmax, (beta,)
     if method in ("argmax", "quarter"):
         rules = {"mmpose": 2, "pytorch-pose": 3}
-        return offset.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
+        return fixed_step.decode_quarter, (0 if method == "argmax" else rules.get(str(compat), 1),)
     size = DEFAULT_KERNEL[method] if kernel is None else kernel
     if method == "second":
-        return offset.decode_second, (gaussian_taps(size),)
+        return fixed_step.decode_second, (gaussian_taps(size),)
     if method == "taylor":
-        return dark.decode_taylor, (gaussian_taps(size),)
+        return taylor.decode_taylor, (gaussian_taps(size),)
     if method == "dark":
-        return dark.decode_dark, (gaussian_taps(size),)
+        return taylor.decode_dark, (gaussian_taps(size),)
     if compat == "udp" and kernel is None:
         size = UDP_KERNEL
     rescale = {"udp": 2, "rtmlib": 0}.get(str(compat), 1)
-    return dark.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
+    return taylor.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
 
 
 def _run(
@@ -168,11 +151,7 @@ def _run(
     score: Floats,
     threads: int,
 ) -> None:
-    from refine.decoding.maps.peak import as_bits
-
-    bits = as_bits(maps)
-    unsigned = bits.view(bits.dtype.str.replace("i", "u"))
-    nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+    bits, unsigned, nan_above = bit_views(maps)
 
     def part(low: int, high: int) -> None:
         rows = slice(low, high)

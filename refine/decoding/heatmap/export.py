@@ -32,7 +32,7 @@ def exportable_decoder(decoder: TorchHeatmapDecoder) -> Exportable:
     nothing = {None: "NaN", "hrnet": "(0, 0)", "mmpose": "(-1, -1)"}[decoder.compat]
     return Exportable(
         module=_Decoder(decoder).eval(),
-        inputs={"heatmaps": "(n, k, h, w) float32, one map a joint"},
+        inputs={"heatmaps": "(n, k, h, w) float32, one map per joint"},
         outputs={
             "keypoints": "(n, k, 3) float32 x, y in cells and the value of the map at its peak; "
             f"x, y are {nothing} where there is no peak"

@@ -1,47 +1,60 @@
 """One person's maps of several stages and input scales: CFA, PRM, CPM, UniPose."""
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.heatmap.arrays import SOFT_BETA, Compat, Method, find_keypoints
+from refine._types import Floats
+from refine.decoding.family import Family
+from refine.decoding.heatmap.arrays import find_keypoints
+from refine.decoding.heatmap.outputs import HeatmapOptions
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.fuse import Interpolation, MapsPart, fuse_maps
-from refine.decoding.place import check_joints, check_mirror, crop_skeleton, place_poses
-from refine.decoding.presets import Preset, Recipe
-from refine.decoding.raw.crops import RawCrops
+from refine.decoding.place import check_joints, check_mirror, place_poses
+from refine.decoding.raw.crops import RawCrops, read_crop_outputs
 from refine.decoding.raw.files import FLIPPED
 from refine.exceptions import ArrayError, FormatError, GeometryError
-from refine.geometry import Crop, Grid
+from refine.geometry import Alignment, Crop, Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
+
+Maps = npt.NDArray[np.floating[Any]]
 
 SCALED = re.compile(r"heatmaps(?:_x(\d+(?:\.\d+)?))?")
 CHUNK = 8
-"""People whose maps are enlarged at a time: 17 maps of 368 x 368 are 9 MB a person."""
+"""People whose maps are enlarged at a time: 17 maps of 368 x 368 are 9 MB per person."""
 
 
-def decode_fused_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    method: Method | None = None,
-    kernel: int | None = None,
-    compat: Compat | None = None,
-    resolution: Literal["map", "input"] | None = None,
-    interpolation: Interpolation | None = None,
-    stages: int | None = None,
-    background: Literal["first", "last"] | None = None,
-    flip: bool = True,
-    flip_shift: float | None = None,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-    threads: int = 1,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusedOptions(HeatmapOptions):
+    """How maps of several stages and input scales are averaged and read.
+
+    Attributes:
+        resolution: decode at that of the "map", or bring all maps to that of the network "input",
+            where cells are input px.
+        interpolation: of the latter, see `fuse_maps`.
+        stages: average the last so many; by default all that are there.
+        background: where its map stands, if there is one more than joints.
+    """
+
+    resolution: Literal["map", "input"] = "input"
+    interpolation: Interpolation = "linear"
+    stages: int | None = None
+    background: Literal["first", "last"] = "last"
+
+    def told(self, raw: Any) -> dict[str, Any]:
+        """Tell of the number of input scales."""
+        return {
+            "method": self.method,
+            "resolution": self.resolution,
+            "scales": len(_scales(raw)),
+        }
+
+
+def decode_fused_outputs(raw: RawCrops, options: FusedOptions) -> Poses:
     """Average the maps of stages, mirrored inputs and input scales, and decode the result.
 
     Args:
@@ -50,109 +63,88 @@ def decode_fused_outputs(
             unless `affine_x1.2` (N, 2, 3) says where they lie (PRM crops by 0.8 to 1.3 times the
             person's scale); each perhaps with `_flipped_input`. K + 1 maps have one of the
             background, which is left out.
-        preset: the system that made the outputs; the options below override its entries.
-        method: see `decode_heatmaps`.
-        kernel: see `decode_heatmaps`.
-        compat: see `decode_heatmaps`.
-        resolution: decode at that of the "map", or bring all maps to that of the network "input",
-            where cells are input px.
-        interpolation: of the latter, see `fuse_maps`.
-        stages: average the last so many; by default all that are there.
-        background: where its map stands, if there is one more than joints.
-        flip: merge the maps of the mirrored input, if there are any.
-        flip_shift: cells, see `merge_flipped`.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps; by default the joints that the file names, or the preset's.
-        threads: see `decode_heatmaps`.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak".
 
     Raises:
         FormatError: arrays that are missing or do not fit together.
+        ArrayError: an option out of range.
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
-    options: dict[str, Any] = {"resolution": "input", "interpolation": "linear"}
-    options |= {"background": "last", "stages": None, **preset.options}
-    given: dict[str, Any] = {"resolution": resolution, "interpolation": interpolation}
-    given |= {"stages": stages, "background": background}
-    options |= {k: v for k, v in given.items() if v is not None}
-    shift = preset.flip_shift if flip_shift is None else flip_shift
-    scales = sorted({m[1] or "" for m in map(SCALED.fullmatch, raw.arrays) if m})
+    scales = _scales(raw)
     if not scales:
         raw.array("heatmaps")
-    enlarge = options["resolution"] == "input"
-    if not enlarge and scales != [""]:
+    if options.resolution == "map" and scales != [""]:
         raise FormatError(
             f"expected `heatmaps` alone at the resolution of the map, got {len(scales)} scales",
             where=raw.where,
             hint="--set resolution=input",
         )
-    try:
-        maps = {s: _merged(raw, s, joints, options, flip, shift) for s in scales}
-        height, width = maps[scales[0]].shape[2:]
-        stride = raw.stride or preset.stride
-        size = raw.input_size or (round(width * stride), round(height * stride))
-        chosen = (method or preset.method, preset.kernel if kernel is None else kernel)
-        other = method is not None and method != preset.method
-        whose = compat or (None if other else preset.compat)
-        if enlarge:
-            crop = raw.crop(size, "stride", preset.padding if padding is None else padding)
-            parts = [_placed(raw, s, m, crop, preset) for s, m in maps.items()]
-            found = []
-            for i in range(0, max(len(raw), 1), CHUNK):
-                rows = [p._replace(maps=p.maps[i : i + CHUNK], to_cells=p.to_cells[i : i + CHUNK])
-                        for p in parts]  # fmt: skip
-                fused = fuse_maps(rows, size, options["interpolation"])
-                found.append(find_keypoints(fused, *chosen, beta=SOFT_BETA, compat=whose,
-                                            threads=threads))  # fmt: skip
-            xy, value = (np.concatenate(a) for a in zip(*found, strict=True))
-            xy += preset.offset
-        else:
-            cells, value = find_keypoints(
-                maps[""], *chosen, beta=SOFT_BETA, compat=whose, threads=threads
-            )
-            grid = Grid((width, height), size, preset.alignment, preset.offset)
-            xy = grid.to_input(cells)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    value = value * preset.score_scale + preset.score_offset
-    value[~np.isfinite(value)] = np.nan
+    maps = {scale: _merged(raw, scale, options) for scale in scales}
+    height, width = maps[scales[0]].shape[2:]
+    stride = raw.stride or options.stride
+    size = raw.input_size or (round(width * stride), round(height * stride))
+    if options.resolution == "input":
+        xy, value = _read_enlarged(raw, maps, size, options)
+    else:
+        cells, value = _read(maps[""], options)
+        xy = Grid((width, height), size, options.alignment, options.offset).to_input(cells)
     # Crops built from boxes span the input; what the alignment tells is where cells lie in it.
-    poses = place_poses(
-        raw, replace(preset, alignment="stride"), joints, xy, value, size, "peak", padding, score
+    about = replace(options, alignment="stride")
+    return place_poses(raw, about, xy, options.joint_score(value), size, "peak")
+
+
+def _scales(raw: RawCrops) -> list[str]:
+    """Return the input scales, as the names of arrays spell them; "" is that of the crop."""
+    return sorted({m[1] or "" for m in map(SCALED.fullmatch, raw.arrays) if m})
+
+
+def _read(maps: Maps, options: FusedOptions) -> tuple[Floats, Floats]:
+    return find_keypoints(
+        maps,
+        options.method,
+        options.kernel,
+        beta=options.beta,
+        compat=options.compat,
+        threads=options.threads,
     )
-    told = {"method": chosen[0], "resolution": options["resolution"], "scales": len(scales)}
-    return poses.done("decode", None, preset=preset.name, **told)
 
 
-def _merged(
-    raw: RawCrops,
-    scale: str,
-    joints: Skeleton,
-    options: dict[str, Any],
-    flip: bool,
-    shift: float,
-) -> npt.NDArray[np.floating[Any]]:
+def _read_enlarged(
+    raw: RawCrops, maps: Mapping[str, Maps], size: tuple[int, int], options: FusedOptions
+) -> tuple[Floats, Floats]:
+    """Bring all maps to the px of the input and read their mean there."""
+    crop = raw.crop(size, "stride", options.padding)
+    parts = [_placed(raw, scale, m, crop, options.alignment) for scale, m in maps.items()]
+    found = []
+    for i in range(0, max(len(raw), 1), CHUNK):
+        rows = [
+            part._replace(maps=part.maps[i : i + CHUNK], to_cells=part.to_cells[i : i + CHUNK])
+            for part in parts
+        ]
+        found.append(_read(fuse_maps(rows, size, options.interpolation), options))
+    xy, value = (np.concatenate(a) for a in zip(*found, strict=True))
+    return xy + options.offset, value
+
+
+def _merged(raw: RawCrops, scale: str, options: FusedOptions) -> Maps:
     """Return the maps (N, K, H, W) of one input scale: stages averaged, mirrored ones merged."""
     name = f"heatmaps_x{scale}" if scale else "heatmaps"
-    maps = _stages(raw, name, joints, options)
-    if not flip or name + FLIPPED not in raw.arrays:
+    maps = _stages(raw, name, options)
+    if not options.flip or name + FLIPPED not in raw.arrays:
         return maps
-    check_mirror(raw, joints)
-    return merge_flipped(maps, _stages(raw, name + FLIPPED, joints, options), joints.mirror, shift)
+    check_mirror(raw, options.skeleton)
+    back = _stages(raw, name + FLIPPED, options)
+    return merge_flipped(maps, back, options.skeleton.mirror, options.flip_shift)
 
 
-def _stages(
-    raw: RawCrops, name: str, joints: Skeleton, options: dict[str, Any]
-) -> npt.NDArray[np.floating[Any]]:
-    maps = raw.arrays[name]
-    wanted = options["stages"]
-    if wanted is not None and (not isinstance(wanted, int) or wanted < 1):
-        raise ArrayError(f"expected a number of stages from 1, got {wanted!r}")
+def _stages(raw: RawCrops, name: str, options: FusedOptions) -> Maps:
+    maps, joints, wanted = raw.arrays[name], options.skeleton, options.stages
+    if wanted is not None and wanted < 1:
+        raise ArrayError(f"expected a number of stages from 1, got {wanted}")
     if maps.ndim == 5 and 0 not in maps.shape[1:]:
         maps = maps[:, -(wanted or maps.shape[1]) :].mean(1, dtype=np.float32)
     if maps.ndim != 4 or 0 in maps.shape[1:]:
@@ -160,22 +152,16 @@ def _stages(
             f"expected `{name}` (N, K, H, W) or (N, S, K, H, W), got {maps.shape}", where=raw.where
         )
     if maps.shape[1] == len(joints) + 1:
-        maps = maps[:, 1:] if options["background"] == "first" else maps[:, :-1]
+        maps = maps[:, 1:] if options.background == "first" else maps[:, :-1]
     check_joints(raw, joints, maps.shape[1])
     kind = np.float64 if maps.dtype == np.float64 else np.float32
     return maps.astype(kind, copy=False)
 
 
-def _placed(
-    raw: RawCrops,
-    scale: str,
-    maps: npt.NDArray[np.floating[Any]],
-    crop: Crop,
-    preset: Preset,
-) -> MapsPart:
+def _placed(raw: RawCrops, scale: str, maps: Maps, crop: Crop, alignment: Alignment) -> MapsPart:
     """Say where the cells of one input scale lie in the px of the common crop."""
     width, height = crop.size
-    grid = Grid((maps.shape[3], maps.shape[2]), crop.size, preset.alignment)
+    grid = Grid((maps.shape[3], maps.shape[2]), crop.size, alignment)
     own = crop
     if f"affine_x{scale}" in raw.arrays:
         matrix = raw.arrays[f"affine_x{scale}"]
@@ -199,3 +185,6 @@ def _placed(
     low = grid.to_cells(np.array([-0.5, -0.5]))
     high = grid.to_cells(np.array([width - 0.5, height - 0.5]))
     return MapsPart(cast(Any, maps), to_cells, low, high)
+
+
+FAMILY = Family("fused", RawCrops, read_crop_outputs, FusedOptions, decode_fused_outputs)

@@ -1,20 +1,62 @@
 """Raw heatmaps with the geometry of their crops to poses."""
 
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
+from refine.decoding.family import Family, MapOptions
 from refine.decoding.heatmap.arrays import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decoding.maps.flip import merge_flipped
-from refine.decoding.place import check_joints, check_mirror, crop_skeleton
-from refine.decoding.presets import Preset, Recipe, instance_scores
-from refine.decoding.raw.files import RawHeatmaps
+from refine.decoding.place import check_joints, check_mirror, crop_poses
+from refine.decoding.raw.crops import RawHeatmaps, read_raw
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatmapOptions(MapOptions):
+    """How one heatmap per joint and pose is read.
+
+    Attributes:
+        method: see `decode_heatmaps`. Another method than the preset's starts from that method's
+            own kernel and `compat`.
+        kernel: see `decode_heatmaps`.
+        compat: see `decode_heatmaps`; joints without a peak are NaN in any case.
+        beta: see `decode_heatmaps`.
+        threads: see `decode_heatmaps`.
+        score_scale: keypoint score = scale * map + offset.
+        score_offset: keypoint score = scale * map + offset.
+    """
+
+    method: Method = "fit"
+    kernel: int | None = None
+    compat: Compat | None = None
+    beta: float = SOFT_BETA
+    threads: int = 1
+    score_scale: float = 1.0
+    score_offset: float = 0.0
+
+    def changed_by(self, changes: Mapping[str, Any]) -> Self:
+        """Drop kernel and borders of a code base, which are those of the method they came with."""
+        if changes.get("method", self.method) == self.method:
+            return self
+        return replace(self, kernel=None, compat=None)
+
+    def told(self, raw: Any) -> dict[str, Any]:
+        """Tell of the flip shift only where there were maps to move."""
+        told: dict[str, Any] = {"method": self.method, "kernel": self.kernel}
+        if self.flip and raw.flipped is not None:
+            told["flip_shift"] = self.flip_shift
+        return told
+
+    def joint_score(self, value: Floats) -> Floats:
+        """Turn values of maps into keypoint scores, NaN where they are not finite."""
+        scaled = value * self.score_scale + self.score_offset
+        return np.where(np.isfinite(scaled), scaled, np.nan)
 
 
 class PlacedMaps(NamedTuple):
@@ -24,15 +66,11 @@ class PlacedMaps(NamedTuple):
         maps: (N, K, H, W), those of the mirrored input merged.
         grid: cells to network input.
         crop: image to network input.
-        skeleton: the K joints.
-        preset: with what was overridden.
     """
 
     maps: npt.NDArray[Any]
     grid: Grid
     crop: Crop
-    skeleton: Skeleton
-    preset: Preset
 
     def to_image(self, cells: Floats) -> Floats:
         """Map cells (N, ..., 2) to image px."""
@@ -43,37 +81,12 @@ class PlacedMaps(NamedTuple):
         return self.grid.to_cells(self.crop(xy))
 
 
-def decode_heatmap_outputs(
-    raw: RawHeatmaps,
-    preset: Preset,
-    *,
-    method: Method | None = None,
-    kernel: int | None = None,
-    compat: Compat | None = None,
-    flip: bool = True,
-    flip_shift: float | None = None,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-    beta: float = SOFT_BETA,
-    threads: int = 1,
-) -> Poses:
-    """Decode one heatmap a joint and pose.
+def decode_heatmap_outputs(raw: RawHeatmaps, options: HeatmapOptions) -> Poses:
+    """Decode one heatmap per joint and pose.
 
     Args:
         raw: from `read_raw` or `raw_heatmaps`.
-        preset: the system that made the outputs; the options below override its entries.
-        method: see `decode_heatmaps`. Another method than the preset's starts from that
-            method's own kernel and `compat`.
-        kernel: see `decode_heatmaps`.
-        compat: see `decode_heatmaps`; joints without a peak are NaN in any case.
-        flip: merge the maps of the mirrored input, if there are any.
-        flip_shift: see `merge_flipped`.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
-        beta: see `decode_heatmaps`.
-        threads: see `decode_heatmaps`.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak".
@@ -83,85 +96,37 @@ def decode_heatmap_outputs(
         SkeletonError: the skeleton has another number of joints than there are maps.
         ArrayError: see `decode_heatmaps`.
     """
-    placed = place_maps(
-        raw,
-        preset,
-        method=method,
-        kernel=kernel,
-        compat=compat,
-        flip=flip,
-        flip_shift=flip_shift,
-        padding=padding,
-        score=score,
-        skeleton=skeleton,
-    )
-    system, joints, maps = placed.preset, placed.skeleton, placed.maps
+    placed = place_maps(raw, options)
     cells, peak = find_keypoints(
-        maps, system.method, system.kernel, beta=beta, compat=system.compat, threads=threads
+        placed.maps,
+        options.method,
+        options.kernel,
+        beta=options.beta,
+        compat=options.compat,
+        threads=options.threads,
     )
-    xy = placed.to_image(cells)
-    value = peak * system.score_scale + system.score_offset
-    value[~np.isfinite(value)] = np.nan
-    poses = Poses(
-        joints,
-        xy,
-        value,
-        instance_scores(value, raw.box_score, system.score),
-        raw.image,
-        raw.images,
-        score_kind="peak",
-        box=raw.box,
-        extra=raw.extra,
-    )
-    told: dict[str, str | int | float | None] = {
-        "preset": system.name,
-        "method": system.method,
-        "kernel": system.kernel,
-    }
-    if maps is not raw.heatmaps:
-        told["flip_shift"] = system.flip_shift
-    return poses.done("decode", None, **told)
+    xy, value = placed.to_image(cells), options.joint_score(peak)
+    return crop_poses(raw, options.skeleton, xy, value, options.score, "peak")
 
 
-def place_maps(
-    raw: RawHeatmaps,
-    preset: Preset,
-    *,
-    flip: bool = True,
-    skeleton: str | Skeleton | None = None,
-    method: Method | None = None,
-    **changes: Any,
-) -> PlacedMaps:
+def place_maps(raw: RawHeatmaps, options: HeatmapOptions) -> PlacedMaps:
     """Prepare raw heatmaps for reading: merge the mirrored ones and find out where they lie.
-
-    Args:
-        raw: from `read_raw` or `raw_heatmaps`.
-        preset: the system that made the outputs.
-        flip: see `decode_heatmap_outputs`, as the next two.
-        skeleton: of the maps.
-        method: of reading them.
-        changes: other entries of the preset to override; None leaves one alone.
 
     Raises:
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints than there are maps.
     """
-    system = _overridden(preset, method=method, **changes)
-    joints = crop_skeleton(skeleton, raw, system)
+    joints = options.skeleton
     _, k, height, width = raw.heatmaps.shape
     check_joints(raw, joints, k)
-    size = raw.size_of_input(system.stride)
-    grid = Grid((width, height), size, system.alignment, system.offset)
-    crop = raw.crop(size, system.alignment, system.padding)
+    size = raw.size_of_input(options.stride)
+    grid = Grid((width, height), size, options.alignment, options.offset)
+    crop = raw.crop(size, options.alignment, options.padding)
     maps = raw.heatmaps
-    if flip and raw.flipped is not None:
+    if options.flip and raw.flipped is not None:
         check_mirror(raw, joints)
-        maps = merge_flipped(maps, raw.flipped, joints.mirror, system.flip_shift)
-    return PlacedMaps(maps, grid, crop, joints, system)
+        maps = merge_flipped(maps, raw.flipped, joints.mirror, options.flip_shift)
+    return PlacedMaps(maps, grid, crop)
 
 
-def _overridden(system: Preset, *, method: Method | None, **changes: Any) -> Preset:
-    if method is not None and method != system.method:
-        # A kernel or a code base's borders are those of the method that they were given for.
-        system = replace(system, method=method, kernel=None, compat=None)
-    return replace(system, **{k: v for k, v in changes.items() if v is not None})
+FAMILY = Family("heatmap", RawHeatmaps, read_raw, HeatmapOptions, decode_heatmap_outputs)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.heatmap import kernels
+from refine.decoding.maps.check import checked_maps
 from refine.exceptions import ArrayError
 
 Score = Literal["logit", "probability"]
@@ -40,18 +41,16 @@ def decode_roi_heatmaps(
     >>> decode_roi_heatmaps(maps, [[10, 20, 14, 24]])[0].tolist()
     [[[12.5, 21.5]]]
     """
-    stack, corners = np.asarray(maps), np.asarray(box, np.float64)
-    if stack.ndim != 4 or 0 in stack.shape[2:] or stack.dtype.kind not in "fiu":
-        raise ArrayError(f"expected maps (N, K, H, W) of real numbers, got {stack.shape}")
+    stack = checked_maps(maps, "maps", "N, K, H, W", empty=False)
+    corners = np.asarray(box, np.float64)
     if corners.shape != (len(stack), 4) or not np.isfinite(corners).all():
         raise ArrayError(f"expected {len(stack)} finite boxes (N, 4), got {corners.shape}")
     if score not in SCORES:
         raise ArrayError(f"expected a score, got {score!r}", hint=f"one of {', '.join(SCORES)}")
     n, k = stack.shape[:2]
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
     out = np.full((n, k, 3), np.nan)
     size = np.maximum(corners[:, 2:] - corners[:, :2], 1)
     cells = np.ceil(size).astype(np.intp)
-    kernels.decode(np.ascontiguousarray(stack, wanted), cells, score == "probability", out)
+    kernels.decode(stack, cells, score == "probability", out)
     xy = (out[..., :2] + 0.5) * (size / cells)[:, None] + corners[:, None, :2]
     return xy, out[..., 2].copy()

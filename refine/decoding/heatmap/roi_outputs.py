@@ -1,62 +1,58 @@
 """Keypoint heads of Mask R-CNN to poses."""
 
-from refine.decoding.heatmap.roi import Score as RoiScore, decode_roi_heatmaps
-from refine.decoding.place import check_joints, crop_skeleton
-from refine.decoding.presets import Preset, Recipe, instance_scores
-from refine.decoding.raw.crops import RawCrops
-from refine.exceptions import ArrayError, FormatError, GeometryError
-from refine.poses import Poses, ScoreKind
-from refine.skeletons import Skeleton
+from dataclasses import dataclass
+
+from refine.decoding.family import Family, Options, Recipe
+from refine.decoding.heatmap.roi import Score, decode_roi_heatmaps
+from refine.decoding.place import check_joints, crop_poses
+from refine.decoding.raw.crops import RawCrops, read_crop_outputs
+from refine.exceptions import GeometryError
+from refine.poses import Poses
 
 
-def decode_roi_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    joint_score: RoiScore | None = None,
-    offset: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoiOptions(Options):
+    """How maps that span boxes are read.
+
+    Attributes:
+        joint_score: `score` of `decode_roi_heatmaps`.
+        offset: px added to the coordinates; detectron2 subtracts half a pixel for COCO, for there
+            a pixel's middle is whole, torchvision does not.
+        score: recipe of the instance score, see `instance_scores`.
+    """
+
+    joint_score: Score = "logit"
+    offset: float = 0.0
+    score: Recipe = "box*mean"
+
+
+def decode_roi_outputs(raw: RawCrops, options: RoiOptions) -> Poses:
     """Decode the keypoint heads of Mask R-CNN.
 
     Args:
         raw: with `heatmaps` (N, K, H, W) logits and the boxes that they span.
-        preset: the system that made the outputs; the options below override its entries.
-        joint_score: `score` of `decode_roi_heatmaps`.
-        offset: added to the coordinates; detectron2 subtracts half a pixel for COCO, for there a
-            pixel's middle is whole, torchvision does not.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability" or "logit".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: there are no maps.
+        ArrayError: arrays that do not fit together.
         GeometryError: no boxes.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
     if raw.box is None:
         raise GeometryError(
             "expected the boxes that the maps span, got none",
             where=raw.where,
             hint="`box_xyxy` (N, 4)",
         )
-    kind = joint_score or preset.options.get("joint_score", "logit")
-    try:
-        xy, value = decode_roi_heatmaps(
-            raw.array("heatmaps", "keypoint_logits", "maps"), raw.box, score=kind
-        )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    check_joints(raw, joints, xy.shape[1])
-    moved = xy + (preset.offset if offset is None else offset)
-    recipe = instance_scores(value, raw.box_score, score or preset.score)
-    kinds: dict[str, ScoreKind] = {"logit": "logit", "probability": "probability"}
-    poses = Poses(
-        joints, moved, value, recipe, raw.image, raw.images,
-        score_kind=kinds[kind], box=raw.box, extra=raw.extra,
-    )  # fmt: skip
-    return poses.done("decode", None, preset=preset.name)
+    maps = raw.array("heatmaps", "keypoint_logits", "maps")
+    xy, value = decode_roi_heatmaps(maps, raw.box, score=options.joint_score)
+    check_joints(raw, options.skeleton, xy.shape[1])
+    moved = xy + options.offset
+    return crop_poses(raw, options.skeleton, moved, value, options.score, options.joint_score)
+
+
+FAMILY = Family("roi", RawCrops, read_crop_outputs, RoiOptions, decode_roi_outputs)

@@ -56,7 +56,7 @@ def blur_patch(values, x, y, reach, taps, reflect, patch, half, out):
         values: (H, W) one map.
         x: column of the middle cell.
         y: row of the middle cell.
-        reach: the square has 2 * reach + 1 = s cells a side.
+        reach: the square has 2 * reach + 1 = s cells per side.
         taps: (k,) from `gaussian_taps`.
         reflect: mirror the map at its border; else zeros.
         patch: (k + s - 1, k + s - 1) scratch.

@@ -1,12 +1,13 @@
 """All peaks of maps that show several people."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.maps import kernels
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.kernels import FATAL, FIRST, HARMLESS
 from refine.exceptions import ArrayError
 
@@ -56,7 +57,7 @@ def find_peaks(maps: npt.ArrayLike, threshold: float, rule: PeakRule = "first") 
     >>> find_peaks([[[0, 0, 0], [0, 2, 1], [0, 0, 3]]], 0.5, "4").cell.tolist()
     [[1, 1], [2, 2]]
     """
-    stack = stacked(maps)
+    stack = checked_maps(maps, "maps", "K, H, W", empty=False)
     if rule not in RULES:
         raise ArrayError(f"expected a rule for peaks, got {rule!r}", hint=f"one of {RULES}")
     if rule == "openpose-cpp":
@@ -90,7 +91,7 @@ def refine_peaks(maps: npt.ArrayLike, peaks: Peaks, position: Position) -> Float
     >>> refine_peaks(maps, find_peaks(maps, 0.1), "fit").round(3).tolist()
     [[1.3, 9.6]]
     """
-    stack = stacked(maps)
+    stack = checked_maps(maps, "maps", "K, H, W", empty=False)
     if position not in POSITIONS:
         raise ArrayError(f"expected a position, got {position!r}", hint=f"one of {POSITIONS}")
     xy = peaks.cell.astype(np.float64)
@@ -99,18 +100,3 @@ def refine_peaks(maps: npt.ArrayLike, peaks: Peaks, position: Position) -> Float
     elif position == "fit":
         kernels.fit(stack, peaks.start, peaks.cell, xy)
     return xy
-
-
-def stacked(maps: npt.ArrayLike, name: str = "maps") -> npt.NDArray[np.floating[Any]]:
-    """Return maps (K, H, W) as contiguous float32 or float64.
-
-    Raises:
-        ArrayError: not (K, H, W) real numbers.
-    """
-    stack = np.asarray(maps)
-    if stack.ndim != 3 or stack.dtype.kind not in "fiu" or 0 in stack.shape[1:]:
-        raise ArrayError(
-            f"expected {name} (K, H, W) of real numbers, got {stack.dtype} {stack.shape}"
-        )
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
-    return np.ascontiguousarray(stack, wanted)

@@ -1,5 +1,7 @@
 """The peak of a map in one streaming pass."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,15 +10,20 @@ from refine._kernel import kernel
 BLOCK = 128
 
 
-def as_bits(maps: npt.NDArray[np.floating]) -> npt.NDArray[np.integer]:
-    """View maps (M, H, W) as integers (M, H * W) of the same width.
+def bit_views(maps: npt.NDArray[np.floating[Any]]) -> tuple[Any, Any, Any]:
+    """Return what `peak_of` wants of contiguous maps (M, H, W) besides their values.
 
     Positive floats sort like the integers that their bits spell, and compilers vectorise the
     maximum of integers but not that of floats.
+
+    Returns:
+        the maps as integers (M, H * W) of the same width, signed and unsigned, and the bits of
+        -inf as an unsigned integer.
     """
-    bits = np.dtype(np.int32 if maps.dtype == np.float32 else np.int64)
-    flat: npt.NDArray[np.integer] = maps.view(bits).reshape(len(maps), -1)
-    return flat
+    width = maps.dtype.itemsize
+    bits = maps.view(f"i{width}").reshape(len(maps), -1)
+    unsigned = bits.view(f"u{width}")
+    return bits, unsigned, np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
 
 
 @kernel(inline="never")
@@ -25,7 +32,7 @@ def peak_of(flat, bits, unsigned, nan_above):
 
     Args:
         flat: (H * W,) one map.
-        bits: its `as_bits`.
+        bits: see `bit_views`.
         unsigned: the same as unsigned integers.
         nan_above: bits of -inf as an unsigned integer; only NaN with a sign bit lies above.
     """

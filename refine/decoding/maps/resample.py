@@ -1,4 +1,4 @@
-"""Resizing and blurring of maps as one matrix an axis.
+"""Resizing and blurring of maps as one matrix per axis.
 
 Every published chain of nearest, cubic and Gaussian steps is linear and separable. Multiplied out,
 upsampling by 4 and blurring with 25 taps is eight taps on the cells of the network, so nothing is

@@ -1,4 +1,4 @@
-"""One class map and one pair of offset maps a joint: UDP's combined target, and G-RMI.
+"""One class map and one pair of offset maps per joint: UDP's combined target, and G-RMI.
 
 UDP (Huang et al., CVPR 2020) steps from the highest cell of the blurred class map along the
 offsets there. G-RMI (Papandreou et al., CVPR 2017) lets every pixel vote for where its offset
@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
-from refine.decoding.maps.peak import as_bits
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.peak import bit_views
 from refine.decoding.offsets import kernels
 from refine.exceptions import ArrayError
 
@@ -61,9 +62,7 @@ def decode_combined(
     n, k, height, width = classes.shape
     xy, score = np.full((n * k, 2), np.nan), np.full(n * k, np.nan)
     flat = classes.reshape(n * k, height, width)
-    bits = as_bits(flat)
-    unsigned = bits.view(bits.dtype.str.replace("i", "u"))
-    nan_above = np.array(-np.inf, flat.dtype).view(unsigned.dtype)[()]
+    bits, unsigned, nan_above = bit_views(flat)
     kernels.combined(
         flat, steps.reshape(n * k, 2, height, width), bits, unsigned, nan_above,
         gaussian_taps(kernel), gaussian_taps(offset_kernel), radius, xy, score,
@@ -111,13 +110,11 @@ def vote_offsets(
 
 
 def _checked(maps: npt.ArrayLike, offsets: npt.ArrayLike) -> tuple[Floats, Floats]:
-    classes, steps = np.asarray(maps), np.asarray(offsets)
-    wanted = (*classes.shape[:2], 2, *classes.shape[2:])
-    if classes.ndim != 4 or steps.shape != wanted or 0 in classes.shape[2:]:
+    classes = checked_maps(maps, "maps", "N, K, H, W", empty=False)
+    steps = checked_maps(offsets, "offsets", "N, K, 2, H, W")
+    if steps.shape != (*classes.shape[:2], 2, *classes.shape[2:]):
         raise ArrayError(
             "expected maps (N, K, H, W) and offsets (N, K, 2, H, W), "
             f"got {classes.shape} and {steps.shape}"
         )
-    if classes.dtype.kind not in "fiu" or steps.dtype.kind not in "fiu":
-        raise ArrayError(f"expected real numbers, got {classes.dtype} and {steps.dtype}")
-    return np.ascontiguousarray(classes, np.float64), np.ascontiguousarray(steps, np.float64)
+    return classes.astype(np.float64, copy=False), steps.astype(np.float64, copy=False)

@@ -1,11 +1,13 @@
-"""Outputs with a class map and offsets a joint to poses: UDP's combined target, and G-RMI."""
+"""Outputs with a class map and offsets per joint to poses: UDP's combined target, and G-RMI."""
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from refine.decoding.heatmap.arrays import SOFT_BETA, Method, find_keypoints
+from refine.decoding.family import Family, MapOptions
+from refine.decoding.heatmap.arrays import SOFT_BETA, Compat, Method, find_keypoints
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.fuse import MapsPart, fuse_maps
 from refine.decoding.offsets.arrays import (
@@ -16,165 +18,148 @@ from refine.decoding.offsets.arrays import (
     decode_combined,
     vote_offsets,
 )
-from refine.decoding.place import check_mirror, crop_skeleton, place_poses
-from refine.decoding.presets import Preset, Recipe
-from refine.decoding.raw.crops import RawCrops
+from refine.decoding.place import check_mirror, place_poses
+from refine.decoding.raw.crops import RawCrops, read_crop_outputs
 from refine.decoding.raw.files import FLIPPED
-from refine.exceptions import ArrayError, FormatError, SkeletonError
+from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import Grid
 from refine.numerics import sigmoid
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
 Maps = npt.NDArray[np.floating[Any]]
-Side = Literal["height", "longer"]
 
 
-def decode_combined_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    kernel: int | None = None,
-    offset_kernel: int | None = None,
-    radius: float | None = None,
-    radius_of: Side | None = None,
-    flip: bool = True,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
-    """Decode UDP's combined target: class maps and offsets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombinedOptions(MapOptions):
+    """How UDP's combined target is read.
 
-    Args:
-        raw: with `heatmaps` (N, 3 K, H, W), of every joint its class map and its offsets in x and
-            y in units of the radius, or (N, K, 3, H, W); perhaps with `_flipped_input`.
-        preset: the system that made the outputs; the options below override its entries.
+    Attributes:
         kernel: see `decode_combined`.
         offset_kernel: see `decode_combined`.
         radius: of the disc in cells, or in units of a side of the map.
         radius_of: that side: "height" (mmpose 0.x) or "longer" (1.x).
-        flip: merge the maps of the mirrored input, if there are any; x offsets change their sign.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps; by default the joints that the file names, or the preset's.
+    """
+
+    kernel: int = UDP_KERNEL
+    offset_kernel: int = UDP_OFFSET_KERNEL
+    radius: float = UDP_RADIUS
+    radius_of: Literal["height", "longer"] | None = None
+
+    def told(self, raw: Any) -> dict[str, Any]:
+        """Tell how the target was made."""
+        told = {"kernel": self.kernel, "offset_kernel": self.offset_kernel, "radius": self.radius}
+        return told | ({} if self.radius_of is None else {"radius_of": self.radius_of})
+
+
+def decode_combined_outputs(raw: RawCrops, options: CombinedOptions) -> Poses:
+    """Decode UDP's combined target: class maps and offsets.
+
+    Args:
+        raw: with `heatmaps` (N, 3 K, H, W), of every joint its class map and its offsets in x and
+            y in units of the radius, or (N, K, 3, H, W); perhaps with `_flipped_input`, whose x
+            offsets change their sign.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together, or an option out of range.
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
-    options: dict[str, Any] = {"offset_kernel": UDP_OFFSET_KERNEL, "radius": UDP_RADIUS}
-    options |= {"kernel": preset.kernel or UDP_KERNEL, "radius_of": None, **preset.options}
-    given: dict[str, Any] = {"kernel": kernel, "offset_kernel": offset_kernel}
-    given |= {"radius": radius, "radius_of": radius_of}
-    options |= {k: v for k, v in given.items() if v is not None}
-    try:
-        maps = _triples(raw, "heatmaps", joints)
-        if flip and "heatmaps" + FLIPPED in raw.arrays:
-            check_mirror(raw, joints)
-            back = _triples(raw, "heatmaps" + FLIPPED, joints)
-            maps = _merge(maps, back, joints, preset.flip_shift)
-        height, width = maps.shape[3:]
-        unit = {"height": height, "longer": max(height, width), None: 1}
-        if options["radius_of"] not in unit:
-            raise ArrayError(
-                f"expected a side of the map, got {options['radius_of']!r}", hint="height or longer"
-            )
-        cells, value = decode_combined(
-            maps[:, :, 0],
-            maps[:, :, 1:],
-            options["kernel"],
-            options["offset_kernel"],
-            options["radius"] * unit[options["radius_of"]],
-        )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    size = _size(raw, preset, (width, height))
-    grid = Grid((width, height), size, preset.alignment, preset.offset)
-    poses = place_poses(
-        raw, preset, joints, grid.to_input(cells), value, size, "peak", padding, score
+    joints = options.skeleton
+    maps = _triples(raw, "heatmaps", joints)
+    if options.flip and "heatmaps" + FLIPPED in raw.arrays:
+        check_mirror(raw, joints)
+        back = _triples(raw, "heatmaps" + FLIPPED, joints)
+        maps = _merge(maps, back, joints, options.flip_shift)
+    height, width = maps.shape[3:]
+    unit = {"height": height, "longer": max(height, width), None: 1}[options.radius_of]
+    cells, value = decode_combined(
+        maps[:, :, 0], maps[:, :, 1:], options.kernel, options.offset_kernel, options.radius * unit
     )
-    told = {k: v for k, v in options.items() if v is not None}
-    return poses.done("decode", None, preset=preset.name, **told)
+    stride = raw.stride or options.stride
+    size = raw.input_size or (round(width * stride), round(height * stride))
+    grid = Grid((width, height), size, options.alignment, options.offset)
+    return place_poses(raw, options, grid.to_input(cells), value, size, "peak")
 
 
-def decode_grmi_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    radius: float | None = None,
-    method: Method | None = None,
-    flip: bool = True,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-    threads: int = 1,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrmiOptions(MapOptions):
+    """How G-RMI's votes are counted.
+
+    Attributes:
+        radius: of the discs in input px.
+        method: of reading the votes, see `decode_heatmaps`.
+        compat: see `decode_heatmaps`.
+        threads: see `decode_heatmaps`.
+        odd: maps on corners: n cells span (n - 1) * stride + 1 px of the input.
+    """
+
+    radius: float = GRMI_RADIUS
+    method: Method = "fit"
+    compat: Compat | None = None
+    threads: int = 1
+    odd: bool = False
+
+    recorded: ClassVar = ("method", "radius")
+
+
+def decode_grmi_outputs(raw: RawCrops, options: GrmiOptions) -> Poses:
     """Decode G-RMI: the pixels of a disc vote for its middle.
 
     Args:
         raw: with `heatmaps_logits` (N, K, H, W), or `heatmaps` as probabilities, and `offsets`
             (N, K, 2, H, W) in input px, or (N, 2 K, H, W) with x and y of every joint; each
-            perhaps with `_flipped_input`. Smaller maps than the input are enlarged linearly,
-            corner on corner.
-        preset: the system that made the outputs; the options below override its entries.
-        radius: of the discs in input px.
-        method: of reading the votes, see `decode_heatmaps`.
-        flip: merge the maps of the mirrored input, if there are any; x offsets change their sign.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps; by default the joints that the file names, or the preset's.
-        threads: see `decode_heatmaps`.
+            perhaps with `_flipped_input`, whose x offsets change their sign. Smaller maps than
+            the input are enlarged linearly, corner on corner.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak": the height of the votes.
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together, or an option out of range.
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
-    way = method or preset.method
-    reach = preset.options.get("radius", GRMI_RADIUS) if radius is None else radius
-    try:
-        maps = _disc_and_offsets(raw, joints, "")
-        if flip and raw.has_flipped():
-            check_mirror(raw, joints)
-            maps = _merge(maps, _disc_and_offsets(raw, joints, FLIPPED), joints, preset.flip_shift)
-        n, k, _, height, width = maps.shape
-        size = _size(raw, preset, (width, height))
-        grid = Grid((width, height), size, preset.alignment)
-        corners = grid.to_cells(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-        to_cells = np.column_stack([*(corners[1:] - corners[0]), corners[0]])
-        low, high = np.array([-0.5, -0.5]), np.array([width, height]) - 0.5
-        xy, value = np.full((n, k, 2), np.nan), np.full((n, k), np.nan)
-        for i in range(n):  # the votes on one crop of 257 x 353 take 12 MB
-            whole = maps[i : i + 1].reshape(1, k * 3, height, width)
-            if size != (width, height):
-                part = MapsPart(whole.astype(np.float32), to_cells[None], low, high)
-                whole = fuse_maps([part], size)
-            full = whole.reshape(1, k, 3, size[1], size[0])
-            votes = vote_offsets(full[:, :, 0], full[:, :, 1:], reach)
-            xy[i : i + 1], value[i : i + 1] = find_keypoints(
-                votes, way, None, beta=SOFT_BETA, compat=preset.compat, threads=threads
-            )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = place_poses(raw, preset, joints, xy, value, size, "peak", padding, score)
-    return poses.done("decode", None, preset=preset.name, method=way, radius=reach)
+    joints = options.skeleton
+    maps = _disc_and_offsets(raw, joints, "")
+    if options.flip and raw.has_flipped():
+        check_mirror(raw, joints)
+        maps = _merge(maps, _disc_and_offsets(raw, joints, FLIPPED), joints, options.flip_shift)
+    n, k, _, height, width = maps.shape
+    size = raw.input_size or _span(raw.stride or options.stride, (width, height), options.odd)
+    grid = Grid((width, height), size, options.alignment)
+    corners = grid.to_cells(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    to_cells = np.column_stack([*(corners[1:] - corners[0]), corners[0]])
+    low, high = np.array([-0.5, -0.5]), np.array([width, height]) - 0.5
+    xy, value = np.full((n, k, 2), np.nan), np.full((n, k), np.nan)
+    for i in range(n):  # the votes on one crop of 257 x 353 take 12 MB
+        whole = maps[i : i + 1].reshape(1, k * 3, height, width)
+        if size != (width, height):
+            part = MapsPart(whole.astype(np.float32), to_cells[None], low, high)
+            whole = fuse_maps([part], size)
+        full = whole.reshape(1, k, 3, size[1], size[0])
+        votes = vote_offsets(full[:, :, 0], full[:, :, 1:], options.radius)
+        xy[i : i + 1], value[i : i + 1] = find_keypoints(
+            votes,
+            options.method,
+            None,
+            beta=SOFT_BETA,
+            compat=options.compat,
+            threads=options.threads,
+        )
+    return place_poses(raw, options, xy, value, size, "peak")
 
 
-def _size(raw: RawCrops, preset: Preset, cells: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height of the network input; maps on corners span n * stride + 1 px."""
-    if raw.input_size is not None:
-        return raw.input_size
-    stride = raw.stride or preset.stride
-    if preset.options.get("odd", False):
+def _span(stride: float, cells: tuple[int, int], odd: bool) -> tuple[int, int]:
+    """Return width and height of the network input in px."""
+    if odd:
         return round((cells[0] - 1) * stride) + 1, round((cells[1] - 1) * stride) + 1
     return round(cells[0] * stride), round(cells[1] * stride)
 
@@ -231,3 +216,7 @@ def _merge(maps: Maps, flipped: Maps, joints: Skeleton, shift: float) -> Maps:
     flat = (n, 3 * k, height, width)
     merged = merge_flipped(maps.reshape(flat), turned.reshape(flat), partner, shift)
     return merged.reshape(maps.shape)
+
+
+COMBINED = Family("combined", RawCrops, read_crop_outputs, CombinedOptions, decode_combined_outputs)
+GRMI = Family("g-rmi", RawCrops, read_crop_outputs, GrmiOptions, decode_grmi_outputs)

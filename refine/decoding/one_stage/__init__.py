@@ -1,1 +1,1 @@
-"""One-stage networks: a pose a cell, and box NMS."""
+"""One-stage networks: a pose per cell, and box NMS."""

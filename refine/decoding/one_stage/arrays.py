@@ -1,13 +1,15 @@
 """One-stage networks: every cell of a few grids answers with a box, a score and all joints."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Bools, Floats, Indices
+from refine._types import Floats
 from refine.decoding.one_stage.nms import box_nms
+from refine.decoding.people import Detections
+from refine.decoding.simcc.arrays import decode_simcc
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
 from refine.numerics import sigmoid
@@ -23,35 +25,15 @@ DCC_PADDING = 1.25
 """Growth of the boxes that the bins span: `bbox_padding` of mmpose's RTMOHead."""
 
 
-class Detections(NamedTuple):
-    """Poses that a one-stage network proposes, in network-input px.
-
-    Attributes:
-        xy: (M, K, 2).
-        score: (M, K), NaN where the network gives none.
-        box: (M, 4) xyxy.
-        instance_score: (M,).
-    """
-
-    xy: Floats
-    score: Floats
-    box: Floats
-    instance_score: Floats
-
-    def take(self, rows: Indices | Bools) -> "Detections":
-        """Select poses by indices or mask."""
-        return Detections(*(a[rows] for a in self))
-
-
 def grid_points(input_size: tuple[int, int], strides: Sequence[int]) -> tuple[Floats, Floats]:
     """Return the cells of all grids, row by row, grid by grid.
 
     Args:
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
 
     Returns:
-        column and row (A, 2), and px a cell (A,).
+        column and row (A, 2), and px per cell (A,).
 
     >>> cell, stride = grid_points((64, 32), (16, 32))
     >>> cell[3:5].tolist(), stride[7:].tolist()
@@ -86,7 +68,7 @@ def decode_yolox_pose(
         offsets: (A, 2 K) or (A, K, 2) joints in cells from the point.
         visibility: (A, K) logits.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         threshold: poses whose class score times objectness is no more are left out.
 
     Raises:
@@ -110,7 +92,7 @@ def decode_yolox_pose(
     joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(len(cell), joints, 2)
     xy = (cell[:, None] + offset) * s[..., None]
-    return Detections(xy, sigmoid(parts["vis"][kept]), corners, score[kept])
+    return Detections(xy, sigmoid(parts["vis"][kept]), score[kept], corners)
 
 
 def decode_dcc(
@@ -134,8 +116,6 @@ def decode_dcc(
     >>> decode_dcc(x, y, [[10, 20, 30, 60]]).round(6).tolist()
     [[[20.0, 40.0]]]
     """
-    from refine.decoding.simcc.arrays import decode_simcc
-
     corners = np.asarray(box, np.float64)
     bins = np.array([np.shape(x)[-1], np.shape(y)[-1]])
     at, _ = decode_simcc(x, y, 1.0, "expectation")
@@ -165,7 +145,7 @@ def decode_direct_pose(
         centerness: (A,) or (A, 1) logits.
         offsets: (A, 2 K) or (A, K, 2) joints in cells from the middle, s / 2 + c s, of the cell.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         threshold: poses whose class score is no more are left out; they score that times
             centerness. The box is the tight one of the joints.
 
@@ -184,7 +164,7 @@ def decode_direct_pose(
     offset = parts["offsets"][kept].reshape(int(kept.sum()), joints, 2)
     xy = (cell[kept, None] + 0.5 + offset) * stride[kept, None, None]
     instance = score[kept] * sigmoid(parts["centerness"][kept])[:, 0]
-    return Detections(xy, np.full(xy.shape[:2], np.nan), keypoint_box(xy), instance)
+    return Detections(xy, np.full(xy.shape[:2], np.nan), instance, keypoint_box(xy))
 
 
 def keep_best(
@@ -193,7 +173,7 @@ def keep_best(
     nms_threshold: float = 0.7,
     *,
     sigmas: Floats | None = None,
-    most: int | None = 300,
+    max_poses: int | None = 300,
 ) -> Detections:
     """Remove duplicates, best first.
 
@@ -204,24 +184,24 @@ def keep_best(
             (end-to-end networks).
         nms_threshold: IoU or OKS above which the worse pose goes.
         sigmas: (K,) for "oks".
-        most: keep no more than these.
+        max_poses: keep no more than these.
 
     Raises:
         ArrayError: values that are not finite, no such kind of suppression, or no sigmas.
     """
     if suppress == "none":
         order = np.argsort(-found.instance_score, kind="stable")
-        return found.take(order[:most])
+        return found.take(order[:max_poses])
     if suppress == "box":
-        return found.take(box_nms(found.box, found.instance_score, nms_threshold, most=most))
+        kept = box_nms(found.box, found.instance_score, nms_threshold, max_poses=max_poses)
+        return found.take(kept)
     if suppress != "oks" or sigmas is None:
         raise ArrayError(
             f"expected box, oks with sigmas, or none, got {suppress!r}", hint="suppress box"
         )
     area = np.prod(np.maximum(found.box[:, 2:] - found.box[:, :2], 0), axis=1)
-    return found.take(
-        oks_nms(found.xy, found.instance_score, area, sigmas, nms_threshold, max_poses=most)
-    )
+    kept = oks_nms(found.xy, found.instance_score, area, sigmas, nms_threshold, max_poses=max_poses)
+    return found.take(kept)
 
 
 def _heads(n: int, **heads: npt.ArrayLike) -> dict[str, Floats]:

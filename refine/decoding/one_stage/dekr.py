@@ -6,14 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.flip import merge_flipped
+from refine.decoding.maps.resample import bands, resample
 from refine.decoding.one_stage import kernels
 from refine.decoding.one_stage.kernels import MATCH_DISTANCE, MATCH_SCORE
 from refine.decoding.one_stage.nms import NEARBY_PEOPLE, nearby_joints_nms
 from refine.exceptions import ArrayError
 
 STRIDE = 4
-"""Input px a cell: INPUT_SIZE / OUTPUT_SIZE of every published configuration."""
+"""Input px per cell: INPUT_SIZE / OUTPUT_SIZE of every published configuration."""
 POOLS = ((300, 7), (200, 5), (0, 3))
 """Mean side of the map in cells above which peaks are sought in squares of so many cells:
 lib/config POOL_THRESHOLD1 and 2, lib/core/inference.py."""
@@ -33,7 +35,7 @@ def decode_dekr(
     threshold: float = 0.01,
     nms_distance: float = 0.05,
     nms_joints: int = 8,
-    most: int = NEARBY_PEOPLE,
+    max_poses: int = NEARBY_PEOPLE,
     match: bool = False,
 ) -> tuple[Floats, Floats, Floats]:
     """Decode heatmaps and offsets of one image.
@@ -44,7 +46,7 @@ def decode_dekr(
         threshold: centres that score no more do not count.
         nms_distance: see `nearby_joints_nms`.
         nms_joints: see `nearby_joints_nms`.
-        most: poses at most.
+        max_poses: at most.
         match: move joints to peaks of their heatmaps, see `match_to_heatmaps` (MATCH_HMP).
 
     Returns:
@@ -65,7 +67,7 @@ def decode_dekr(
     centre = maps[-1]
     pool = next(size for side, size in POOLS if (height + width) / 2 > side)
     peaks = np.flatnonzero(_is_peak(centre, pool))
-    peaks = peaks[np.argsort(-centre.ravel()[peaks], kind="stable")][:most]
+    peaks = peaks[np.argsort(-centre.ravel()[peaks], kind="stable")][:max_poses]
     peaks = peaks[centre.ravel()[peaks] > threshold]
     cell = np.stack([peaks % width, peaks // width], 1)
     away = shifts.reshape(joints, 2, -1)[:, :, peaks].transpose(2, 0, 1)
@@ -73,7 +75,9 @@ def decode_dekr(
     heat = sample_heatmaps(maps[:-1], xy)
     score = centre.ravel()[peaks, None] * heat
     # Poses meet in the order of their centres; the better heatmaps decide who stays.
-    kept = nearby_joints_nms(xy, heat.mean(1), nms_distance, nms_joints, most=most, by_score=False)
+    kept = nearby_joints_nms(
+        xy, heat.mean(1), nms_distance, nms_joints, max_poses=max_poses, by_score=False
+    )
     xy, score = xy[kept], score[kept]
     if match:
         xy = match_to_heatmaps(maps[:-1], xy, score)
@@ -223,13 +227,9 @@ def rescore_dekr(
 def _checked(
     heatmaps: npt.ArrayLike, offsets: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    maps, shifts = np.asarray(heatmaps), np.asarray(offsets)
-    if (
-        maps.ndim != 3
-        or 0 in maps.shape
-        or shifts.shape != (2 * (len(maps) - 1), *maps.shape[1:])
-        or maps.dtype.kind not in "fiu"
-    ):
+    maps = checked_maps(heatmaps, "heatmaps", "K + 1, H, W", empty=False, order="K")
+    shifts = checked_maps(offsets, "offsets", "2 K, H, W", order="K")
+    if shifts.shape != (2 * (len(maps) - 1), *maps.shape[1:]):
         raise ArrayError(
             f"expected heatmaps (K + 1, H, W) and offsets (2 K, H, W), got {maps.shape}, "
             f"{shifts.shape}"
@@ -248,7 +248,6 @@ def _is_peak(image: npt.NDArray[np.floating], size: int) -> Bools:
 
 def _upsampled(maps: Floats32) -> Floats32:
     """Upsample linearly so that cell i lies at pixel 4 i; the last cell is repeated."""
-    from refine.decoding.maps.resample import bands, resample
 
     def matrix(n: int) -> Floats:
         at = np.minimum(np.arange(n * STRIDE) / STRIDE, n - 1)

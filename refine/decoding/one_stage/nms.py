@@ -1,6 +1,6 @@
 """Duplicate removal as one-stage decoders publish it: by boxes, and by joints that lie close.
 
-OKS-NMS is in `refine.suppress`.
+OKS-NMS is in `refine.suppression`.
 """
 
 import numpy as np
@@ -15,7 +15,11 @@ NEARBY_DISTANCE, NEARBY_PEOPLE = 0.05, 30
 
 
 def box_nms(
-    box: npt.ArrayLike, score: npt.ArrayLike, threshold: float = 0.7, *, most: int | None = None
+    box: npt.ArrayLike,
+    score: npt.ArrayLike,
+    threshold: float = 0.7,
+    *,
+    max_poses: int | None = None,
 ) -> Indices:
     """Keep the best of every group of boxes that overlap.
 
@@ -23,7 +27,7 @@ def box_nms(
         box: (N, 4) xyxy.
         score: (N,); equal scores keep the input order.
         threshold: boxes whose IoU with a better one exceeds it go. 0.7 in Ultralytics.
-        most: keep no more than these.
+        max_poses: keep no more than these.
 
     Returns:
         Kept indices, best first. A box without area overlaps none.
@@ -45,7 +49,8 @@ def box_nms(
     if not 0 <= threshold <= 1:
         raise ArrayError(f"expected a threshold in [0, 1], got {threshold}")
     order = np.argsort(-scores, kind="stable")
-    kept = kernels.box_nms(corners[order], threshold, len(order) if most is None else most)
+    most = len(order) if max_poses is None else max_poses
+    kept = kernels.box_nms(corners[order], threshold, most)
     return np.asarray(order[kept])
 
 
@@ -55,7 +60,7 @@ def nearby_joints_nms(
     distance: float = NEARBY_DISTANCE,
     joints: int | None = None,
     *,
-    most: int = NEARBY_PEOPLE,
+    max_poses: int = NEARBY_PEOPLE,
     by_score: bool = True,
 ) -> Indices:
     """Keep the best of the poses that have many joints close to those of another.
@@ -69,12 +74,12 @@ def nearby_joints_nms(
         score: (N,).
         distance: fraction of the diagonal of the tight box of the joints.
         joints: half of them, rounded down, by default (mmpose); 8 in DEKR, the same for COCO.
-        most: keep no more than these, the best.
+        max_poses: keep no more than these, the best.
         by_score: visit the poses from the best on (mmpose `nearby_joints_nms`); otherwise as they
             come (DEKR lib/core/nms.py).
 
     Returns:
-        Kept indices in the order of their visit; by score where there were more than `most`.
+        Kept indices in the order of their visit; by score where there were more than `max_poses`.
 
     Raises:
         ArrayError: shapes that do not agree, or a score that is not finite.
@@ -104,6 +109,6 @@ def nearby_joints_nms(
         if not gone[best]:
             kept.append(int(best))
             gone |= near[i]
-    if len(kept) > most:
-        kept = sorted(kept, key=lambda j: -scores[j])[:most]
+    if len(kept) > max_poses:
+        kept = sorted(kept, key=lambda j: -scores[j])[:max_poses]
     return np.array(kept, np.intp)

@@ -1,14 +1,16 @@
 """One-stage networks' outputs for one image to poses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from refine.decoding.family import Family, Options
 from refine.decoding.one_stage.arrays import (
+    DCC_PADDING,
     STRIDES,
-    Detections,
     Suppress,
     decode_dcc,
     decode_direct_pose,
@@ -17,289 +19,281 @@ from refine.decoding.one_stage.arrays import (
 )
 from refine.decoding.one_stage.dekr import decode_dekr, merge_flipped_dekr, rescore_dekr
 from refine.decoding.one_stage.yolo import Layout, Version, decode_yolo_output, decode_yolo_pose
-from refine.decoding.presets import Preset
+from refine.decoding.people import Detections
 from refine.decoding.raw.files import FLIPPED, read_arrays
-from refine.decoding.raw.image import RawImage
+from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 
-def decode_yolo_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    layout: Layout | None = None,
-    version: Version | None = None,
-    strides: Sequence[int] | None = None,
-    normalised: bool | None = None,
-    threshold: float | None = None,
-    suppress: Suppress | None = None,
-    nms_threshold: float | None = None,
-    max_poses: int = 300,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionOptions(Options):
+    """How poses are chosen among those that a one-stage network proposes.
+
+    Attributes:
+        threshold: instance score; poses with no more are left out.
+        suppress: see `keep_best`; by default "none" for outputs that are end-to-end, else "box".
+        nms_threshold: see `keep_best`.
+        max_poses: at most.
+    """
+
+    threshold: float = 0.25
+    suppress: Suppress | None = None
+    nms_threshold: float = 0.7
+    max_poses: int = 300
+
+    def suppression(self, raw: RawImage) -> Suppress:
+        """Return what removes duplicates of these outputs."""
+        return self.suppress or "box"
+
+    def told(self, raw: RawImage) -> dict[str, Any]:
+        """Tell how duplicates were removed."""
+        return {"suppress": self.suppression(raw), "nms_threshold": self.nms_threshold}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridOptions(DetectionOptions):
+    """The same of networks whose cells lie in several grids.
+
+    Attributes:
+        strides: input px per cell of each grid.
+    """
+
+    strides: tuple[int, ...] = STRIDES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YoloOptions(GridOptions):
+    """How a YOLO pose network is read.
+
+    Attributes:
+        layout: of `output0`, see `decode_yolo_output`; by default by its shape.
+        version: of `raw`, see `decode_yolo_pose`.
+        normalised: coordinates are fractions of the input (TFLite exports); by default
+            `coordinates_normalised` in the JSON.
+    """
+
+    layout: Layout | None = None
+    version: Version = "v8"
+    normalised: bool | None = None
+
+    def layout_of(self, raw: RawImage) -> Layout:
+        """Return the layout of `output0`."""
+        if self.layout is not None:
+            return self.layout
+        shape, k = _table(raw).shape, len(self.skeleton)
+        ends = len(shape) == 2 and shape[1] in (6 + 3 * k, 6 + 2 * k)
+        return "end2end" if ends else "v8"
+
+    def suppression(self, raw: RawImage) -> Suppress:
+        """Return "none" for end-to-end outputs, unless something else is asked for."""
+        ends = "raw" not in raw.arrays and self.layout_of(raw) == "end2end"
+        return self.suppress or ("none" if ends else "box")
+
+
+def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
     """Decode a YOLO pose network.
 
     Args:
         raw: with `output0`, what an exported network returns; or `raw`, what its last
             convolutions say, see `decode_yolo_pose`.
-        preset: the system that made the outputs; the options below override its entries.
-        layout: of `output0`, see `decode_yolo_output`; by its shape where the preset does not
-            say.
-        version: of `raw`, see `decode_yolo_pose`.
-        strides: of `raw`.
-        normalised: coordinates are fractions of the input (TFLite exports);
-            `coordinates_normalised` in the JSON by default.
-        threshold: instance score.
-        suppress: see `keep_best`; "none" for outputs that are end-to-end.
-        nms_threshold: see `keep_best`.
-        max_poses: at most.
-        skeleton: of the joints.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
     """
-    joints = _skeleton(skeleton, preset)
-    options = _options(preset, suppress=suppress, nms_threshold=nms_threshold)
-    least = _pick(threshold, preset.options.get("threshold", 0.25))
-    k = len(joints)
-    try:
-        if "raw" in raw.arrays:
-            found = decode_yolo_pose(
-                raw.array("raw"),
-                k,
-                _input_size(raw),
-                _pick(strides, preset.options.get("strides", STRIDES)),
-                version or preset.options.get("version", "v8"),
-                threshold=least,
-            )
-        else:
-            output = np.atleast_2d(raw.array("output0", "output", "predictions"))
-            ends = output.ndim == 2 and output.shape[1] in (6 + 3 * k, 6 + 2 * k)
-            form = layout or preset.options.get("layout") or ("end2end" if ends else "v8")
-            if form == "end2end" and suppress is None:
-                options["suppress"] = "none"
-            found = decode_yolo_output(output, k, form, threshold=least)
-            if _pick(normalised, bool(raw.meta.get("coordinates_normalised", False))):
-                size = np.array(_input_size(raw), np.float64)
-                found = found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))
-        return _finished(raw, preset, joints, found, max_poses, options)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+    k, least = len(options.skeleton), options.threshold
+    if "raw" in raw.arrays:
+        found = decode_yolo_pose(
+            raw.array("raw"),
+            k,
+            _input_size(raw),
+            options.strides,
+            options.version,
+            threshold=least,
+        )
+    else:
+        found = decode_yolo_output(_table(raw), k, options.layout_of(raw), threshold=least)
+        normalised = options.normalised
+        if normalised is None:
+            normalised = bool(raw.meta.get("coordinates_normalised", False))
+        if normalised:
+            size = np.array(_input_size(raw), np.float64)
+            found = found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))
+    return _finished(raw, options, found)
 
 
-def decode_yolox_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    strides: Sequence[int] | None = None,
-    threshold: float | None = None,
-    suppress: Suppress | None = None,
-    nms_threshold: float | None = None,
-    max_poses: int = 300,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+def _table(raw: RawImage) -> Any:
+    # One pose looks like a batch of one to the reader, which takes that axis off.
+    return np.atleast_2d(raw.array("output0", "output", "predictions"))
+
+
+def decode_yolox_outputs(raw: RawImage, options: GridOptions) -> Poses:
     """Decode YOLOX-pose.
 
     Args:
-        raw: with `cls`, `objectness`, `boxes`, `offsets` and `visibility`, one row a cell, see
+        raw: with `cls`, `objectness`, `boxes`, `offsets` and `visibility`, one row per cell, see
             `decode_yolox_pose`.
-        preset: the system that made the outputs; the options below override its entries.
-        strides: px a cell of each grid.
-        threshold: instance score.
-        suppress: see `keep_best`.
-        nms_threshold: see `keep_best`.
-        max_poses: at most.
-        skeleton: of the joints.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
     """
-    joints = _skeleton(skeleton, preset)
-    try:
-        found = decode_yolox_pose(
-            raw.array("cls"),
-            raw.array("objectness"),
-            raw.array("boxes"),
-            raw.array("offsets"),
-            raw.array("visibility"),
-            _input_size(raw),
-            _pick(strides, preset.options.get("strides", STRIDES)),
-            threshold=_pick(threshold, preset.options.get("threshold", 0.01)),
-        )
-        options = _options(preset, suppress=suppress, nms_threshold=nms_threshold)
-        return _finished(raw, preset, joints, found, max_poses, options)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+    found = decode_yolox_pose(
+        raw.array("cls"),
+        raw.array("objectness"),
+        raw.array("boxes"),
+        raw.array("offsets"),
+        raw.array("visibility"),
+        _input_size(raw),
+        options.strides,
+        threshold=options.threshold,
+    )
+    return _finished(raw, options, found)
 
 
-def decode_rtmo_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    threshold: float | None = None,
-    suppress: Suppress | None = None,
-    nms_threshold: float | None = None,
-    padding: float | None = None,
-    max_poses: int = 300,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtmoOptions(DetectionOptions):
+    """How RTMO is read.
+
+    Attributes:
+        padding: of the boxes that the bins span, see `decode_dcc`.
+    """
+
+    padding: float = DCC_PADDING
+
+
+def decode_rtmo_outputs(raw: RawImage, options: RtmoOptions) -> Poses:
     """Decode RTMO.
 
     Args:
         raw: with `dets` (M, 5), boxes in input px and scores, and either `keypoints` (M, K, 3),
             as exported networks return them, or the 1-D maps `x_maps` (M, K, Bx) and `y_maps`
             (M, K, By) and perhaps `visibility` (M, K).
-        preset: the system that made the outputs; the options below override its entries.
-        threshold: instance score.
-        suppress: see `keep_best`.
-        nms_threshold: see `keep_best`.
-        padding: see `decode_dcc`.
-        max_poses: at most.
-        skeleton: of the joints.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
     """
-    joints = _skeleton(skeleton, preset)
-    # One pose looks like a batch of one to the reader, which takes that axis off.
     dets = np.atleast_2d(np.asarray(raw.array("dets"), np.float64))
     if dets.ndim != 2 or dets.shape[1] < 5:
-        raise FormatError(f"expected `dets` (M, 5), got {dets.shape}", where=raw.where)
-    try:
-        if "keypoints" in raw.arrays:
-            table = np.asarray(raw.array("keypoints"), np.float64)
-            table = table[None] if table.ndim == 2 else table
-            if table.ndim != 3 or table.shape[2] != 3 or len(table) != len(dets):
-                raise ArrayError(f"expected `keypoints` ({len(dets)}, K, 3), got {table.shape}")
-            xy, seen = table[..., :2], table[..., 2]
-        else:
-            grown = _pick(padding, preset.options.get("bbox_padding", 1.25))
-            x, y = (m[None] if m.ndim == 2 else m for m in map(raw.array, ("x_maps", "y_maps")))
-            xy = decode_dcc(x, y, dets[:, :4], grown)
-            seen = np.full(xy.shape[:2], np.nan)
-            if "visibility" in raw.arrays:
-                seen = np.atleast_2d(np.asarray(raw.array("visibility"), np.float64))
-                if seen.shape != xy.shape[:2]:
-                    raise ArrayError(f"expected `visibility` {xy.shape[:2]}, got {seen.shape}")
-        found = Detections(xy, seen, dets[:, :4], dets[:, 4])
-        found = found.take(dets[:, 4] > _pick(threshold, preset.options.get("threshold", 0.1)))
-        options = _options(preset, suppress=suppress, nms_threshold=nms_threshold)
-        return _finished(raw, preset, joints, found, max_poses, options)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+        raise ArrayError(f"expected `dets` (M, 5), got {dets.shape}")
+    if "keypoints" in raw.arrays:
+        table = np.asarray(raw.array("keypoints"), np.float64)
+        table = table[None] if table.ndim == 2 else table
+        if table.ndim != 3 or table.shape[2] != 3 or len(table) != len(dets):
+            raise ArrayError(f"expected `keypoints` ({len(dets)}, K, 3), got {table.shape}")
+        xy, seen = table[..., :2], table[..., 2]
+    else:
+        x, y = (m[None] if m.ndim == 2 else m for m in map(raw.array, ("x_maps", "y_maps")))
+        xy = decode_dcc(x, y, dets[:, :4], options.padding)
+        seen = np.full(xy.shape[:2], np.nan)
+        if "visibility" in raw.arrays:
+            seen = np.atleast_2d(np.asarray(raw.array("visibility"), np.float64))
+            if seen.shape != xy.shape[:2]:
+                raise ArrayError(f"expected `visibility` {xy.shape[:2]}, got {seen.shape}")
+    found = Detections(xy, seen, dets[:, 4], dets[:, :4]).take(dets[:, 4] > options.threshold)
+    return _finished(raw, options, found)
 
 
-def decode_direct_pose_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    strides: Sequence[int] | None = None,
-    threshold: float | None = None,
-    suppress: Suppress | None = None,
-    nms_threshold: float | None = None,
-    max_poses: int = 100,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+def decode_direct_pose_outputs(raw: RawImage, options: GridOptions) -> Poses:
     """Decode DirectPose.
 
     Args:
-        raw: with `cls`, `centerness` and `offsets`, one row a cell, see `decode_direct_pose`.
-        preset: the system that made the outputs; the options below override its entries.
-        strides: px a cell of each grid.
-        threshold: class score.
-        suppress: see `keep_best`.
-        nms_threshold: see `keep_best`.
-        max_poses: at most.
-        skeleton: of the joints.
+        raw: with `cls`, `centerness` and `offsets`, one row per cell, see `decode_direct_pose`.
+        options: how; the threshold is that of the class score.
 
     Returns:
         poses in image px without joint scores.
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
     """
-    joints = _skeleton(skeleton, preset)
-    try:
-        found = decode_direct_pose(
-            raw.array("cls"),
-            raw.array("centerness"),
-            raw.array("offsets"),
-            _input_size(raw),
-            _pick(strides, preset.options["strides"]),
-            threshold=_pick(threshold, preset.options["threshold"]),
-        )
-        options = _options(preset, suppress=suppress, nms_threshold=nms_threshold)
-        return _finished(raw, preset, joints, found, max_poses, options)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+    found = decode_direct_pose(
+        raw.array("cls"),
+        raw.array("centerness"),
+        raw.array("offsets"),
+        _input_size(raw),
+        options.strides,
+        threshold=options.threshold,
+    )
+    return _finished(raw, options, found)
 
 
-def decode_dekr_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    threshold: float = 0.01,
-    match: bool = False,
-    flip: bool = True,
-    rescore: str | Path | None = None,
-    max_poses: int = 30,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
-    """Decode DEKR.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DekrOptions(Options):
+    """How DEKR is read.
 
-    Args:
-        raw: with `heatmaps` (K + 1, H, W) and `offsets` (2 K, H, W), perhaps with
-            `_flipped_input` for the input mirrored and moved 3 px to the left.
-        preset: the system that made the outputs.
+    Attributes:
         threshold: of centres.
         match: see `decode_dekr`.
         flip: average with the outputs of the mirrored input, if they are there.
         rescore: file .npz or .safetensors with the rescoring network: `l1.weight`, `l1.bias` and
             so on, see `rescore_dekr`.
         max_poses: at most.
-        skeleton: of the joints.
+    """
+
+    threshold: float = 0.01
+    match: bool = False
+    flip: bool = True
+    rescore: Path | None = None
+    max_poses: int = 30
+
+    recorded: ClassVar = ("match",)
+
+
+def decode_dekr_outputs(raw: RawImage, options: DekrOptions) -> Poses:
+    """Decode DEKR.
+
+    Args:
+        raw: with `heatmaps` (K + 1, H, W) and `offsets` (2 K, H, W), perhaps with
+            `_flipped_input` for the input mirrored and moved 3 px to the left.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
     """
-    joints = _skeleton(skeleton, preset)
-    try:
-        maps, shifts = raw.array("heatmaps"), raw.array("offsets")
-        if flip and any(name.endswith(FLIPPED) for name in raw.arrays):
-            back = raw.array("heatmaps" + FLIPPED), raw.array("offsets" + FLIPPED)
-            maps, shifts = merge_flipped_dekr(maps, shifts, *back, joints.mirror)
-        if len(maps) != len(joints) + 1:
-            raise ArrayError(f"expected {len(joints) + 1} heatmaps, got {len(maps)}")
-        xy, score, instance = decode_dekr(
-            maps, shifts, threshold=threshold, most=max_poses, match=match
-        )
-        xy = raw.to_image(xy)
-        if rescore is not None:
-            instance = rescore_dekr(xy, score, instance, _layers(Path(rescore)))
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = Poses.from_arrays(
+    joints = options.skeleton
+    maps, shifts = raw.array("heatmaps"), raw.array("offsets")
+    if options.flip and any(name.endswith(FLIPPED) for name in raw.arrays):
+        back = raw.array("heatmaps" + FLIPPED), raw.array("offsets" + FLIPPED)
+        maps, shifts = merge_flipped_dekr(maps, shifts, *back, joints.mirror)
+    if len(maps) != len(joints) + 1:
+        raise ArrayError(f"expected {len(joints) + 1} heatmaps, got {len(maps)}")
+    xy, score, instance = decode_dekr(
+        maps,
+        shifts,
+        threshold=options.threshold,
+        max_poses=options.max_poses,
+        match=options.match,
+    )
+    xy = raw.to_image(xy)
+    if options.rescore is not None:
+        instance = rescore_dekr(xy, score, instance, _layers(options.rescore))
+    return Poses.from_arrays(
         joints, xy, score, instance_score=instance, images=(raw.image,), score_kind="peak"
     )
-    return poses.done("decode", None, preset=preset.name, match=match)
 
 
 def _layers(path: Path) -> list[tuple[Any, Any]]:
-    arrays = read_arrays(path)
+    arrays: Mapping[str, Any] = read_arrays(path)
     names = sorted(n.removesuffix(".weight") for n in arrays if n.endswith(".weight"))
     if not names or any(f"{n}.bias" not in arrays for n in names):
         raise FormatError(
@@ -307,20 +301,6 @@ def _layers(path: Path) -> list[tuple[Any, Any]]:
             where=str(path),
         )
     return [(arrays[f"{n}.weight"], arrays[f"{n}.bias"]) for n in names]
-
-
-def _skeleton(given: str | Skeleton | None, preset: Preset) -> Skeleton:
-    return find_skeleton(given or preset.skeleton)
-
-
-def _pick(given: Any, default: Any) -> Any:
-    return default if given is None else given
-
-
-def _options(preset: Preset, **given: Any) -> dict[str, Any]:
-    """Return the arguments of `keep_best`."""
-    found = {k: _pick(v, preset.options.get(k)) for k, v in given.items()}
-    return {k: v for k, v in found.items() if v is not None}
 
 
 def _input_size(raw: RawImage) -> tuple[int, int]:
@@ -333,25 +313,23 @@ def _input_size(raw: RawImage) -> tuple[int, int]:
     return raw.input_size
 
 
-def _finished(
-    raw: RawImage,
-    preset: Preset,
-    joints: Skeleton,
-    found: Detections,
-    max_poses: int,
-    options: dict[str, Any],
-) -> Poses:
+def _finished(raw: RawImage, options: DetectionOptions, found: Detections) -> Poses:
     """Remove duplicates and bring what stays to the image."""
+    joints, suppress = options.skeleton, options.suppression(raw)
     if found.xy.shape[1:] != (len(joints), 2):
         raise ArrayError(
             f"expected {len(joints)} joints for skeleton {joints.name!r}, got {found.xy.shape}",
             hint="--skeleton with the joints of these outputs",
         )
-    if options.get("suppress") == "oks":
-        options = {**options, "sigmas": joints.require_sigmas()}
-    kept = keep_best(found, most=max_poses, **options)
+    kept = keep_best(
+        found,
+        suppress,
+        options.nms_threshold,
+        sigmas=joints.require_sigmas() if suppress == "oks" else None,
+        max_poses=options.max_poses,
+    )
     corners = raw.to_image(kept.box.reshape(-1, 2, 2))
-    poses = Poses.from_arrays(
+    return Poses.from_arrays(
         joints,
         raw.to_image(kept.xy),
         None if np.isnan(kept.score).all() and len(kept.score) else kept.score,
@@ -360,5 +338,12 @@ def _finished(
         score_kind="probability",
         box=np.concatenate([corners.min(1), corners.max(1)], 1),
     )
-    told = {k: v for k, v in options.items() if k != "sigmas"}
-    return poses.done("decode", None, preset=preset.name, **told)
+
+
+YOLO = Family("yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs)
+YOLOX = Family("yolox-pose", RawImage, read_image_outputs, GridOptions, decode_yolox_outputs)
+RTMO = Family("rtmo", RawImage, read_image_outputs, RtmoOptions, decode_rtmo_outputs)
+DEKR = Family("dekr", RawImage, read_image_outputs, DekrOptions, decode_dekr_outputs)
+DIRECT_POSE = Family(
+    "directpose", RawImage, read_image_outputs, GridOptions, decode_direct_pose_outputs
+)

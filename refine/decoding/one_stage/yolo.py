@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.one_stage.arrays import STRIDES, Detections, corners_of, grid_points
+from refine.decoding.one_stage.arrays import STRIDES, corners_of, grid_points
+from refine.decoding.people import Detections
 from refine.exceptions import ArrayError
 from refine.numerics import sigmoid
 
@@ -49,7 +50,7 @@ def decode_yolo_pose(
             objectness logits, class logits, joints.
         joints: K.
         input_size: width and height of the network input.
-        strides: px a cell of each grid.
+        strides: px per cell of each grid.
         version: whose offsets.
         anchors: of each grid, width and height in px, for "v5".
         threshold: poses that score no more are left out before anything else is computed.
@@ -74,7 +75,7 @@ def decode_yolo_pose(
     for sides in (64, 4):
         for dims in (3, 2):
             if rows - sides - dims * joints == 1:
-                return _decode_v8(table, joints, sides, dims, cell, stride, version, threshold)
+                return _decode_v8(table, joints, sides, cell, stride, version, threshold)
     raise ArrayError(
         f"expected 64 or 4 rows for the box, 1 class and {joints} joints of 3 or 2, got {rows} rows"
     )
@@ -111,7 +112,7 @@ def decode_yolo_output(
         table = table.T
     if table.shape[1] not in widths:
         raise ArrayError(
-            f"expected {widths[0]} or {widths[1]} values a pose for layout {layout!r}, "
+            f"expected {widths[0]} or {widths[1]} values per pose for layout {layout!r}, "
             f"got {table.shape}",
             hint="another layout or skeleton",
         )
@@ -119,7 +120,7 @@ def decode_yolo_output(
     kept = score > threshold
     table, score = np.asarray(table[kept], np.float64), score[kept]
     box = table[:, :4] if layout == "end2end" else corners_of(table[:, :2], table[:, 2:4])
-    return Detections(*_joints(table[:, head:], joints), box, np.asarray(score, np.float64))
+    return Detections(*_joints(table[:, head:], joints), np.asarray(score, np.float64), box)
 
 
 def _table(array: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
@@ -139,7 +140,6 @@ def _decode_v8(
     table: npt.NDArray[Any],
     joints: int,
     sides: int,
-    dims: int,
     cell: Floats,
     stride: Floats,
     version: str,
@@ -157,7 +157,7 @@ def _decode_v8(
     box = np.concatenate([cell + 0.5 - distance[:, :2], cell + 0.5 + distance[:, 2:]], 1) * s
     xy, seen = _joints(picked[:, sides + 1 :], joints)
     place = cell[:, None] + (2 * xy if version == "v8" else xy + 0.5)
-    return Detections(place * s[..., None], sigmoid(seen), box, score[kept])
+    return Detections(place * s[..., None], sigmoid(seen), score[kept], box)
 
 
 def _decode_v5(
@@ -188,4 +188,4 @@ def _decode_v5(
     box = corners_of((cell + 2 * y[:, :2] - 0.5) * s, (2 * y[:, 2:]) ** 2 * anchor[kept])
     xy, seen = _joints(picked[:, 6:], joints)
     place = (cell[:, None] + 2 * xy - 0.5) * s[..., None]
-    return Detections(place, sigmoid(seen), box, score[kept])
+    return Detections(place, sigmoid(seen), score[kept], box)

@@ -11,6 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
+from refine.decoding.maps import resample
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.paf import kernels
+from refine.decoding.people import Decoded
 from refine.exceptions import ArrayError, SkeletonError
 from refine.rescore import TotalRule, total_score
 from refine.skeletons import skeleton as find_skeleton
@@ -41,7 +46,7 @@ class PafRules:
     """How one code base turns maps and fields into people.
 
     Attributes:
-        upsample: cells of the working resolution a cell of the network.
+        upsample: cells of the working resolution per cell of the network.
         resize: "repeat" cells, or "cubic" (OpenCV).
         blur: of the maps in which peaks are found, at the working resolution: "gaussian-3"
             (scipy, sigma 3), "smoother" (tf-pose), or none.
@@ -56,9 +61,9 @@ class PafRules:
             (X + 0.5) / r - 0.5, and not at X / r as in published code.
         rounding: of a point to the working cell where the field is read: halves to "even" or "up".
         above_only: mean over the points above `field_threshold` alone.
-        least: share of the points that must lie above it, exclusive.
+        min_share: of the points must lie above it, exclusive.
         field_threshold: of a point's affinity.
-        reach: limbs longer than so many heights of the map are marked down; 0: none.
+        max_length: heights of the map above which limbs are marked down; 0: none.
         short: affinity of limbs too short to judge, 0: none.
         assembly: "two-rows": a connection extends or joins the rows that hold either peak, or
             overwrites; "first-joint": extends the row with its first joint; "five-cases": best
@@ -83,8 +88,8 @@ class PafRules:
     ends: bool
     rounding: Literal["even", "up"]
     above_only: bool
-    least: float
-    reach: float
+    min_share: float
+    max_length: float
     assembly: Literal["two-rows", "first-joint", "five-cases"]
     min_joints: int
     min_score: float
@@ -99,20 +104,6 @@ class PafRules:
     singles: bool = False
     ignores_first: bool = False
     centred: bool = False
-
-
-class Decoded(NamedTuple):
-    """People of one image.
-
-    Attributes:
-        xy: (N, K, 2) cells, NaN where a joint is missing.
-        score: (N, K) of the map at the peak, NaN where a joint is missing.
-        instance_score: (N,) by the recipe of the rules.
-    """
-
-    xy: Floats
-    score: Floats
-    instance_score: Floats
 
 
 class Plan(NamedTuple):
@@ -251,10 +242,10 @@ def check_paf(
     Raises:
         ArrayError: shapes that do not agree.
     """
-    from refine.decoding.maps.local_maxima import stacked
-
-    maps = stacked(heatmaps, "heatmaps").astype(np.float32, copy=False)
-    fields = stacked(pafs, "pafs").astype(np.float32, copy=False)
+    maps, fields = (
+        checked_maps(values, name, "K, H, W", empty=False).astype(np.float32, copy=False)
+        for values, name in ((heatmaps, "heatmaps"), (pafs, "pafs"))
+    )
     joints, channels = len(limbs.uncounted), int(limbs.channels.max()) + 1
     if len(maps) not in (joints, joints + 1) or len(fields) < channels:
         raise ArrayError(
@@ -278,9 +269,6 @@ def decode_planned(
     rows: Plan,
 ) -> Decoded:
     """Do `decode_paf` on checked arrays, with its result in cells of the working resolution."""
-    from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
-    from refine.decoding.paf import kernels
-
     (plain_rows, smooth_rows), (plain, smooth) = _axis(rows, rules), _axis(columns, rules)
     values = _resampled(maps, plain_rows, plain)
     where = values if rules.blur is None else _resampled(maps, smooth_rows, smooth)
@@ -296,9 +284,9 @@ def decode_planned(
         rules.ends,
         rules.rounding == "even",
         rules.above_only,
-        rules.least,
+        rules.min_share,
         rules.field_threshold,
-        rules.reach * rows.size,
+        rules.max_length * rows.size,
         rules.short,
     )
     index, affinity = kernels.candidates(
@@ -345,19 +333,15 @@ def _people(
 
 
 def _resampled(maps: Floats32, rows: Any, columns: Any) -> Floats32:
-    from refine.decoding.maps.resample import resample
-
     same = maps.shape[1:] == (len(rows.first), len(columns.first))
     if same and rows.weights.shape[1] == columns.weights.shape[1] == 1:
         return maps
-    return resample(maps, rows, columns)
+    return resample.resample(maps, rows, columns)
 
 
 @cache
 def _axis(plan: Plan, rules: PafRules) -> Any:
     """Return the bands from an axis to the working resolution, plain and for finding peaks."""
-    from refine.decoding.maps import resample
-
     matrix = np.eye(plan.cells)
     if plan.up != 1:
         cubic = rules.resize == "cubic"

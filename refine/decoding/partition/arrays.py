@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Indices
+from refine.decoding.partition import kernels
 from refine.exceptions import ArrayError
 
 CLAMP = 1e-7
@@ -90,8 +91,6 @@ def solve_fast(unary: npt.ArrayLike, pair: npt.ArrayLike, *, max_rounds: int = 1
     >>> solve_fast(np.full((4, 1), -0.5), beta).cluster.tolist()
     [0, 0, 1, 1]
     """
-    from refine.decoding.partition import kernels
-
     alpha, beta = checked_costs(unary, pair)
     best = None
     for greedy in (True, False):

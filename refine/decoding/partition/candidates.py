@@ -7,15 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Indices
+from refine.decoding.partition import kernels
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import ArrayError, FormatError
 from refine.numerics import sigmoid
 
 LOCREF_SCALE = 7.2801
-"""px a unit of location refinement: `locref_stdev`, eldar/pose-tensorflow default_config.py."""
+"""px per unit of location refinement: `locref_stdev`, eldar/pose-tensorflow default_config.py."""
 
 SAME_PART = (0.2, 7.5)
-"""Slope a px and offset of the logistic of equal parts: multiperson/predict.py, `SpatialModel`."""
+"""Slope per px and offset, of the logistic of equal parts:
+multiperson/predict.py, `SpatialModel`."""
 
 
 class Candidates(NamedTuple):
@@ -73,8 +75,8 @@ def extract_candidates(
         locref: (H, W, K, 2) or (H, W, 2K) x, y; in px after `locref_scale`.
         vectors: (H, W, R, 2) or (H, W, 2R) px to the other joints, see `pair_index`; the raw
             regression times its standard deviations plus its means.
-        stride: input px a cell.
-        locref_scale: px a unit of `locref`.
+        stride: input px per cell.
+        locref_scale: px per unit of `locref`.
         radius: cells; the disc that a candidate suppresses (`nms_radius`).
         min_score: least probability (`det_min_score`).
 
@@ -86,8 +88,6 @@ def extract_candidates(
     >>> extract_candidates(scores, np.full((4, 4, 2), 0.5)).xy.round(2).tolist()
     [[23.64, 15.64]]
     """
-    from refine.decoding.partition.kernels import suppress
-
     scores = np.ascontiguousarray(scoremap, np.float64)
     if scores.ndim != 3 or 0 in scores.shape:
         raise ArrayError(f"expected a score map (H, W, K), got {scores.shape}")
@@ -109,7 +109,7 @@ def extract_candidates(
     for part in range(k):
         plane = np.ascontiguousarray(scores[..., part])
         ranked = np.argsort(-plane.ravel(), kind="stable")[: int((plane >= min_score).sum())]
-        cells = suppress(ranked, h, w, disc)
+        cells = kernels.suppress(ranked, h, w, disc)
         found.append(np.column_stack([cells % w, cells // w, np.full(len(cells), part)]))
     x, y, part_of = np.concatenate(found).T
     cell_xy = np.column_stack([x, y]) * stride + stride / 2
@@ -157,7 +157,7 @@ def pair_features(candidates: Candidates, first: Indices, second: Indices, joint
     vectors = candidates.vectors
     if vectors is None or vectors.shape[1] != joints * (joints - 1):
         raise ArrayError(
-            f"expected {joints * (joints - 1)} vectors a candidate, got "
+            f"expected {joints * (joints - 1)} vectors per candidate, got "
             f"{'none' if vectors is None else vectors.shape[1]}"
         )
     columns = []

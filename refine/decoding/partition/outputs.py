@@ -1,12 +1,13 @@
 """Outputs of DeepCut and DeeperCut for one image to poses."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from refine._types import Floats, Indices
+from refine.decoding.family import Family, Options
 from refine.decoding.partition.arrays import logit_cost, solve_fast
 from refine.decoding.partition.candidates import (
     LOCREF_SCALE,
@@ -17,30 +18,44 @@ from refine.decoding.partition.candidates import (
     read_pair_model,
 )
 from refine.decoding.partition.ilp import solve_ilp
-from refine.decoding.presets import Preset
-from refine.decoding.raw.image import RawImage
-from refine.exceptions import ArrayError, FormatError, SkeletonError
+from refine.decoding.raw.image import RawImage, read_image_outputs
+from refine.exceptions import FormatError, SkeletonError
 from refine.numerics import sigmoid
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton as find_skeleton
-
-Solver = Literal["fast", "ilp"]
+from refine.skeletons import Skeleton
 
 
-def decode_partition_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    solver: Solver | None = None,
-    max_variables: int = 4000,
-    time_limit: float = 60.0,
-    pair_model: str | Path | None = None,
-    locref_scale: float = LOCREF_SCALE,
-    radius: float = 5.0,
-    min_score: float = 0.2,
-    min_joints: int = 1,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionOptions(Options):
+    """How part candidates are found and partitioned.
+
+    Attributes:
+        solver: "fast" or "ilp", see `solve_fast` and `solve_ilp`.
+        max_variables: see `solve_ilp`.
+        time_limit: s, see `solve_ilp`.
+        pair_model: file with the pair model.
+        locref_scale: see `extract_candidates`.
+        radius: see `extract_candidates`.
+        min_score: see `extract_candidates`.
+        min_joints: fewest joints of a person. Unlike pose-tensorflow, which gives suppressed
+            candidates their part back, neither solver makes people of them.
+        stride: input px per cell of the score maps.
+    """
+
+    solver: Literal["fast", "ilp"] = "fast"
+    max_variables: int = 4000
+    time_limit: float = 60.0
+    pair_model: Path | None = None
+    locref_scale: float = LOCREF_SCALE
+    radius: float = 5.0
+    min_score: float = 0.2
+    min_joints: int = 1
+    stride: int = 4
+
+    recorded: ClassVar = ("solver",)
+
+
+def decode_partition_outputs(raw: RawImage, options: PartitionOptions) -> Poses:
     """Decode part candidates, or the maps in which they are found, of one image.
 
     Args:
@@ -52,68 +67,33 @@ def decode_partition_outputs(
             pair model, unless it comes from a file of its own: `pair_joints`, `pair_low`,
             `pair_high`, `pair_weight`, see `PairModel`.
             `candidate_logit` and `pair_logit` may stand for the probabilities.
-        preset: the system that made the outputs; the options below override its entries.
-        solver: "fast" or "ilp", see `solve_fast` and `solve_ilp`.
-        max_variables: of "ilp".
-        time_limit: of "ilp".
-        pair_model: file with the pair model.
-        locref_scale: see `extract_candidates`; the rest too.
-        radius: of suppression.
-        min_score: of candidates in score maps.
-        min_joints: fewest joints of a person. Unlike pose-tensorflow, which gives suppressed
-            candidates their part back, neither solver makes people of them.
-        skeleton: of the parts.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability" and, as nothing is published, the mean
         of the K scores for the instance.
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together, or an option out of range.
         SkeletonError: the skeleton has another number of joints than there are parts.
         RefineError: too many candidates for "ilp", or no optimum in time.
     """
-    name = skeleton or preset.skeleton
-    joints = find_skeleton(name)
+    joints = options.skeleton
     k = len(joints)
-    system = solver or preset.options.get("solver", "fast")
-    if system not in get_args(Solver):
-        raise ArrayError(f"expected a solver, got {system!r}", hint="one of fast, ilp")
-    try:
-        if "candidate_xy" in raw.arrays:
-            xy, part, unary, pair = _given(raw, k)
-        else:
-            scores = raw.array("scoremap", "part_prob")
-            _require_parts(scores.shape[-1], joints, raw)
-            found = extract_candidates(
-                scores,
-                raw.arrays.get("locref"),
-                _vectors(raw),
-                stride=preset.stride,
-                locref_scale=locref_scale,
-                radius=radius,
-                min_score=min_score,
-            )
-            model = (
-                as_pair_model(raw.arrays, raw.where)
-                if pair_model is None
-                else read_pair_model(pair_model)
-            )
-            xy, part = found.xy, found.part
-            unary = logit_cost(found.probability)[:, None]
-            pair = logit_cost(pair_probability(found, model, k))
-        label, cluster, _ = (
-            solve_fast(unary, pair)
-            if system == "fast"
-            else solve_ilp(unary, pair, max_variables=max_variables, time_limit=time_limit)
+    given = "candidate_xy" in raw.arrays
+    xy, part, unary, pair = _given(raw, k) if given else _found(raw, options)
+    if options.solver == "fast":
+        label, cluster, _ = solve_fast(unary, pair)
+    else:
+        label, cluster, _ = solve_ilp(
+            unary, pair, max_variables=options.max_variables, time_limit=options.time_limit
         )
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
     probability = sigmoid(-unary[np.arange(len(label)), np.maximum(label, 0)])
     joint = label if part is None else part
     cells, score = assemble(xy, joint, probability, cluster, k)
-    kept = (score > 0).sum(1) >= min_joints
-    poses = Poses.from_arrays(
+    kept = (score > 0).sum(1) >= options.min_joints
+    return Poses.from_arrays(
         joints,
         raw.to_image(cells[kept]),
         score[kept],
@@ -121,7 +101,29 @@ def decode_partition_outputs(
         images=(raw.image,),
         score_kind="probability",
     )
-    return poses.done("decode", None, preset=preset.name, solver=system)
+
+
+def _found(
+    raw: RawImage, options: PartitionOptions
+) -> tuple[Floats, Indices | None, Floats, Floats]:
+    """Return xy, the part of each candidate, and the costs of candidates in score maps."""
+    scores = raw.array("scoremap", "part_prob")
+    _require_parts(scores.shape[-1], options.skeleton, raw)
+    found = extract_candidates(
+        scores,
+        raw.arrays.get("locref"),
+        _vectors(raw),
+        stride=options.stride,
+        locref_scale=options.locref_scale,
+        radius=options.radius,
+        min_score=options.min_score,
+    )
+    if options.pair_model is None:
+        model = as_pair_model(raw.arrays, raw.where)
+    else:
+        model = read_pair_model(options.pair_model)
+    pair = logit_cost(pair_probability(found, model, len(options.skeleton)))
+    return found.xy, found.part, logit_cost(found.probability)[:, None], pair
 
 
 def _require_parts(parts: int, joints: Skeleton, raw: RawImage) -> None:
@@ -180,3 +182,8 @@ def _costs(raw: RawImage, name: str) -> Floats:
     if f"{name}_logit" in raw.arrays:
         return -np.asarray(raw.arrays[f"{name}_logit"], np.float64)
     return logit_cost(raw.array(f"{name}_probability", f"{name}_logit"))
+
+
+FAMILY = Family(
+    "partition", RawImage, read_image_outputs, PartitionOptions, decode_partition_outputs
+)

@@ -11,6 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.people import Decoded
+from refine.decoding.personlab import kernels
 from refine.exceptions import ArrayError, SkeletonError
 from refine.geometry import keypoint_box
 from refine.skeletons import skeleton as find_skeleton
@@ -29,7 +33,7 @@ LEAST_VARIANCE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class PersonLabRules:
-    """How one code base turns maps and offsets into people; the table is `personlab.toml`.
+    """How one code base turns maps and offsets into people; the table is `rules.toml`.
 
     Attributes:
         threshold: of the peaks that start a person: probability, or Hough score.
@@ -44,7 +48,7 @@ class PersonLabRules:
         order: in which people claim joints: as "found", or by mean joint "score".
         source: code path or paper.
         radius: px, of the discs of the heatmaps; for the Hough map.
-        step: px, a cell of the Hough map.
+        step: px per cell of the Hough map.
         moves: steps that a joint goes towards its highest expected OKS; with "expected-oks".
     """
 
@@ -62,14 +66,6 @@ class PersonLabRules:
     radius: float = 32.0
     step: float = 4.0
     moves: int = 0
-
-
-class Decoded(NamedTuple):
-    """People of one image: xy (N, K, 2) input px, score (N, K), instance_score (N,)."""
-
-    xy: Floats
-    score: Floats
-    instance_score: Floats
 
 
 @cache
@@ -127,7 +123,7 @@ def decode_personlab(
         short_offsets: (2K, H, W) input px to the joint: dy of all joints, then dx.
         mid_offsets: (4E, H, W) input px along the edges of the tree: forward dy, forward dx,
             backward dy, backward dx.
-        stride: input px a cell. Cell i lies at i * stride: the input has s * n + 1 px.
+        stride: input px per cell. Cell i lies at i * stride: the input has s * n + 1 px.
         rules: name in `personlab_rules`, or the rules themselves.
         logits: whether `heatmaps` are logits; else probabilities.
         tree: name of a skeleton for `personlab_tree`.
@@ -148,68 +144,62 @@ def decode_personlab(
     >>> people.xy[:, 0].tolist(), people.instance_score.round(3).tolist()
     ([[49.0, 33.0]], [0.881])
     """
-    system = rules if isinstance(rules, PersonLabRules) else rules_of(rules)
+    system = find_rules(rules)
     if not (stride > 0 and system.step > 0 and system.radius > 0):
         raise ArrayError(f"expected positive stride, step and radius, got {stride} and {system}")
     if compat is not None and compat not in COMPATS:
         raise ArrayError(f"expected compat None or one of {COMPATS}, got {compat!r}")
-    edges = personlab_tree(tree)
-    k, e = len(find_skeleton(tree)), len(edges)
-    maps, short, mid = (_maps(m) for m in (heatmaps, short_offsets, mid_offsets))
+    k, e = len(find_skeleton(tree)), len(personlab_tree(tree))
+    # The walks read few cells: the layout stays as it is, channel first or last.
+    maps, short, mid = (
+        checked_maps(m, "maps", "C, H, W", empty=False, order="K").astype(np.float32, copy=False)
+        for m in (heatmaps, short_offsets, mid_offsets)
+    )
     shape = maps.shape[1:]
     if [m.shape for m in (maps, short, mid)] != [(n, *shape) for n in (k, 2 * k, 4 * e)]:
         raise ArrayError(
             f"expected heatmaps ({k}, H, W), short offsets ({2 * k}, H, W) and mid offsets "
             f"({4 * e}, H, W), got {maps.shape}, {short.shape} and {mid.shape}"
         )
-    return _decode(maps, short, mid, edges, float(stride), system, logits, tree, compat)
+    return _decode(_Heads(maps, short, mid, float(stride), logits), system, tree, compat)
 
 
-def rules_of(name: str) -> PersonLabRules:
+def find_rules(rules: str | PersonLabRules) -> PersonLabRules:
     """Look up a rule set.
 
     Raises:
-        ArrayError: no such rules.
+        ArrayError: no such name.
     """
-    if name not in personlab_rules():
+    if isinstance(rules, PersonLabRules):
+        return rules
+    if rules not in personlab_rules():
         raise ArrayError(
-            f"expected a rule set, got {name!r}", hint=f"one of {', '.join(personlab_rules())}"
+            f"expected a rule set, got {rules!r}", hint=f"one of {', '.join(personlab_rules())}"
         )
-    return personlab_rules()[name]
+    return personlab_rules()[rules]
 
 
-def _maps(values: npt.ArrayLike) -> Maps:
-    array = np.asarray(values)
-    if array.ndim != 3 or array.dtype.kind not in "fiu" or 0 in array.shape:
-        raise ArrayError(
-            f"expected maps (C, H, W) of real numbers, got {array.dtype} {array.shape}"
-        )
-    # The walks read few cells: the layout stays as it is, channel first or last.
-    return array.astype(np.float32, order="K", copy=False)
+class _Heads(NamedTuple):
+    """Checked maps (K, H, W), short (2K, H, W) and mid offsets (4E, H, W)."""
+
+    maps: Maps
+    short: Maps
+    mid: Maps
+    stride: float
+    logits: bool
 
 
-def _decode(
-    maps: Maps,
-    short: Maps,
-    mid: Maps,
-    edges: npt.NDArray[np.int64],
-    stride: float,
-    rules: PersonLabRules,
-    logits: bool,
-    tree: str,
-    compat: Compat | None,
-) -> Decoded:
-    from refine.decoding.personlab import kernels
-
+def _decode(heads: _Heads, rules: PersonLabRules, tree: str, compat: Compat | None) -> Decoded:
+    maps, short, mid, stride, logits = heads
     votes = None
     if rules.roots == "hough" or rules.score == "expected-oks":
         votes = kernels.hough(maps, short, stride, rules.step, rules.radius, FAINT, logits)
-    joint, at, value = _roots(maps, short, votes, stride, rules, logits)
+    joint, at, value = _roots(heads, votes, rules)
     reading = kernels.NEAREST if rules.reading == "nearest" else kernels.LINEAR
     cells, score = kernels.people(
-        maps, short, mid, edges, joint, at, value, rules.walk == "tree", reading, rules.steps,
-        stride, logits, compat == "edgetpu", rules.nms_radius / stride, rules.max_poses,
-        rules.min_score,
+        maps, short, mid, personlab_tree(tree), joint, at, value, rules.walk == "tree", reading,
+        rules.steps, stride, logits, compat == "edgetpu", rules.nms_radius / stride,
+        rules.max_poses, rules.min_score,
     )  # fmt: skip
     if votes is not None and rules.score == "expected-oks":
         cells, score = _expected_oks(votes, cells, score, stride, rules, tree)
@@ -224,17 +214,10 @@ def _decode(
 
 
 def _roots(
-    maps: Maps,
-    short: Maps,
-    votes: Maps | None,
-    stride: float,
-    rules: PersonLabRules,
-    logits: bool,
+    heads: _Heads, votes: Maps | None, rules: PersonLabRules
 ) -> tuple[Indices, Floats, Floats]:
     """Return joint (R,), cell (R, 2) and value (R,) of the peaks that may start a person."""
-    from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
-    from refine.decoding.personlab.kernels import queue_order
-
+    maps, short, stride = heads.maps, heads.short, heads.stride
     k = len(maps)
     if rules.roots == "hough":
         assert votes is not None
@@ -242,7 +225,7 @@ def _roots(
         at = refine_peaks(votes, peaks, "fit") * rules.step / stride
     else:
         least = rules.threshold
-        if logits:
+        if heads.logits:
             odds = least + ODDS if rules.walk == "best" else least
             with np.errstate(divide="ignore"):
                 least = -np.log(1 / odds - 1)
@@ -253,7 +236,7 @@ def _roots(
     value, cell = peaks.value, peaks.cell
     # Candidates enter the queue row by row, as in the code bases.
     scan = np.lexsort((joint, cell[:, 0], cell[:, 1]))
-    order = scan[queue_order(value[scan])]
+    order = scan[kernels.queue_order(value[scan])]
     joint, at, cell, value = joint[order], at[order], cell[order], value[order]
     if rules.roots == "cell":
         x, y = cell[:, 0], cell[:, 1]
@@ -267,8 +250,6 @@ def _expected_oks(
     votes: Maps, cells: Floats, score: Floats, stride: float, rules: PersonLabRules, tree: str
 ) -> tuple[Floats, Floats]:
     """Replace probabilities by expected OKS; the area of a person is its keypoint box."""
-    from refine.decoding.personlab.kernels import expected_oks
-
     unit = stride / rules.step
     box = keypoint_box(cells * unit)
     area = np.prod(box[:, 2:] - box[:, :2], axis=1)
@@ -277,5 +258,5 @@ def _expected_oks(
         raise SkeletonError(f"expected sigmas for expected OKS, got none for {tree!r}")
     variance = np.maximum(area[:, None] * (2 * sigmas) ** 2, LEAST_VARIANCE)
     reach = rules.radius / rules.step
-    at, value = expected_oks(votes, cells * unit, score, variance, reach, rules.moves)
+    at, value = kernels.expected_oks(votes, cells * unit, score, variance, reach, rules.moves)
     return at / unit, value

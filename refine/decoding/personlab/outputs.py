@@ -1,73 +1,79 @@
 """PersonLab outputs to poses."""
 
-from dataclasses import replace
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from refine.decoding.family import Family, Options
 from refine.decoding.personlab.arrays import (
     Compat,
     PersonLabRules,
     decode_personlab,
+    find_rules,
     personlab_tree,
-    rules_of,
 )
-from refine.decoding.presets import Preset
-from refine.decoding.raw.channels import channels_first
-from refine.decoding.raw.image import RawImage
+from refine.decoding.raw.image import RawImage, channels_first, read_image_outputs
 from refine.poses import Poses
-from refine.skeletons import skeleton as find_skeleton
+
+CHANGES = ("threshold", "nms_radius", "steps", "max_poses", "min_score")
+"""Options that change an entry of the rules."""
 
 
-def decode_personlab_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    rules: str | PersonLabRules | None = None,
-    threshold: float | None = None,
-    nms_radius: float | None = None,
-    steps: int | None = None,
-    max_poses: int | None = None,
-    min_score: float | None = None,
-    compat: Compat | None = None,
-    skeleton: str | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLabOptions(Options):
+    """How heatmaps and offsets become people.
+
+    Attributes:
+        rules: see `decode_personlab`.
+        threshold: see `PersonLabRules`; by default that of the rules, as the next four.
+        nms_radius: see `PersonLabRules`.
+        steps: see `PersonLabRules`.
+        max_poses: see `PersonLabRules`.
+        min_score: see `PersonLabRules`.
+        compat: see `decode_personlab`.
+        stride: input px per cell, where the file does not say.
+    """
+
+    rules: str | PersonLabRules = "tfjs"
+    threshold: float | None = None
+    nms_radius: float | None = None
+    steps: int | None = None
+    max_poses: int | None = None
+    min_score: float | None = None
+    compat: Compat | None = None
+    stride: int = 16
+
+    def changes(self) -> dict[str, Any]:
+        """Return what differs from the rules."""
+        entries = {name: getattr(self, name) for name in CHANGES}
+        return {name: value for name, value in entries.items() if value is not None}
+
+    def told(self, raw: RawImage) -> dict[str, Any]:
+        """Tell the name of the rules, if they have one, and what differs."""
+        named = {"rules": self.rules} if isinstance(self.rules, str) else {}
+        return self.changes() | named
+
+
+def decode_personlab_outputs(raw: RawImage, options: PersonLabOptions) -> Poses:
     """Decode the heatmaps and offsets of one image.
 
     Args:
         raw: with arrays `heatmaps_logits` (or `heatmaps`, probabilities), `short_offsets` and
             `mid_offsets` (or `displacements_fwd` and `displacements_bwd`), channels first or last.
-        preset: of family "personlab"; the options below override its rules.
-        rules: see `decode_personlab`.
-        threshold: see `PersonLabRules`, as the next four.
-        nms_radius: px.
-        steps: offset refinements.
-        max_poses: most people.
-        min_score: lowest instance score.
-        compat: see `decode_personlab`.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px; `score_kind` "probability", or "expected_ks" for expected OKS.
 
     Raises:
         FormatError: arrays are missing or do not fit the skeleton.
+        SkeletonError: no mid-range offsets are known for the skeleton.
         ArrayError: an option out of range.
     """
-    chosen = rules or preset.options["rules"]
-    system = chosen if isinstance(chosen, PersonLabRules) else rules_of(chosen)
-    changes = {
-        "threshold": threshold,
-        "nms_radius": nms_radius,
-        "steps": steps,
-        "max_poses": max_poses,
-        "min_score": min_score,
-    }
-    changes = {k: v for k, v in changes.items() if v is not None}
-    system = replace(system, **changes)  # type: ignore[arg-type]
-    name = skeleton or preset.skeleton
-    k, e = len(find_skeleton(name)), len(personlab_tree(name))
-    logits = "heatmaps_logits" in raw.arrays
+    rules = replace(find_rules(options.rules), **options.changes())
+    tree = options.skeleton.name
+    k, e = len(options.skeleton), len(personlab_tree(tree))
     heatmaps = channels_first(raw, k, "heatmaps_logits", "heatmaps")
     short = channels_first(raw, 2 * k, "short_offsets", "offsets")
     if "displacements_fwd" in raw.arrays:
@@ -79,21 +85,22 @@ def decode_personlab_outputs(
         heatmaps,
         short,
         mid,
-        float(raw.meta.get("stride", preset.stride)),
-        system,
-        logits=logits,
-        tree=name,
-        compat=compat or cast(Compat | None, preset.compat),
+        float(raw.meta.get("stride", options.stride)),
+        rules,
+        logits="heatmaps_logits" in raw.arrays,
+        tree=tree,
+        compat=options.compat,
     )
-    poses = Poses.from_arrays(
-        find_skeleton(name),
+    return Poses.from_arrays(
+        options.skeleton,
         raw.to_image(found.xy),
         found.score,
         instance_score=found.instance_score,
         images=[raw.image],
-        score_kind="expected_ks" if system.score == "expected-oks" else "probability",
+        score_kind="expected_ks" if rules.score == "expected-oks" else "probability",
     )
-    told: dict[str, Any] = {"preset": preset.name, **changes}
-    if isinstance(chosen, str):
-        told["rules"] = chosen
-    return poses.done("decode", None, **told)
+
+
+FAMILY = Family(
+    "personlab", RawImage, read_image_outputs, PersonLabOptions, decode_personlab_outputs
+)

@@ -1,23 +1,18 @@
-"""Raw outputs of networks as files: heatmaps with the geometry of their crops."""
+"""Files of raw outputs: their arrays, and the names under which they hold what."""
 
 import io
 import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refine import tensors
-from refine._types import Floats, Indices
-from refine.exceptions import FormatError, GeometryError
+from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
-from refine.geometry import Alignment, Crop, xywh_to_xyxy
-from refine.poses import ImageRef
 
 KEYS = {
     "heatmaps": ("heatmaps", "heatmap", "hms", "maps"),
@@ -38,215 +33,6 @@ KEYS = {
 
 FLIPPED = "_flipped_input"
 """Ends the name of an array of the mirrored input."""
-GEOMETRY = "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`"
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Crops:
-    """What is known about the crops of N poses.
-
-    Attributes:
-        affine: (N, 2, 3) image px -> input px, or None.
-        center: (N, 2) image px, or None.
-        scale: (N, 2) or (N,) in units of 200 px (HRNet), or None.
-        box: (N, 4) xyxy image px, or None.
-        box_score: (N,), NaN where there is none.
-        input_size: width and height of the network input in px, or None.
-        stride: input px a cell, or None.
-        image: (N,) index into `images`.
-        images: the images.
-        extra: one mapping a pose: other arrays of the file with one row a pose.
-        where: the file.
-        joints: names of the K joints in the order of the outputs, or None.
-    """
-
-    affine: Floats | None
-    center: Floats | None
-    scale: Floats | None
-    box: Floats | None
-    box_score: Floats
-    input_size: tuple[int, int] | None
-    stride: float | None
-    image: Indices
-    images: tuple[ImageRef, ...]
-    extra: tuple[Mapping[str, Any], ...]
-    where: str
-    joints: tuple[str, ...] | None = None
-
-    def __len__(self) -> int:
-        return len(self.image)
-
-    def crop(self, size: tuple[int, int], alignment: Alignment, padding: float | None) -> Crop:
-        """Build the maps image -> input from whatever geometry the file holds.
-
-        Args:
-            size: width and height of the network input.
-            alignment: of crops built from centres or boxes, see `Crop.from_center_scale`.
-            padding: growth of boxes, see `Crop.from_box`.
-
-        Raises:
-            GeometryError: no geometry, or one that cannot be used.
-        """
-        try:
-            if self.affine is not None:
-                return Crop.from_matrix(self.affine, size)
-            if self.center is not None and self.scale is not None:
-                return Crop.from_center_scale(self.center, self.scale, size, alignment=alignment)
-            if self.box is not None and padding is not None:
-                return Crop.from_box(self.box, size, padding=padding, alignment=alignment)
-        except GeometryError as error:
-            where = f"{self.where}, {error.where}" if error.where else self.where
-            raise GeometryError(error.message, where=where, hint=error.hint) from None
-        if self.box is not None:
-            raise GeometryError(
-                "expected a padding for crops from boxes: this preset has none",
-                where=self.where,
-                hint="--padding 1.25",
-            )
-        raise GeometryError(
-            f"expected the geometry of the crops, got outputs alone: {GEOMETRY}",
-            where=self.where,
-            hint="adding one of them to the file, or a JSON file with --meta",
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class RawHeatmaps(Crops):
-    """Heatmaps of N poses and what is known about their crops.
-
-    Attributes:
-        heatmaps: (N, K, H, W), as the network gave them.
-        flipped: the same of the mirrored input, as the network gave them, or None.
-    """
-
-    heatmaps: npt.NDArray[Any]
-    flipped: npt.NDArray[Any] | None
-
-    def size_of_input(self, stride: float) -> tuple[int, int]:
-        """Return width and height of the network input; from a stride if the file does not say."""
-        if self.input_size is not None:
-            return self.input_size
-        s = self.stride or stride
-        return round(self.heatmaps.shape[3] * s), round(self.heatmaps.shape[2] * s)
-
-
-def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
-    """Read heatmaps and crop geometry from an .npz or .safetensors file.
-
-    Args:
-        path: the arrays, under any of the names in `KEYS`. Without `image_id` the digits at the
-            end of the file name are the image id, or else the name itself.
-        meta: JSON object with what the file lacks; by default the file of the same name with
-            the suffix .json, if there is one. Arrays in `path` come first.
-
-    Raises:
-        FormatError: not such a file, no heatmaps, or arrays that do not fit together.
-    """
-    where = str(path)
-    fields = dict(read_arrays(Path(path)))
-    side = Path(path).with_suffix(".json") if meta is None else Path(meta)
-    if meta is not None or side.is_file():
-        table = parse_json(read_bytes(side), str(side))
-        if not isinstance(table, dict):
-            raise FormatError(
-                f"expected a JSON object, got {type(table).__name__}", where=str(side)
-            )
-        for key, name in ((key, alias) for key, aliases in KEYS.items() for alias in aliases):
-            if name in table and (key != "joints" or names_of(table[name])):
-                fields.setdefault(name, table[name])
-    return raw_heatmaps(fields, where=where)
-
-
-def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHeatmaps:
-    """Check arrays named as in `KEYS` and put them together.
-
-    Raises:
-        FormatError: no heatmaps, or arrays that do not fit together.
-
-    >>> raw = raw_heatmaps({"heatmaps": np.ones((1, 17, 64, 48)), "box_xywh": [[0, 0, 9, 9]]})
-    >>> raw.box.tolist(), raw.size_of_input(4)
-    ([[0.0, 0.0, 9.0, 9.0]], (192, 256))
-    """
-    found = {key: _find(fields, key) for key in ("heatmaps", "flipped")}
-    if found["heatmaps"] is None:
-        names = ", ".join(fields) or "nothing"
-        raise FormatError(
-            f"expected an array `heatmaps` (N, K, H, W), got {names}",
-            where=where,
-            hint=f"one of the names {', '.join(KEYS['heatmaps'])}",
-        )
-    heatmaps = np.asarray(found["heatmaps"][1])
-    flipped = None if found["flipped"] is None else np.asarray(found["flipped"][1])
-    if heatmaps.ndim != 4 or heatmaps.dtype.kind not in "fiu" or 0 in heatmaps.shape[1:]:
-        raise FormatError(
-            "expected `heatmaps` (N, K, H, W) of real numbers, got "
-            f"{heatmaps.dtype} {heatmaps.shape}",
-            where=where,
-        )
-    if flipped is not None and flipped.shape != heatmaps.shape:
-        raise FormatError(
-            f"expected mirrored heatmaps of shape {heatmaps.shape}, got {flipped.shape}",
-            where=where,
-        )
-    return RawHeatmaps(
-        heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, len(heatmaps), where)
-    )
-
-
-def _find(fields: Mapping[str, Any], key: str) -> tuple[str, Any] | None:
-    return next(((n, fields[n]) for n in KEYS[key] if n in fields), None)
-
-
-def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]:
-    """Check what `fields` tells about the crops of n poses; return the attributes of `Crops`.
-
-    Raises:
-        FormatError: arrays that do not fit together.
-    """
-    found = {key: _find(fields, key) for key in KEYS}
-
-    def numbers(key: str, *shapes: tuple[int, ...]) -> Floats | None:
-        entry = found[key]
-        if entry is None:
-            return None
-        try:
-            array = np.asarray(entry[1], np.float64)
-        except (TypeError, ValueError):
-            raise FormatError(f"expected numbers in `{entry[0]}`", where=where) from None
-        if array.shape not in shapes:
-            expected = " or ".join(map(str, shapes))
-            raise FormatError(
-                f"expected `{entry[0]}` of shape {expected}, got {array.shape}", where=where
-            )
-        return array
-
-    box = numbers("box_xyxy", (n, 4))
-    if box is None and (box_xywh := numbers("box_xywh", (n, 4))) is not None:
-        box = xywh_to_xyxy(box_xywh)
-    size = numbers("input_size", (2,))
-    stride = numbers("stride", ())
-    for name, value in (("input_size", size), ("stride", stride)):
-        if value is not None and not ((value > 0) & np.isfinite(value)).all():
-            raise FormatError(f"expected a positive `{name}`, got {value.tolist()}", where=where)
-    box_score = numbers("box_score", (n,), (n, 1))
-    image, images = _images(found["image_id"], found["image_size"], n, where)
-    named = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
-    known = {name for key in KEYS if key != "joints" for name in KEYS[key]}
-    known |= {name for name, joints in named.items() if joints}
-    return {
-        "affine": numbers("affine", (n, 2, 3)),
-        "center": numbers("center", (n, 2)),
-        "scale": numbers("scale", (n, 2), (n,)),
-        "box": box,
-        "box_score": np.full(n, np.nan) if box_score is None else box_score.reshape(n),
-        "input_size": None if size is None else (int(size[0]), int(size[1])),
-        "stride": None if stride is None else float(stride),
-        "image": image,
-        "images": images,
-        "joints": next(filter(None, named.values()), None),
-        "extra": _extra({k: v for k, v in fields.items() if k not in known}, n),
-        "where": where,
-    }
 
 
 def names_of(value: Any) -> tuple[str, ...] | None:
@@ -260,37 +46,11 @@ def names_of(value: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _images(
-    ids: tuple[str, Any] | None, size: tuple[str, Any] | None, n: int, where: str
-) -> tuple[Indices, tuple[ImageRef, ...]]:
-    width, height = (None, None)
-    if size is not None and np.shape(size[1]) == (2,):
-        width, height = (int(v) for v in size[1])
-    if ids is None:
-        return np.zeros(n, np.intp), (ImageRef(id_of_name(Path(where)), None, width, height),)
-    values = np.asarray(ids[1])
-    if values.shape not in ((), (n,)) or values.dtype.kind not in "iuU":
-        raise FormatError(
-            f"expected `{ids[0]}` ({n},) of whole numbers or strings, got "
-            f"{values.dtype} {values.shape}",
-            where=where,
-        )
-    place: dict[int | str, int] = {}
-    each = np.broadcast_to(values, n).tolist()
-    image = np.array([place.setdefault(i, len(place)) for i in each], np.intp)
-    return image, tuple(ImageRef(i, None, width, height) for i in place)
-
-
 def id_of_name(path: Path) -> int | str:
     """Return the image id that a file name carries: 000000000785, COCO_val2014_000000000785."""
     stem = path.name.split(".")[0]
     digits = re.fullmatch(r"(?:.*_)?(\d+)", stem)
     return int(digits[1]) if digits else stem
-
-
-def _extra(fields: Mapping[str, Any], n: int) -> tuple[dict[str, Any], ...]:
-    rows = {k: v for k, v in fields.items() if np.ndim(v) in (1, 2) and np.shape(v)[0] == n}
-    return tuple({k: np.asarray(v[i]).tolist() for k, v in rows.items()} for i in range(n))
 
 
 def read_arrays(path: Path) -> Mapping[str, Any]:
@@ -337,3 +97,15 @@ def _safetensors(data: bytes, where: str) -> Mapping[str, Any]:
         except ValueError:
             arrays.setdefault(key, text)
     return arrays
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Read what stands in JSON beside the arrays.
+
+    Raises:
+        FormatError: not a JSON object.
+    """
+    table = parse_json(read_bytes(path), str(path))
+    if not isinstance(table, dict):
+        raise FormatError(f"expected a JSON object, got {type(table).__name__}", where=str(path))
+    return table

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.raw.files import KEYS, id_of_name, read_arrays
+from refine.decoding.raw.files import KEYS, id_of_name, read_arrays, read_meta
 from refine.exceptions import FormatError, GeometryError
-from refine.files import parse_json, read_bytes
 from refine.geometry import Crop
 from refine.poses import ImageRef
 
@@ -66,6 +65,31 @@ class RawImage:
         crop = Crop.from_matrix(self.affine, self.input_size or (0, 0))
         points = np.asarray(xy, np.float64)
         return crop.inverse()(points[None]).reshape(points.shape)
+
+
+def channels_first(raw: RawImage, channels: int, *names: str) -> npt.NDArray[Any]:
+    """Return an array (channels, H, W) by any of its names, a view where channels come last.
+
+    Where both ends have that many, the channels come first.
+
+    Raises:
+        FormatError: no such array, or another shape.
+
+    >>> raw = raw_image({"maps": np.zeros((8, 9, 17)), "affine": np.eye(2, 3)})
+    >>> channels_first(raw, 17, "maps").shape
+    (17, 8, 9)
+    """
+    array = raw.array(*names)
+    if array.ndim == 3 and array.shape[0] == channels:
+        return array
+    if array.ndim == 3 and array.shape[2] == channels:
+        return np.moveaxis(array, 2, 0)
+    name = next(n for n in names if n in raw.arrays)
+    raise FormatError(
+        f"expected `{name}` with {channels} channels, first or last, got {array.shape}",
+        where=raw.where,
+        hint="another --skeleton",
+    )
 
 
 def read_image_outputs(
@@ -149,9 +173,7 @@ def _sidecar(
     side = Path(meta) if meta is not None else next((p for p in beside if p.is_file()), None)
     if side is None:
         return {}, None
-    table = parse_json(read_bytes(side), str(side))
-    if not isinstance(table, dict):
-        raise FormatError(f"expected a JSON object, got {type(table).__name__}", where=str(side))
+    table = read_meta(side)
     images = table.get("images")
     if not isinstance(images, dict):
         return table, str(side)

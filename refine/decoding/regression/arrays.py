@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.regression import kernels
 from refine.exceptions import ArrayError
 from refine.numerics import sigmoid as logistic
@@ -47,7 +48,7 @@ def decode_integral(
     >>> decode_integral(maps)[0].round(3).tolist()
     [[[2.011, 1.006]]]
     """
-    stack = _maps(maps)
+    stack = checked_maps(maps, "maps", "N, K, H, W")
     if not (np.isfinite(beta) and beta > 0):
         raise ArrayError(f"expected a positive beta, got {beta}")
     if debias not in DEBIASES:
@@ -90,7 +91,7 @@ def decode_dsnt(maps: npt.ArrayLike, *, softmax: bool = True) -> tuple[Floats, F
     >>> decode_dsnt(np.eye(4)[None, None, 2:3], softmax=False)[0].tolist()
     [[[0.25, 0.0]]]
     """
-    stack = _maps(maps)
+    stack = checked_maps(maps, "maps", "N, K, H, W")
     size = np.array([max(stack.shape[3], 1), max(stack.shape[2], 1)])
     if softmax:
         cells, peak = decode_integral(stack)
@@ -182,7 +183,7 @@ def decode_posefix(logits: npt.ArrayLike, head: Head = "fine") -> tuple[Floats, 
         raise ArrayError(f"expected a head, got {head!r}", hint=f"one of {', '.join(HEADS)}")
     if head == "fine":
         return decode_integral(logits)
-    stack = _maps(logits)
+    stack = checked_maps(logits, "logits", "N, K, H, W")
     n, k, height, width = stack.shape
     out = np.full((n * k, 3), np.nan)
     if stack.size:
@@ -207,7 +208,7 @@ def decode_blazepose(
         landmarks: (N, L, 3 or more): x and y in input px, z; the fourth is the logit of
             visibility.
         heatmaps: (N, L, H, W) logits, or None for the landmarks as they are.
-        stride: input px a cell.
+        stride: input px per cell.
         kernel: side of the window in cells.
         min_confidence: least sigmoid.
 
@@ -231,7 +232,7 @@ def decode_blazepose(
     n, joints = xy.shape[:2]
     score = logistic(marks[..., 3]) if marks.shape[2] > 3 else np.full((n, joints), np.nan)
     if heatmaps is not None:
-        stack = _maps(heatmaps)
+        stack = checked_maps(heatmaps, "heatmaps", "N, L, H, W")
         if stack.shape[:2] != (n, joints):
             raise ArrayError(f"expected heatmaps ({n}, {joints}, H, W), got {stack.shape}")
         flat = stack.reshape(n * joints, *stack.shape[2:])
@@ -254,11 +255,3 @@ def merge_mirrored(xy: Floats, xy_mirrored: Floats, mirror: npt.ArrayLike, width
     back = np.asarray(xy_mirrored, np.float64)[:, np.asarray(mirror, np.intp)]
     back = back * (-1, 1) + (width - 1, 0)
     return np.asarray((np.asarray(xy, np.float64) + back) / 2)
-
-
-def _maps(maps: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    stack = np.asarray(maps)
-    if stack.ndim != 4 or stack.dtype.kind not in "fiu":
-        raise ArrayError(f"expected maps (N, K, H, W) of real numbers, got {stack.shape}")
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
-    return np.ascontiguousarray(stack, wanted)

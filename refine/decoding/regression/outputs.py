@@ -1,18 +1,19 @@
-"""Networks that see one crop a pose and have no heatmaps, or read them out in another way."""
+"""Networks that see one crop per pose and have no heatmaps, or read them out in another way."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.place import check_mirror, crop_skeleton, place_poses
-from refine.decoding.presets import Preset, Recipe, instance_scores
-from refine.decoding.raw.crops import RawCrops
+from refine.decoding.family import CropOptions, Family, FlipOptions
+from refine.decoding.place import check_mirror, place_poses
+from refine.decoding.raw.crops import RawCrops, read_crop_outputs
 from refine.decoding.raw.files import FLIPPED
 from refine.decoding.regression.arrays import (
     Debias,
-    Head,
     decode_blazepose,
     decode_dsnt,
     decode_integral,
@@ -21,123 +22,110 @@ from refine.decoding.regression.arrays import (
     dsnt_to_input,
     merge_mirrored,
 )
-from refine.exceptions import ArrayError, FormatError, GeometryError
+from refine.exceptions import GeometryError
 from refine.geometry import Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton
+from refine.rescore import instance_scores
+from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 
-def decode_expectation_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    head: str | None = None,
-    beta: float | None = None,
-    debias: Debias | None = None,
-    flip: bool = True,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectationOptions(FlipOptions):
+    """How maps are read by their expectation.
+
+    Attributes:
+        head: "integral"; "dsnt"; "fine" or "coarse", PoseFix's two.
+        beta: see `decode_integral`.
+        debias: see `decode_integral`.
+        stride: input px per cell, where the file does not give the size of the input.
+        offset: px, see `Grid`.
+    """
+
+    head: Literal["integral", "dsnt", "fine", "coarse"] = "integral"
+    beta: float = 1.0
+    debias: Debias = "none"
+    stride: int = 4
+    offset: float = 0.0
+
+    recorded: ClassVar = ("head",)
+
+
+def decode_expectation_outputs(raw: RawCrops, options: ExpectationOptions) -> Poses:
     """Decode maps by their expectation: integral regression, DSNT, PoseFix.
 
     Args:
         raw: with `heatmaps` (N, K, H, W) logits, perhaps with `_flipped_input`.
-        preset: the system that made the outputs; the options below override its entries.
-        head: "integral"; "dsnt"; "fine" or "coarse", PoseFix's two.
-        beta: see `decode_integral`.
-        debias: see `decode_integral`.
-        flip: average with the coordinates found on the mirrored input, if it is there.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together, or an option out of range.
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
-    kind = head or preset.options.get("head", "integral")
-    heat = 1.0 if beta is None else beta
-    unbiased = debias or preset.options.get("debias", "none")
     names = ("heatmaps", "logits", "maps")
     height, width = np.shape(raw.array(*names))[-2:]
-    stride = raw.stride or preset.stride
+    stride = raw.stride or options.stride
     size = raw.input_size or (round(width * stride), round(height * stride))
-    grid = Grid((width, height), size, preset.alignment, preset.offset)
+    grid = Grid((width, height), size, options.alignment, options.offset)
 
-    def decoded(maps: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-        if kind == "dsnt":
+    def decoded(flipped: bool) -> tuple[Floats, Floats]:
+        maps = raw.array(*names, flipped=flipped)
+        if options.head == "dsnt":
             at, peak = decode_dsnt(maps)
             return dsnt_to_input(at, size), peak
-        if kind == "integral":
-            cells, peak = decode_integral(maps, heat, debias=unbiased)
+        if options.head == "integral":
+            cells, peak = decode_integral(maps, options.beta, debias=options.debias)
         else:
-            cells, peak = decode_posefix(maps, cast(Head, kind))
+            cells, peak = decode_posefix(maps, options.head)
         return grid.to_input(cells), peak
 
-    try:
-        xy, value = decoded(raw.array(*names))
-        if flip and raw.has_flipped():
-            check_mirror(raw, joints)
-            back, other = decoded(raw.array(*names, flipped=True))
-            xy = merge_mirrored(xy, back, joints.mirror, size[0])
-            value = (value + other[:, joints.mirror]) / 2
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = place_poses(raw, preset, joints, xy, value, size, "probability", padding, score)
-    return poses.done("decode", None, preset=preset.name, head=kind)
+    xy, value = _flip_averaged(raw, options, size[0], decoded)
+    return place_poses(raw, options, xy, value, size, "probability")
 
 
-def decode_coordinates_outputs(
-    raw: RawCrops,
-    preset: Preset,
-    *,
-    input_size: tuple[int, int] | None = None,
-    sigmoid: bool | None = None,
-    centred: bool | None = None,
-    flip: bool = True,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatesOptions(FlipOptions):
+    """How regressed coordinates are read.
+
+    Attributes:
+        input_size: width and height of the network input, where the file does not say.
+        sigmoid: see `decode_rle`.
+        centred: see `decode_rle`.
+    """
+
+    input_size: tuple[int, int] | None = None
+    sigmoid: bool = True
+    centred: bool = False
+
+
+def decode_coordinates_outputs(raw: RawCrops, options: CoordinatesOptions) -> Poses:
     """Decode regressed coordinates and deviations (RLE).
 
     Args:
         raw: with `coordinates` (N, K, 2), and `sigma` (N, K, 2), or both as (N, K, 4); perhaps
             with `_flipped_input`.
-        preset: the system that made the outputs; the options below override its entries.
-        input_size: width and height of the network input, where the file does not say.
-        sigmoid: see `decode_rle`.
-        centred: see `decode_rle`.
-        flip: average with the coordinates found on the mirrored input, if it is there.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the coordinates.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
         GeometryError: the crops cannot be built, or nothing tells the size of the input.
         SkeletonError: the skeleton has another number of joints.
     """
-    joints = crop_skeleton(skeleton, raw, preset)
-    size = raw.input_size or input_size
+    size = raw.input_size or options.input_size
     if size is None:
         raise GeometryError(
             "expected the size of the network input, got none",
             where=raw.where,
             hint="`input_size` in the file, or --set input_size=[192,256]",
         )
-    size = (int(size[0]), int(size[1]))
-    inside = preset.options.get("sigmoid", True) if sigmoid is None else sigmoid
-    middle = preset.options.get("centred", False) if centred is None else centred
 
     def decoded(flipped: bool) -> tuple[Floats, Floats]:
         at = raw.array("coordinates", "keypoints", "output", flipped=flipped)
@@ -145,71 +133,94 @@ def decode_coordinates_outputs(
         deviation = raw.array(*named, flipped=flipped) if named else None
         if at.ndim == 3 and at.shape[2] == 4 and deviation is None:
             at, deviation = at[..., :2], at[..., 2:]
-        return decode_rle(at, deviation, size, sigmoid=inside, centred=middle)
+        return decode_rle(at, deviation, size, sigmoid=options.sigmoid, centred=options.centred)
 
-    try:
-        xy, value = decoded(False)
-        if flip and raw.has_flipped():
-            check_mirror(raw, joints)
-            back, other = decoded(True)
-            xy = merge_mirrored(xy, back, joints.mirror, size[0])
-            value = (value + other[:, joints.mirror]) / 2
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
-    poses = place_poses(raw, preset, joints, xy, value, size, "probability", padding, score)
-    return poses.done("decode", None, preset=preset.name)
+    xy, value = _flip_averaged(raw, options, size[0], decoded)
+    return place_poses(raw, options, xy, value, size, "probability")
 
 
-def decode_blazepose_outputs(
+def _flip_averaged(
     raw: RawCrops,
-    preset: Preset,
-    *,
-    refine: bool = True,
-    padding: float | None = None,
-    score: Recipe | None = None,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+    options: FlipOptions,
+    width: int,
+    decoded: Callable[[bool], tuple[Floats, Floats]],
+) -> tuple[Floats, Floats]:
+    """Average what is decoded of the input and of the mirrored one, if that is there."""
+    xy, value = decoded(False)
+    if not options.flip or not raw.has_flipped():
+        return xy, value
+    check_mirror(raw, options.skeleton)
+    mirror = options.skeleton.mirror
+    back, other = decoded(True)
+    return merge_mirrored(xy, back, mirror, width), (value + other[:, mirror]) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlazePoseOptions(CropOptions):
+    """How landmarks are read.
+
+    Attributes:
+        skeleton: of the first landmarks; more than these are left out, as they only place the
+            next frame's crop. Names in the file count for nothing, as they tell of all.
+        refine: use the heatmaps, if there are any.
+        stride: input px per cell of the heatmaps.
+    """
+
+    skeleton: Skeleton = field(default_factory=lambda: find_skeleton("mediapipe33"))
+    refine: bool = True
+    stride: int = 4
+
+    file_names_joints: ClassVar = False
+
+
+def decode_blazepose_outputs(raw: RawCrops, options: BlazePoseOptions) -> Poses:
     """Decode BlazePose: landmarks, moved to the heatmaps where these are sure.
 
     Args:
         raw: with `landmarks` (N, L, 5) or (N, 5 L), perhaps `heatmap_logits` (N, H, W, L) or
             (N, L, H, W), and `pose_flag` (N, 1), which stands for the score of the box.
-        preset: the system that made the outputs; the options below override its entries.
-        refine: use the heatmaps, if there are any.
-        padding: growth of boxes where the crops are built from boxes.
-        score: recipe of the instance score, see `instance_scores`.
-        skeleton: of the first landmarks; more than these are left out, as they only place the
-            next frame's crop.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "probability": the visibility.
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
+        ArrayError: arrays that do not fit together.
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has more joints than there are landmarks.
     """
-    joints = crop_skeleton(skeleton or preset.skeleton, raw, preset)
+    k = len(options.skeleton)
     marks = raw.array("landmarks", "ld_3d", "Identity")
     if marks.ndim == 2 and marks.shape[1] % 5 == 0:
         marks = marks.reshape(len(marks), -1, 5)
-    maps, stride = None, raw.stride or float(preset.stride)
-    names = [n for n in ("heatmap_logits", "heatmaps") if n in raw.arrays]
-    if refine and names:
-        maps = raw.array(*names)
-        if maps.ndim == 4 and maps.shape[3] == marks.shape[1] != maps.shape[1]:
-            maps = np.moveaxis(maps, 3, 1)
-    try:
-        xy, value = decode_blazepose(marks, maps, stride)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+    maps = _landmark_maps(raw, marks.shape[1]) if options.refine else None
+    xy, value = decode_blazepose(marks, maps, raw.stride or float(options.stride))
     size = raw.input_size or (256, 256)
-    k = len(joints)
-    poses = place_poses(
-        raw, preset, joints, xy[:, :k], value[:, :k], size, "probability", padding, score
-    )
+    poses = place_poses(raw, options, xy[:, :k], value[:, :k], size, "probability")
     flags = [n for n in ("pose_flag", "output_poseflag") if n in raw.arrays]
     if flags and np.isnan(raw.box_score).all():
         flag = raw.array(*flags).reshape(len(raw), -1)[:, 0].astype(np.float64)
-        poses = poses.replace(instance_score=instance_scores(value, flag, score or preset.score))
-    return poses.done("decode", None, preset=preset.name)
+        poses = poses.replace(instance_score=instance_scores(value, flag, options.score))
+    return poses
+
+
+def _landmark_maps(raw: RawCrops, landmarks: int) -> npt.NDArray[Any] | None:
+    """Return the heatmaps (N, L, H, W), if there are any."""
+    names = [n for n in ("heatmap_logits", "heatmaps") if n in raw.arrays]
+    if not names:
+        return None
+    maps = raw.array(*names)
+    last = maps.ndim == 4 and maps.shape[3] == landmarks != maps.shape[1]
+    return np.moveaxis(maps, 3, 1) if last else maps
+
+
+EXPECTATION = Family(
+    "expectation", RawCrops, read_crop_outputs, ExpectationOptions, decode_expectation_outputs
+)
+COORDINATES = Family(
+    "coordinates", RawCrops, read_crop_outputs, CoordinatesOptions, decode_coordinates_outputs
+)
+BLAZEPOSE = Family(
+    "blazepose", RawCrops, read_crop_outputs, BlazePoseOptions, decode_blazepose_outputs
+)

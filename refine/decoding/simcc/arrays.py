@@ -1,4 +1,4 @@
-"""SimCC (Li et al., ECCV 2022; RTMPose): one histogram of places an axis and joint."""
+"""SimCC (Li et al., ECCV 2022; RTMPose): one histogram of places per axis and joint."""
 
 from typing import Literal, get_args
 
@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
+from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.flip import merge_flipped
-from refine.decoding.maps.peak import as_bits
+from refine.decoding.maps.peak import bit_views
 from refine.decoding.simcc import kernels
 from refine.exceptions import ArrayError
 
@@ -18,7 +19,7 @@ METHODS: tuple[str, ...] = get_args(Method)
 SCORES: tuple[str, ...] = get_args(Score)
 
 RATIO = 2.0
-"""Bins a pixel: `simcc_split_ratio` of mmpose's SimCC and RTMPose configs."""
+"""Bins per pixel: `simcc_split_ratio` of mmpose's SimCC and RTMPose configs."""
 SIGMA = 6.0
 """Bins, of the targets: mmpose SimCCLabel. RTMPose has (4.9, 5.66) for 192 x 256 and (6, 6.93)
 for 288 x 384 px."""
@@ -43,7 +44,7 @@ def decode_simcc(
     Args:
         x: (N, K, Wx) columns, logits or probabilities. float16 and integers are read as float32.
         y: (N, K, Hy) rows.
-        ratio: bins a pixel of the network input. Networks whose first and last bin lie on the
+        ratio: bins per pixel of the network input. Networks whose first and last bin lie on the
             borders of the input, `linspace(0, 1, bins)`, have (bins - 1) / size.
         method: "argmax": the highest bin, the first of equals; "expectation": the mean of
             softmax(beta * map); "dark": DARK-1D of mmpose's SimCCLabel, use_dark.
@@ -76,7 +77,7 @@ def decode_simcc(
     for name, value in (("ratio", ratio), ("beta", beta), ("sigma", np.min(sigma))):
         if not (np.isfinite(value) and value > 0):
             raise ArrayError(f"expected a positive {name}, got {value}")
-    maps = _checked(x, "x"), _checked(y, "y")
+    maps = checked_maps(x, "x", "N, K, bins"), checked_maps(y, "y", "N, K, bins")
     if maps[0].shape[:2] != maps[1].shape[:2]:
         raise ArrayError(
             f"expected x (N, K, Wx) and y (N, K, Hy), got {maps[0].shape} and {maps[1].shape}"
@@ -130,7 +131,7 @@ def simcc_visibility(
     """
     sigma_x, sigma_y = np.broadcast_to(sigma, 2).tolist()
     tops = [
-        _axis(_checked(m, name), "argmax", True, beta * s, 1)[1]
+        _axis(checked_maps(m, name, "N, K, bins"), "argmax", True, beta * s, 1)[1]
         for m, name, s in ((x, "x", sigma_x), (y, "y", sigma_y))
     ]
     return np.asarray(np.minimum(*tops))
@@ -168,14 +169,6 @@ def merge_flipped_simcc(
     return merged, rows
 
 
-def _checked(maps: npt.ArrayLike, name: str) -> npt.NDArray[np.floating]:
-    stack = np.asarray(maps)
-    if stack.ndim != 3 or stack.dtype.kind not in "fiu":
-        raise ArrayError(f"expected {name} (N, K, bins) of real numbers, got {stack.shape}")
-    wanted = np.float64 if stack.dtype == np.float64 else np.float32
-    return np.ascontiguousarray(stack, wanted)
-
-
 def _axis(
     maps: npt.NDArray[np.floating], method: str, softmax: bool, beta: float, kernel: int
 ) -> tuple[Floats, Floats]:
@@ -184,9 +177,7 @@ def _axis(
     at, top = np.full(n * k, np.nan), np.full(n * k, np.nan)
     if maps.size:
         flat = maps.reshape(n * k, 1, bins)
-        bits = as_bits(flat)
-        unsigned = bits.view(bits.dtype.str.replace("i", "u"))
-        nan_above = np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+        bits, unsigned, nan_above = bit_views(flat)
         taps = gaussian_taps(kernel)
         rule = METHODS.index(method)
         kernels.decode(flat[:, 0], bits, unsigned, nan_above, rule, softmax, beta, taps, at, top)

@@ -6,12 +6,14 @@ peaks are assigned to the groups so far by the distance to the groups' mean tags
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.tags import kernels
 from refine.exceptions import ArrayError
 
 Rules = Literal["associative-embedding", "higherhrnet"]
@@ -24,7 +26,7 @@ class _Rules:
     Attributes:
         window: side of the square in which a peak must be the maximum.
         mean: the tag distance is the root of the mean over tag dimensions, not of the sum.
-        closed: with `max_people` groups, joints to come are left out instead of opening more.
+        closed: with `max_poses` groups, joints to come are left out instead of opening more.
         filled_score: of joints that no peak gave; None is the map's value.
     """
 
@@ -52,7 +54,7 @@ def decode_tags(
     *,
     threshold: float = 0.1,
     tag_threshold: float = 1.0,
-    max_people: int = 30,
+    max_poses: int = 30,
     order: Sequence[int] | None = None,
     fill: bool = True,
     compat: bool = False,
@@ -61,11 +63,11 @@ def decode_tags(
 
     Args:
         heatmaps: (K, H, W), read as float32. Not modified.
-        tags: (K, H, W) or (K, H, W, T): T numbers a cell and joint, see `stack_tags`.
+        tags: (K, H, W) or (K, H, W, T): T numbers per cell and joint, see `stack_tags`.
         rules: whose; see `RULES` for what differs.
         threshold: peaks must exceed it; 0.1 in both (test.py; TEST.DETECTION_THRESHOLD).
         tag_threshold: peaks farther than this from their group open a new one; 1 in both.
-        max_people: highest peaks kept a joint, and first groups that joints can join; 30 in both.
+        max_poses: highest peaks kept per joint, and first groups that joints can join; 30 in both.
         order: in which joints are grouped; by default `COCO_ORDER`, for 18 joints after the last.
         fill: give joints without a peak the cell with the highest heatmap - round(tag distance),
             if the map is positive there.
@@ -90,8 +92,6 @@ def decode_tags(
     >>> xy[:, 0].tolist(), score[:, 0].round(2).tolist()
     ([[1.25, 2.25], [6.25, 2.25]], [0.9, 0.8])
     """
-    from refine.decoding.tags import kernels
-
     if rules not in RULES:
         raise ArrayError(
             f"expected rules, got {rules!r}", hint=f"one of {', '.join(get_args(Rules))}"
@@ -99,23 +99,24 @@ def decode_tags(
     rule = RULES[rules]
     maps, tag = _checked(heatmaps, tags)
     turn = _checked_order(order, len(maps))
-    if not (np.isfinite(threshold) and threshold >= 0 and tag_threshold > 0 and max_people >= 1):
+    if not (np.isfinite(threshold) and threshold >= 0 and tag_threshold > 0 and max_poses >= 1):
         raise ArrayError(
-            "expected threshold >= 0, tag_threshold > 0 and max_people >= 1, "
-            f"got {threshold}, {tag_threshold} and {max_people}"
+            "expected threshold >= 0, tag_threshold > 0 and max_poses >= 1, "
+            f"got {threshold}, {tag_threshold} and {max_poses}"
         )
     count, cell, value, highest, bad = kernels.peaks(
-        maps, maps.view(np.int32), np.float32(threshold), rule.window, max_people
+        maps, maps.view(np.int32), np.float32(threshold), rule.window, max_poses
     )
     if bad >= 0:
         raise ArrayError("expected finite heatmaps, got NaN or infinity", where=f"joint {bad}")
     at_peaks = np.take_along_axis(tag.reshape(*tag.shape[:2], -1), cell[:, None], 2)
     tag_at = at_peaks.transpose(0, 2, 1).astype(np.float64, order="C")
-    used = np.arange(max_people) < count[:, None]
+    used = np.arange(max_poses) < count[:, None]
     if not np.isfinite(tag_at[used]).all():
         joint = np.flatnonzero((~np.isfinite(tag_at).all(2) & used).any(1))[0]
         raise ArrayError("expected finite tags at peaks, got others", where=f"joint {joint}")
-    member = _grouped(count, value, tag_at, turn, rule, tag_threshold, max_people, compat)
+    peaks = _Peaks(count, value, tag_at)
+    member = _grouped(peaks, turn, rule, tag_threshold, max_poses, compat)
     filled = np.nan if rule.filled_score is None else rule.filled_score
     odd = compat and rules == "associative-embedding"
     return kernels.finish(maps, tag, highest, member, count, cell, value, tag_at, fill, filled, odd)  # type: ignore[no-any-return]
@@ -123,20 +124,15 @@ def decode_tags(
 
 def _checked(heatmaps: npt.ArrayLike, tags: npt.ArrayLike) -> tuple[Floats32, Floats32]:
     """Return heatmaps (K, H, W) and tags (K, T, H, W)."""
-    try:
-        maps, tag = np.asarray(heatmaps), np.asarray(tags)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ArrayError(
-            f"expected arrays, got {error}", hint="maps.detach().cpu().numpy()"
-        ) from None
+    maps = checked_maps(heatmaps, "heatmaps", "K, H, W", empty=False)
+    axes = "K, H, W" if np.ndim(tags) == 3 else "K, H, W, T"
+    tag = checked_maps(tags, "tags", axes, order="K")
     tag = tag[..., None] if tag.ndim == 3 else tag
-    if maps.ndim != 3 or tag.ndim != 4 or tag.shape[:3] != maps.shape or 0 in tag.shape:
+    if tag.shape[:3] != maps.shape or 0 in tag.shape:
         raise ArrayError(
             "expected heatmaps (K, H, W) and tags (K, H, W) or (K, H, W, T), "
             f"got {maps.shape} and {np.shape(tags)}"
         )
-    if maps.dtype.kind not in "fiu" or tag.dtype.kind not in "fiu":
-        raise ArrayError(f"expected real numbers, got {maps.dtype} and {tag.dtype}")
     planes = np.moveaxis(tag, 3, 1)
     return np.ascontiguousarray(maps, np.float32), np.ascontiguousarray(planes, np.float32)
 
@@ -152,35 +148,37 @@ def _checked_order(order: Sequence[int] | None, joints: int) -> Indices:
     return np.asarray(order, np.intp)
 
 
+class _Peaks(NamedTuple):
+    """The highest P peaks of each map: how many there are (K,), values (K, P), tags (K, P, T)."""
+
+    number: Indices
+    value: npt.NDArray[np.floating]
+    tag: Floats
+
+
 def _grouped(
-    count: Indices,
-    value: npt.NDArray[np.floating],
-    tag_at: Floats,
+    peaks: _Peaks,
     order: Indices,
     rule: _Rules,
     tag_threshold: float,
-    max_people: int,
+    max_poses: int,
     compat: bool,
 ) -> Indices:
     """Return which peak is which joint of each group, (N, K), -1 where none is."""
-    from refine.decoding.tags import kernels
-
-    joints, most, depth = tag_at.shape
+    joints, most, depth = peaks.tag.shape
     member = np.full((joints * most, joints), -1)
     total, size = np.zeros((joints * most, depth)), np.zeros(joints * most)
     key = np.zeros(joints * most)
     distance, cost = np.empty((2, most, most))
     state = (member, total, size, key, distance, cost)
-    options = (rule.mean, rule.closed, max_people, tag_threshold, compat)
+    options = (rule.mean, rule.closed, max_poses, tag_threshold, compat)
     at, groups = 0, 0
     column = np.empty(0, np.intp)
     while True:
-        at, groups = kernels.group(
-            order, at, groups, column, count, value, tag_at, *state, *options
-        )
+        at, groups = kernels.group(order, at, groups, column, *peaks, *state, *options)
         if at == joints:
             return member[:groups]
-        column = _assigned(cost[: count[order[at]], : min(groups, max_people)], compat)
+        column = _assigned(cost[: peaks.number[order[at]], : min(groups, max_poses)], compat)
 
 
 def _assigned(cost: Floats, compat: bool) -> Indices:

@@ -2,38 +2,60 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
+from refine.decoding.family import Family, Options
 from refine.decoding.maps.flip import merge_flipped
-from refine.decoding.presets import Preset
+from refine.decoding.maps.resample import bands, resample
 from refine.decoding.raw.files import FLIPPED
-from refine.decoding.raw.image import RawImage
+from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.decoding.tags.arrays import Rules, decode_tags
 from refine.exceptions import ArrayError, FormatError, SkeletonError
-from refine.geometry import Grid
+from refine.geometry import Alignment, Grid
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton as find_skeleton
+from refine.skeletons import Skeleton
 
 SCALED = re.compile(r"heatmaps(?:_half)?_x(\d+(?:\.\d+)?)")
 
 
-def decode_tags_outputs(
-    raw: RawImage,
-    preset: Preset,
-    *,
-    rules: Rules | None = None,
-    project: bool | None = None,
-    flip: bool = True,
-    threshold: float = 0.1,
-    tag_threshold: float = 1.0,
-    max_people: int = 30,
-    fill: bool = True,
-    compat: bool = False,
-    skeleton: str | Skeleton | None = None,
-) -> Poses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagsOptions(Options):
+    """How heatmaps and tags are brought together and grouped.
+
+    Attributes:
+        rules: see `decode_tags`.
+        project: group at the size of the network input (HigherHRNet's PROJECT2IMAGE), instead of
+            at the size of the largest scale's maps.
+        flip: use the outputs of the mirrored input, if there are any.
+        threshold: see `decode_tags`.
+        tag_threshold: see `decode_tags`.
+        max_poses: see `decode_tags`.
+        fill: see `decode_tags`.
+        compat: see `decode_tags`.
+        stride: input px per cell of the tags, where the file does not give the size of the input.
+        alignment: of the cells, see `Grid`.
+    """
+
+    rules: Rules = "higherhrnet"
+    project: bool = False
+    flip: bool = True
+    threshold: float = 0.1
+    tag_threshold: float = 1.0
+    max_poses: int = 30
+    fill: bool = True
+    compat: bool = False
+    stride: int = 4
+    alignment: Alignment = "stride"
+
+    recorded: ClassVar = ("rules",)
+
+
+def decode_tags_outputs(raw: RawImage, options: TagsOptions) -> Poses:
     """Decode heatmaps and tags of one image.
 
     Args:
@@ -44,62 +66,49 @@ def decode_tags_outputs(
             each with `_flipped_input` for the mirrored input, as the network gave them;
             heatmaps with `_x2` and `_x0.5` before that for input of other scales. One map more
             than the skeleton has joints, the last, is the centre of the person and left out.
-        preset: the system that made the outputs; the options below override its entries.
-        rules: see `decode_tags`.
-        project: group at the size of the network input (HigherHRNet's PROJECT2IMAGE), instead of
-            at the size of the largest scale's maps.
-        flip: use the outputs of the mirrored input, if there are any.
-        threshold: see `decode_tags`; the rest too.
-        tag_threshold: of grouping.
-        max_people: of grouping.
-        fill: in missing joints.
-        compat: with the code in what is arbitrary or wrong.
-        skeleton: of the maps.
+        options: how.
 
     Returns:
         poses in image px with `score_kind` "peak".
 
     Raises:
-        FormatError: arrays that are missing or do not fit together.
+        FormatError: arrays that are missing.
         SkeletonError: the skeleton has another number of joints than there are maps.
-        ArrayError: see `decode_tags`.
+        ArrayError: arrays that do not fit together, and see `decode_tags`.
     """
-    name = skeleton or preset.skeleton
-    joints = find_skeleton(name)
-    mirror = joints.mirror if flip and any(k.endswith(FLIPPED) for k in raw.arrays) else None
-    try:
-        tags = _of_joints(raw, "tags", joints)
-        tags_flipped = None if mirror is None else _of_joints(raw, "tags" + FLIPPED, joints)
-        size = raw.input_size or tuple(s * preset.stride for s in tags.shape[2:0:-1])
-        scales = [m[1] for m in map(SCALED.fullmatch, raw.arrays) if m and float(m[1]) != 1]
-        suffixes = [f"_x{s}" if s else "" for s in sorted({*scales, ""}, key=_scale, reverse=True)]
-        maps = [_heatmaps(raw, suffix, joints, mirror) for suffix in suffixes]
-        system = rules or preset.options.get("rules", "higherhrnet")
-        if preset.options.get("project", False) if project is None else project:
-            # Tags pass through the size of the second stage, as the network's own code has it.
-            stages = [maps[suffixes.index("")].shape[:-3:-1], size]
-            maps = [resize_bilinear(m, size) for m in maps]
-        else:
-            stages = [maps[0].shape[:-3:-1]]
-        merged = average_scales(maps, clip=system == "associative-embedding")
-        if tags.ndim == 3:
-            tags = stack_tags(tags, tags_flipped, mirror)
-        for stage in stages:
-            tags = np.moveaxis(resize_bilinear(np.moveaxis(tags, 3, 1), stage), 1, 3)
-    except ArrayError as error:
-        raise FormatError(error.message, where=raw.where, hint=error.hint) from None
+    joints = options.skeleton
+    flipped = options.flip and any(k.endswith(FLIPPED) for k in raw.arrays)
+    mirror = joints.mirror if flipped else None
+    tags = _of_joints(raw, "tags", joints)
+    tags_flipped = None if mirror is None else _of_joints(raw, "tags" + FLIPPED, joints)
+    size = raw.input_size or tuple(s * options.stride for s in tags.shape[2:0:-1])
+    scales = [m[1] for m in map(SCALED.fullmatch, raw.arrays) if m and float(m[1]) != 1]
+    suffixes = [f"_x{s}" if s else "" for s in sorted({*scales, ""}, key=_scale, reverse=True)]
+    maps = [_heatmaps(raw, suffix, joints, mirror) for suffix in suffixes]
+    if options.project:
+        # Tags pass through the size of the second stage, as the network's own code has it.
+        stages = [maps[suffixes.index("")].shape[:-3:-1], size]
+        maps = [resize_bilinear(m, size) for m in maps]
+    else:
+        stages = [maps[0].shape[:-3:-1]]
+    merged = average_scales(maps, clip=options.rules == "associative-embedding")
+    if tags.ndim == 3:
+        tags = stack_tags(tags, tags_flipped, mirror)
+    for stage in stages:
+        tags = np.moveaxis(resize_bilinear(np.moveaxis(tags, 3, 1), stage), 1, 3)
     xy, score, instance_score = decode_tags(
         merged,
         tags,
-        system,
-        threshold=threshold,
-        tag_threshold=tag_threshold,
-        max_people=max_people,
-        fill=fill,
-        compat=compat,
+        options.rules,
+        threshold=options.threshold,
+        tag_threshold=options.tag_threshold,
+        max_poses=options.max_poses,
+        fill=options.fill,
+        compat=options.compat,
     )
-    grid = Grid((merged.shape[2], merged.shape[1]), (int(size[0]), int(size[1])), preset.alignment)
-    poses = Poses.from_arrays(
+    cells = merged.shape[2], merged.shape[1]
+    grid = Grid(cells, (int(size[0]), int(size[1])), options.alignment)
+    return Poses.from_arrays(
         joints,
         raw.to_image(grid.to_input(xy)),
         score,
@@ -107,7 +116,6 @@ def decode_tags_outputs(
         images=(raw.image,),
         score_kind="peak",
     )
-    return poses.done("decode", None, preset=preset.name, rules=system)
 
 
 def _scale(text: str) -> float:
@@ -158,8 +166,6 @@ def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     >>> resize_bilinear([[0.0, 4.0]], (4, 1)).tolist()
     [[0.0, 1.0, 3.0, 4.0]]
     """
-    from refine.decoding.maps.resample import bands, resample
-
     stack = np.ascontiguousarray(maps, np.float32)
     if stack.ndim < 2 or 0 in stack.shape[-2:] or min(size) < 1:
         raise ArrayError(f"expected maps (..., H, W) and a size, got {stack.shape} and {size}")
@@ -255,3 +261,6 @@ def stack_tags(
     wanted = parts[0].shape[:-3:-1] if size is None else size
     # Planes stay whole in memory: decode_tags reads them so.
     return np.moveaxis(np.stack([resize_bilinear(p, wanted) for p in parts], 1), 1, -1)
+
+
+FAMILY = Family("tags", RawImage, read_image_outputs, TagsOptions, decode_tags_outputs)

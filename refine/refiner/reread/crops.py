@@ -1,15 +1,16 @@
 """Reading the heatmaps of crops again with what the other joints and the other people say."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32, Indices
 from refine.decoding import Preset, RawHeatmaps, decode, get_preset
-from refine.decoding.heatmap.outputs import place_maps
+from refine.decoding.heatmap.outputs import HeatmapOptions, place_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.outputs import options_for
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid, keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
@@ -198,7 +199,7 @@ def reread_heatmaps(
         preset: the system that made the maps.
         refiner: see `leave_one_out`.
         progress: see `leave_one_out`.
-        options: of `decode_heatmap_outputs`, for the first reading.
+        options: of the decoder, for the first reading.
 
     Returns:
         poses with `score_kind` "peak". The instance score is the box's times the mean of the
@@ -209,25 +210,25 @@ def reread_heatmaps(
         SkeletonError: the skeleton has no OKS sigmas.
         RefineError: see `refine.decoding.decode` and `leave_one_out`.
     """
-    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    system = get_preset(preset)
     first = Poses.concat([decode(raw, system, **options) for raw in raws])
     sigmas = first.skeleton.require_sigmas(derived=False)
     side = person_side(first)
     there, spread = leave_one_out(refiner, first, progress)
     rivals = find_rivals(first, side)
-    placing = {k: v for k, v in options.items() if k not in ("beta", "threads")}
     xy, score, moved, done = first.xy.copy(), first.score.copy(), 0, 0
     for raw in raws:
         rows = slice(done, done + len(raw))
         done += len(raw)
         if not len(raw):
             continue
-        placed = place_maps(raw, system, **placing)
+        chosen = cast(HeatmapOptions, options_for(raw, system, options))
+        placed = place_maps(raw, chosen)
         unit = cells_per_px(placed.crop, placed.grid)[:, None]
         others = rivals[rows]
         other_xy = np.where((others >= 0)[..., None, None], first.xy[others], np.nan)
         other_score = np.where((others >= 0)[..., None], first.score[others], np.nan)
-        scale, offset = placed.preset.score_scale, placed.preset.score_offset
+        scale, offset = chosen.score_scale, chosen.score_offset
         reading = reread_maps(
             placed.maps,
             np.maximum(2 * sigmas * side[rows, None] * unit, LEAST),

@@ -64,7 +64,7 @@ def reread(
     >>> len(reread([raw], "hrnet", Refiner.load()))
     1
     """
-    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    system = get_preset(preset)
     if system.family not in REREADERS:
         raise RefineError(
             f"expected a preset of family {' or '.join(REREADERS)} to read maps again, "

@@ -1,16 +1,18 @@
 """Reading the maps of a whole image again for the joints that grouping left out."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats
 from refine.decoding import Preset, RawImage, decode, get_preset
-from refine.decoding.maps.local_maxima import find_peaks, refine_peaks, stacked
+from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
+from refine.decoding.outputs import options_for
 from refine.decoding.paf.arrays import paf_limbs
-from refine.decoding.paf.outputs import paf_arrays
+from refine.decoding.paf.outputs import PafOptions, paf_arrays
 from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
@@ -23,7 +25,7 @@ from refine.refiner.reread.crops import (
     leave_one_out,
     person_side,
 )
-from refine.skeletons import Skeleton, skeleton as find_skeleton
+from refine.skeletons import Skeleton
 
 FLOOR = 0.02
 """Peaks below this height are noise: grouping takes them from .05 to .15."""
@@ -69,7 +71,7 @@ def find_left_out(
     """
     from scipy.optimize import linear_sum_assignment
 
-    stack = stacked(maps)
+    stack = checked_maps(maps, "maps", "K, H, W", empty=False)
     own = np.array(xy, np.float64)
     shape = (*own.shape[:1], len(stack), 2)
     where, scale, reach = (np.asarray(a, np.float64) for a in (expected, spread, sigma))
@@ -148,7 +150,7 @@ def reread_images(
         FormatError: arrays that do not fit the skeleton.
         WeightsError: the skeletons share too few joints.
     """
-    system = preset if isinstance(preset, Preset) else get_preset(preset)
+    system = get_preset(preset)
     parts = [decode(raw, system, **options) for raw in raws]
     poses = Poses.concat(parts)
     sigmas = poses.skeleton.require_sigmas(derived=False)
@@ -160,7 +162,8 @@ def reread_images(
         done += len(part)
         if not len(part):
             continue
-        maps, grid = _place(raw, system, poses.skeleton, options)
+        chosen = cast(PafOptions, options_for(raw, system, options))
+        maps, grid = _place(raw, chosen, poses.skeleton)
         crop = Crop.from_matrix(np.repeat(raw.affine[None], len(part), 0), grid.input_size)
         unit = cells_per_px(crop, grid)[:, None]
         reading = find_left_out(
@@ -177,15 +180,12 @@ def reread_images(
     return poses.replace(xy=xy, score=score).done("reread", refiner.weights, joints=moved)
 
 
-def _place(
-    raw: RawImage, system: Preset, skeleton: Skeleton, options: dict[str, Any]
-) -> tuple[Floats, Grid]:
+def _place(raw: RawImage, options: PafOptions, skeleton: Skeleton) -> tuple[Floats, Grid]:
     """Return the maps in the order of a skeleton, empty where there are none, and their grid."""
-    name = options.get("skeleton") or system.skeleton
-    maps, _ = paf_arrays(raw, paf_limbs(name))
+    maps, _ = paf_arrays(raw, paf_limbs(options.skeleton.name))
     height, width = maps.shape[1:]
-    size = raw.input_size or (round(width * system.stride), round(height * system.stride))
-    index, _ = skeleton.map_from(find_skeleton(name))
+    size = raw.input_size or (round(width * options.stride), round(height * options.stride))
+    index, _ = skeleton.map_from(options.skeleton)
     chosen = maps[index].astype(np.float64)
     chosen[index < 0] = 0.0
-    return chosen, Grid((width, height), size, system.alignment, system.offset)
+    return chosen, Grid((width, height), size, options.alignment, options.offset)

@@ -1,0 +1,50 @@
+"""What decoders ask of maps."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from refine.exceptions import ArrayError
+
+
+def checked_maps(
+    values: npt.ArrayLike,
+    name: str,
+    axes: str,
+    *,
+    empty: bool = True,
+    order: Literal["C", "K"] = "C",
+) -> npt.NDArray[np.floating[Any]]:
+    """Return maps as float32 or float64; float16 and integers become float32.
+
+    Args:
+        values: not modified.
+        name: for errors.
+        axes: their names, for errors and to count them.
+        empty: whether the last two axes may have no cells.
+        order: of the result: "C" for kernels that read all cells, "K" as it is for those that
+            read few.
+
+    Raises:
+        ArrayError: not an array of real numbers with these axes.
+
+    >>> checked_maps([[1, 2]], "maps", "H, W").dtype
+    dtype('float32')
+    """
+    wanted = f"{name} ({axes})"
+    try:
+        stack = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArrayError(
+            f"expected {wanted}, got {error}", hint="maps.detach().cpu().numpy()"
+        ) from None
+    missing = axes.count(",") + 1 - stack.ndim
+    cells = empty or 0 not in stack.shape[-2:]
+    if missing or stack.dtype.kind not in "fiu" or not cells:
+        raise ArrayError(
+            f"expected {wanted} of real numbers, got {stack.dtype} {stack.shape}",
+            hint="maps[None] for one pose" if missing == 1 and axes.startswith("N") else None,
+        )
+    kind = np.float64 if stack.dtype == np.float64 else np.float32
+    return stack.astype(kind, order=order, copy=False)
