@@ -43,7 +43,7 @@ class Sample:
         belief: the refiner's, not calibrated.
         image: (N,) index in the ground truth.
         counts: (N,) poses on the annotated images, but those on crowds and unlabelled persons.
-        came: (N, K) true similarity of the joints as they came, NaN where nobody labelled them.
+        came: (N, K) true similarity of the joints as they came, NaN where not labelled.
         reach: (N, K) the same of the joints as the refiner puts them.
         labels: (N,) labelled joints of the pose's person, 0 without a person.
     """
@@ -60,7 +60,7 @@ class Sample:
         return Sample(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def similarity(self, after: Poses) -> Floats:
-        """Return the true similarity (N, K) of refined joints, NaN where nobody labelled them."""
+        """Return the true similarity (N, K) of refined joints, NaN where not labelled."""
         changed = after.present & (after.xy != self.poses.xy).any(-1)
         there = np.where(changed, self.reach, self.came)
         return np.where(after.present | np.isnan(there), there, 0.0)

@@ -42,7 +42,7 @@ LIMITS = {
 }
 """Similarities that bound each kind; PoseFix lets misses end at 0.1."""
 PIECE_KS, PIECE_JOINTS = 0.5, 2
-"""A pose belongs to the person whom so many of its joints fit so well on average."""
+"""Least mean similarity, and least number of joints, of a pose that belongs to a person."""
 STAND_INS = {"hand": "wrist", "foot": "ankle"}
 """Parts whose rates regions take where the skeleton has none, as in PoseFix's table."""
 
@@ -90,7 +90,7 @@ def measure_statistics(
         source: what was measured, in words.
         command: that measures it.
         image_ids: look at these images only.
-        max_dets: best predictions an image.
+        max_dets: best predictions per image.
 
     Raises:
         FormatError, SkeletonError: see `refine.evaluate`.

@@ -182,7 +182,7 @@ def _misplace(
     xy = np.where(astray[..., None] & np.isfinite(there), there, xy)
     xy, kind = _misplace_limbs(persons, near, source, skeleton, xy, kind, rng)
     xy = _drift(persons, source, skeleton, xy, rng)
-    # Nobody knows where unannotated joints are; estimators put them all over.
+    # It is not known where unannotated joints are; estimators put them all over.
     spread = unit * np.exp(rng.normal(-0.5, 0.7, (n, 1)))
     guess = persons.xy + rng.normal(size=(n, k, 2)) * spread[..., None]
     xy = np.where(labelled[..., None], xy, guess)
@@ -209,7 +209,7 @@ def _misplace_limbs(
     rate = base * (persons.area / TYPICAL_AREA).clip(1e-3, 1e3) ** -source.size_exponent
     xy, kind = xy.copy(), kind.copy()
     counts = np.diff(near.start)
-    # Unit vectors; one a limb, so that its joints drift together.
+    # Unit vectors; one per limb, so that its joints drift together.
     for limb in limbs(skeleton):
         draw = rng.random(n)
         hit = np.flatnonzero(draw < rate)
@@ -264,7 +264,7 @@ def _omit(
     chance = rate[:, None] * source.part_factor
     chance = chance * np.where(persons.visible == 1, source.hidden_factor, 1.0)
     chance = chance * np.where(kind == MISS, 1.5, 1.0)
-    # A Gaussian copula: one factor for the body, one a limb, one a mirror pair.
+    # A Gaussian copula: one factor for the body, one per limb, one per mirror pair.
     latent = 0.45 * rng.normal(size=(n, 1)) + 0.55 * rng.normal(size=(n, k))
     variance = np.full(k, 0.45**2 + 0.55**2)
     pairs = [np.array([i, j]) for i, j in enumerate(skeleton.mirror) if i < j]

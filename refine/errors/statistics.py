@@ -75,7 +75,7 @@ class Instances:
 
     Attributes:
         missed: persons not found, a person.
-        background: poses that are nobody.
+        background: false positives.
         duplicate: poses that repeat a person who was found.
         fragment: poses that are a piece of a person, whose rest another pose or none has.
     """
@@ -107,9 +107,9 @@ class ErrorStatistics:
         neighbour_iou: box IoU from which two persons overlap.
         severity: factor on the odds of every error against good.
         size_exponent: measured errors grow as area ** -size_exponent.
-        omission: how joints are left out, None where none is or nobody measured it.
+        omission: how joints are left out, None where none is or it was not measured.
         scores: what keypoint scores tell, None where there are none.
-        instances: poses that are not one whole person, None where nobody measured them.
+        instances: poses that are not one whole person, None where they were not measured.
         counts: how much was measured: images, poses, persons, joints, ...
         command: that measured them, without folders.
     """

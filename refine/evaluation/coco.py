@@ -48,7 +48,7 @@ class Report:
         official_sigmas: whether these are the sigmas published for the ground truth's skeleton;
             figures with others compare with nothing.
         area: what the area of predictions was taken from; moves only APM, APL, ARM, ARL.
-        max_dets: best predictions an image that were scored.
+        max_dets: best predictions per image that were scored.
         warnings: what a reader of the figures must know.
     """
 

@@ -44,7 +44,7 @@ CURES = (
     "false_negative",
 )
 """In the published order. Absent joints come first: the published code takes them for misses.
-The last two are predictions that match nobody, and persons whom none matches."""
+The last two are predictions that match no person, and persons that no prediction matches."""
 OF_JOINTS = CURES[:5]
 
 SCORING_OKS = 0.5
@@ -54,7 +54,7 @@ DECAY = 0.5
 AREAS = (32, 64, 96, 128)
 """px, squared the limits of the areas (sizeSensitivity.py)."""
 VISIBLE, VISIBLE_OF, OVERLAP = (5, 10, 15), 17, (0, 2)
-"""Last count of every band but the open last one, out of so many joints
+"""Last count of every band but the open last one, out of that many joints
 (occlusionAndCrowdingSensitivity.py)."""
 
 
@@ -94,7 +94,7 @@ class Diagnosis:
         poses: predictions that were looked at.
         persons: that count.
         matched: predictions matched to one of them at OKS 0.1.
-        background: predictions matched to nobody at OKS 0.1.
+        background: false positives: predictions matched to no person at OKS 0.1.
         contested: persons with two or more predictions of OKS 0.5 or more.
         scoring_errors: of these, the ones whose best prediction is not the best scored.
         compat: see `diagnose`.
@@ -170,7 +170,7 @@ def diagnose(
         gt: COCO keypoint annotations (file or parsed), `Poses` with flags, or `GroundTruth`.
         poses: the predictions.
         image_ids: look at these images only.
-        max_dets: best predictions an image.
+        max_dets: best predictions per image.
         compat: do as the published code does: absent joints are misses at (0, 0), persons below
             32^2 px^2 are ignored, a similarity of exactly .85 falls through, and corrected
             joints are nearer than they should be, see `refine.evaluation.taxonomy.corrected`.

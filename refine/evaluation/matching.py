@@ -126,9 +126,9 @@ def average_precision(
         score: (A,) of the predictions.
         truth: the persons.
         ignore: (G,) persons to ignore, `truth.ignore` among them.
-        outside: (A,) predictions of a size that does not count when they match nobody.
-        forgive: "background" leaves out predictions that match nobody; "all" persons whom no
-            prediction matches, too.
+        outside: (A,) predictions of a size that does not count when they match no person.
+        forgive: "background" leaves out predictions that match no person; "all" also the persons
+            that no prediction matches.
     """
     skip = truth.ignore if ignore is None else ignore
     order = np.argsort(-score, kind="stable")

@@ -38,7 +38,7 @@ ABSENT, UNKNOWN = len(KINDS), -1
 ALL_KINDS = (*KINDS, "absent")
 
 GOOD_KS, LEAST_KS = 0.85, 0.5
-"""Annotators agree with one another within the first; below the second a place is nobody's."""
+"""Annotators agree with one another within the first; below the second a joint is a miss."""
 MATCH_OKS = 0.1
 """Least OKS of a prediction and its person (`oksLocThrs`)."""
 SMALLEST = 32.0**2
@@ -58,7 +58,7 @@ class Matched:
         pairs: of predictions and persons.
         ks: (P, K) similarities of the pairs, see `refine.evaluation.matching.pair_similarity`.
         ignore: (G,) persons that do not count.
-        person: (A,) whom each is matched to, -1 for nobody; it may be ignored.
+        person: (A,) the person that each is matched to, -1 for no person; it may be ignored.
         kind: (A, K), see `classify`; `UNKNOWN` where the person is ignored, too.
         similarity: (A, K), see `classify`.
     """
@@ -97,7 +97,7 @@ def classify(
 
     Args:
         xy: (N, K, 2) px, NaN where missing.
-        person: (N,) whom each pose is matched to, -1 for nobody.
+        person: (N,) the person that each pose is matched to, -1 for no person.
         truth_xy: (G, K, 2) px.
         truth_labelled: (G, K).
         truth_area: (G,) px^2.
@@ -108,7 +108,7 @@ def classify(
 
     Returns:
         kind (N, K): `GOOD`, `JITTER`, `INVERSION`, `SWAP`, `MISS`, `ABSENT`, or `UNKNOWN` where
-        not labelled or matched to nobody; and the similarity (N, K) to the nearest place, 0 if
+        not labelled or matched to no person; and the similarity (N, K) to the nearest place, 0 if
         there is none.
 
     >>> one = np.array([[[0.0, 0.0], [50.0, 0.0]]])
@@ -201,7 +201,7 @@ def match_poses(
         gt: see `refine.evaluate`.
         poses: the predictions.
         image_ids: look at these images only.
-        max_dets: best predictions an image.
+        max_dets: best predictions per image.
         compat: see `diagnose`.
         strict: see `refine.evaluate`.
 

@@ -142,6 +142,7 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "counted": any("num_keypoints" in a for a in annotations),
             "document": {k: x for k, x in document.items() if k not in ("images", "annotations")},
             "others": others,
+            "notes": _notes(len(others), len(document["annotations"])),
         },
     )
 
@@ -253,6 +254,10 @@ def _split_annotations(
     numbers = [i for i, own in enumerate(ours) if own]
     others = tuple((i, row) for i, row in enumerate(rows) if not ours[i])
     return [rows[i] for i in numbers], numbers, others
+
+
+def _notes(others: int, total: int) -> tuple[str, ...]:
+    return (f"{others} of {total} annotations are no persons: carried along",) if others else ()
 
 
 def _merge(persons: list[dict[str, Any]], others: Sequence[tuple[int, Any]]) -> list[Any]:

@@ -266,6 +266,7 @@ def test_ground_truth_comes_back(file, truth, back):
     assert not poses.present[0, 1]
     assert poses.xy[0, 2].tolist() == [0, 0]
     assert len(poses) == 1, "a dog is no person"
+    assert poses.meta["notes"] == ("1 of 2 annotations are no persons: carried along",)
     assert back(poses) == truth
     truth["annotations"].reverse()
     poses = read(file(truth))
