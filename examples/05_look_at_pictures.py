@@ -19,8 +19,8 @@ with tempfile.TemporaryDirectory() as folder:
     better = refine.run(poses, refine.Config(pictures=folder))
 
     # The same by hand: what is believed of every joint once its picture was seen.
-    seen = refine.PictureRefiner.load("image").look(poses, folder)
+    belief = refine.ImageRefiner.load(folder).believe(poses)
 
-moved = np.hypot(*np.moveaxis(seen.belief.xy - poses.xy, -1, 0))[poses.present]
-print(f"{int(seen.seen.sum())} of {len(poses)} poses seen, {len(better)} left")
+moved = np.hypot(*np.moveaxis(belief.xy - poses.xy, -1, 0))[poses.present]
+print(f"{np.count_nonzero(belief.seen)} of {len(poses)} poses seen, {len(better)} left")
 print(f"joints as they came lie {np.median(moved):.1f} px from where the picture shows them")

@@ -5,12 +5,9 @@ from typing import Literal
 import numpy as np
 
 from refine._kernel import kernel
-from refine._types import Bools, Floats
+from refine._types import AreaRule, Bools, Floats
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
-
-AreaRule = Literal["keypoints", "box", "given"]
-"""What stands for the size of a predicted pose: its tight keypoint box, its box, its area."""
 
 EPS = float(np.spacing(1))
 """Added to the area: `np.spacing(1)` in pycocotools.cocoeval.COCOeval.computeOks."""

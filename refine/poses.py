@@ -52,6 +52,11 @@ class Step:
     weights: str | None = None
 
 
+EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
+"""Steps that put expected keypoint similarities in the place of keypoint scores. Files do not say
+of what kind their scores are; their history does."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Poses:
     """N poses over any number of images: one frame, a batch and a corpus are the same type.

@@ -89,7 +89,7 @@ class Calibration:
                 )
 
     def calibrate(self, poses: Poses, belief: Belief) -> Belief:
-        """Return the belief with honest expected similarities; no other part changes."""
+        """Return the belief with honest expected similarities and the margin that fits them."""
         score = deviates(poses, self.joint_scores)
         size = rank_in(self.sizes, pose_area(poses.xy, "keypoints")) - 0.5
         move = self.move(belief.move, score, size)
@@ -98,6 +98,7 @@ class Calibration:
             belief,
             keep=np.where(belief.keep > 0, self.keep(belief.keep, score, size), belief.keep),
             move=np.where(poses.present, move, fill),
+            margin=self.margin,
         )
 
     def instance_score(self, before: Poses, after: Poses, belief: Belief) -> Floats:

@@ -23,9 +23,8 @@ from refine.exceptions import RefineError
 from refine.numerics import SURE, sigmoid
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
-from refine.refiner.apply import complete, correct
-from refine.refiner.belief import Belief
-from refine.refiner.pose.refiner import Refiner
+from refine.refiner.apply import apply_belief, complete
+from refine.refiner.belief import Belief, SupportsBelief
 
 QUANTILES = 101
 """Of the source's own scores and sizes; ranks taken in them do not depend on the file at hand."""
@@ -59,9 +58,7 @@ class Sample:
     labels: npt.NDArray[np.int64]
 
     def __getitem__(self, rows: npt.NDArray[Any]) -> "Sample":
-        chosen = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "belief"}
-        belief = {f.name: getattr(self.belief, f.name)[rows] for f in fields(self.belief)}
-        return Sample(**chosen, belief=Belief(**belief))
+        return Sample(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def similarity(self, after: Poses) -> Floats:
         """Return the true similarity (N, K) of refined joints, NaN where nobody labelled them."""
@@ -75,7 +72,7 @@ class Sample:
         return np.asarray(total / np.maximum(self.labels, 1))
 
 
-def calibrate(sample: Sample, refiner: Refiner) -> Calibration:
+def calibrate(sample: Sample, refiner: SupportsBelief) -> Calibration:
     """Fit the calibration of a source.
 
     Curves put expected keypoint similarities right; their form is the one with the least
@@ -99,7 +96,7 @@ def calibrate(sample: Sample, refiner: Refiner) -> Calibration:
     return fit(sample, refiner)
 
 
-def fit(sample: Sample, refiner: Refiner) -> Calibration:
+def fit(sample: Sample, refiner: SupportsBelief) -> Calibration:
     """Do what `calibrate` does on any number of images."""
     used = sample[sample.counts]
     poses, present = used.poses, used.poses.present
@@ -132,7 +129,7 @@ def fit(sample: Sample, refiner: Refiner) -> Calibration:
     )
     honest = found.calibrate(poses, belief)
     found = replace(found, margin=_margin(used, honest))
-    after = refined(poses, honest, found.margin)
+    after = apply_belief(poses, honest, margin=found.margin)
     weights, intercept = fit_score(found.columns(poses, after, honest), used.oks(after), used.image)
     return replace(found, score=weights, intercept=intercept)
 
@@ -140,7 +137,7 @@ def fit(sample: Sample, refiner: Refiner) -> Calibration:
 def read_sample(
     gt: str | Path | GroundTruth,
     poses: Poses,
-    refiner: Refiner,
+    refiner: SupportsBelief,
     *,
     image_ids: Any = None,
     strict: bool = True,
@@ -202,11 +199,6 @@ def read_sample(
     labels = np.zeros(n, np.int64)
     labels[owned] = labelled.sum(1)
     return Sample(poses, belief, image, np.isin(image, chosen) & ~ignored, came, reach, labels)
-
-
-def refined(poses: Poses, belief: Belief, margin: float) -> Poses:
-    """Fill and move the joints of poses."""
-    return correct(complete(poses, belief), belief, margin=margin)
 
 
 def fit_score(

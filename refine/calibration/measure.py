@@ -9,12 +9,12 @@ import numpy as np
 from refine._types import Floats
 from refine.calibration import Calibration
 from refine.calibration.curves import folds
-from refine.calibration.fit import Sample, fit, refined
+from refine.calibration.fit import Sample, fit
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses
-from refine.refiner.apply import MARGIN, expected_similarity
-from refine.refiner.pose.refiner import Refiner
+from refine.refiner.apply import apply_belief, expected_similarity
+from refine.refiner.belief import SupportsBelief
 from refine.rescore import blend, expected_oks, rescore
 
 BINS = 10
@@ -70,7 +70,7 @@ class Report:
 
 def measure(
     sample: Sample,
-    refiner: Refiner,
+    refiner: SupportsBelief,
     gt: GroundTruth,
     calibration: Calibration | None = None,
     image_ids: Sequence[int | str] | None = None,
@@ -88,7 +88,7 @@ def measure(
     n, k = sample.poses.score.shape
     fold = folds(sample.image) if calibration is None else np.zeros(n, np.intp)
     poses, belief = sample.poses, sample.belief
-    plain = refined(poses, belief, MARGIN)
+    plain = apply_belief(poses, belief)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
     images = list(gt.images) if image_ids is None else [gt.images[i] for i in gt.rows_of(image_ids)]
     chosen = np.isin(sample.image, gt.rows_of(images))
@@ -97,7 +97,7 @@ def measure(
         fitted = calibration or fit(sample[(fold != part) & chosen], refiner)
         own = sample[rows]
         honest = fitted.calibrate(own.poses, own.belief)
-        after = refined(own.poses, honest, fitted.margin)
+        after = apply_belief(own.poses, honest)
         xy[rows], score[rows] = after.xy, fitted.instance_score(own.poses, after, honest)
         similarity[rows] = expected_similarity(own.poses, after, honest)
     calibrated = poses.replace(xy=xy)

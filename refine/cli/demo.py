@@ -45,6 +45,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     from refine.files import write_bytes
     from refine.formats import read, write
     from refine.pipeline import Config, run
+    from refine.pipeline.runner import summarise
     from refine.sample import make_heatmaps, make_people, make_predictions
 
     folder = _make_folder(Path(output))
@@ -64,7 +65,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
         write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
 
     before = read(files["predictions"], images=files["truth"])
-    moved = run(before, Config(steps=("join", "complete", "correct", "rescore")))
+    moved = run(before, Config(steps=tuple(s for s in Config().steps if s != "suppress")))
     after = run(before)
     write(after, files["refined"], precision=3)
     stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
@@ -78,13 +79,8 @@ def command(output: str, seed: int, as_json: bool) -> None:
         summary(facts, data_on_stdout=False)
     else:
         click.echo(_report(table, decoders))
-    done = {step.name: step.parameters for step in after.history}
-    say(
-        f"{len(before)} poses of {len(truth)} persons on {IMAGES} images: "
-        f"{done['join']['fragments']} fragments joined, "
-        f"{done['complete']['joints']} joints filled, {done['correct']['joints']} moved, "
-        f"{done['suppress']['removed']} duplicates removed"
-    )
+    sentence, _ = summarise(after.history)
+    say(f"{len(before)} poses of {len(truth)} persons on {IMAGES} images: {sentence}")
     say(f"see {picture}")
     say("the same by hand:")
     for line in (

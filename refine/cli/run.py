@@ -17,16 +17,26 @@ from refine.cli._output import (
 )
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
+from refine.pipeline import Config, run, steps as step_list
+from refine.pipeline.runner import summarise
 
-# Those of refine.pipeline.runner, which is imported only when the verb runs.
-STEPS = ("join", "complete", "correct", "rescore", "suppress")
+
+def _list_steps() -> str:
+    width = max(len(step.name) for step in step_list.STEPS)
+    return "\b\nSteps, in their order:\n" + "\n".join(
+        f"  {step.name:<{width}}  {step.help}" for step in step_list.STEPS
+    )
 
 
-@click.command("run")
+@click.command("run", epilog=_list_steps())
 @click.argument("pred")
 @output_option()
 @input_options
-@click.option("--steps", metavar="LIST", help=f"Comma-separated, out of {','.join(STEPS)}.")
+@click.option(
+    "--steps",
+    metavar="LIST",
+    help=f"Comma-separated, out of {','.join(s.name for s in step_list.STEPS)}.",
+)
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
 @click.option(
@@ -59,7 +69,6 @@ STEPS = ("join", "complete", "correct", "rescore", "suppress")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--precision", type=click.IntRange(0), help="Decimals of all coordinates.")
-@click.option("--seed", type=int, help="Accepted for scripts; the main job draws nothing.")
 @progress_option
 @json_option
 def command(
@@ -70,7 +79,6 @@ def command(
     config: str | None,
     to: str | None,
     precision: int | None,
-    seed: int | None,
     progress: bool | None,
     as_json: bool,
     **options: Any,
@@ -81,7 +89,6 @@ def command(
     With a folder of pictures in --images every pose is looked at again in its picture.
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
-    del seed
     inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
     chosen = {key: value for key, value in options.items() if value is not None}
     if inputs["images"] and Path(inputs["images"]).is_dir():
@@ -93,8 +100,6 @@ def command(
         chosen["steps"] = ["suppress"]
     elif steps is not None:
         chosen["steps"] = steps.split(",")
-
-    from refine.pipeline import Config, run
 
     settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
     poses = read_poses(pred, **inputs)
@@ -109,25 +114,20 @@ def command(
     else:
         result = run(poses, settings)
     found = write_poses(result, output, to, inputs["images"], precision)
-    steps_done = result.history[len(poses.history) :]
-    done = {step.name: dict(step.parameters) for step in steps_done}
+    new = result.history[len(poses.history) :]
+    done = {step.name: step.parameters for step in new}
+    sentence, counts = summarise(new)
     facts = {
         "poses_in": len(poses),
         "poses_out": len(result),
         "images": len(poses.images),
         "format": found,
-        "fragments_joined": done.get("join", {}).get("fragments", 0),
-        "joints_filled": done.get("complete", {}).get("joints", 0),
-        "joints_moved": done.get("correct", {}).get("joints", 0),
-        "weights": next((s.weights for s in steps_done if s.weights), None),
+        **counts,
+        "weights": next((s.weights for s in new if s.weights), None),
         "steps": list(done),
     }
-    say(
-        f"{facts['poses_in']} poses on {facts['images']} images: "
-        f"{facts['fragments_joined']} fragments joined, {facts['joints_filled']} joints filled, "
-        f"{facts['joints_moved']} moved, "
-        f"{done.get('suppress', {}).get('removed', 0)} duplicates removed"
-    )
+    outcome = f": {sentence}" if sentence else ""
+    say(f"{len(poses)} poses on {len(poses.images)} images{outcome}")
     if "look" in done:
         facts["poses_seen"] = done["look"]["poses"]
         say(
@@ -141,8 +141,6 @@ def command(
 def _read_config(path: str) -> dict[str, Any]:
     if Path(path).suffix != ".toml":
         raise FormatError("expected a .toml file", where=path)
-    from refine.pipeline import Config
-
     try:
         table = tomllib.loads(read_bytes(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError, SkeletonError
-from refine.poses import Poses, ScoreKind, Step
+from refine.poses import EXPECTED_KS_STEPS, Poses, ScoreKind, Step
 from refine.skeletons import Skeleton, skeleton, skeleton_names
 
 Where = Callable[[int], str]
@@ -21,9 +21,6 @@ FAR = 1e6
 
 SENTINELS = {"zero": 0.0, "minus-one": -1.0, "null": np.nan}
 """What files write for the coordinates of a missing joint; NaN becomes null in JSON."""
-
-LEARNED = frozenset({"complete", "correct"})
-"""Steps that replace keypoint scores by expected keypoint similarities."""
 
 NUMBERS = frozenset({int, float})
 
@@ -251,7 +248,7 @@ def skeleton_of(
 
 def kind_after(history: Sequence[Step], kind: ScoreKind) -> ScoreKind:
     """Return the kind of scores: the refiner's where it wrote them."""
-    return "expected_ks" if any(step.name in LEARNED for step in history) else kind
+    return "expected_ks" if any(step.name in EXPECTED_KS_STEPS for step in history) else kind
 
 
 def number(value: Any, field: str, where: str) -> float:

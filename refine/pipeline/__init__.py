@@ -1,5 +1,7 @@
-"""The main job: a short list of steps over poses."""
+"""The main job: a list of steps over poses, one file each in ``steps/``."""
 
-from refine.pipeline.runner import LEARNED, STEPS, Config, run
+from refine.pipeline.config import Config
+from refine.pipeline.runner import run
+from refine.pipeline.steps import STEPS
 
-__all__ = ["LEARNED", "STEPS", "Config", "run"]
+__all__ = ["STEPS", "Config", "run"]

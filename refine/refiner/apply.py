@@ -1,4 +1,4 @@
-"""The refiner's two steps over poses: fill what is missing, move what is believed wrong."""
+"""What follows from a belief: fill what is missing, move what is believed wrong."""
 
 import numpy as np
 
@@ -7,10 +7,21 @@ from refine.poses import Poses
 from refine.refiner.belief import Belief
 from refine.rescore import SCORE_DECIMALS
 
-MARGIN = 0.3
-"""Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
 XY_DECIMALS = 3
 """New coordinates are right to a few px; what the source measured keeps all its digits."""
+
+
+def apply_belief(
+    poses: Poses,
+    belief: Belief,
+    weights: str | None = None,
+    margin: float | Floats | None = None,
+) -> Poses:
+    """Fill the missing joints of poses and move those believed wrong: `complete`, then `correct`.
+
+    The arguments are those of `correct`.
+    """
+    return correct(complete(poses, belief, weights), belief, weights, margin)
 
 
 def complete(poses: Poses, belief: Belief, weights: str | None = None) -> Poses:
@@ -34,7 +45,7 @@ def correct(
     poses: Poses,
     belief: Belief,
     weights: str | None = None,
-    margin: float | Floats = MARGIN,
+    margin: float | Floats | None = None,
 ) -> Poses:
     """Move joints where that is expected to gain keypoint similarity, and leave all others alone.
 
@@ -42,8 +53,10 @@ def correct(
         poses: N poses, completed or not.
         belief: of the poses as they came.
         weights: hash of the refiner's weights, for the history.
-        margin: least gain in expected similarity, in [0, 1]; 1 moves nothing. One, or (N, 1).
+        margin: least gain in expected similarity, in [0, 1]; 1 moves nothing. One, or (N, 1); by
+            default the belief's own.
     """
+    margin = belief.margin if margin is None else margin
     move = poses.present & (belief.keep > 0) & (belief.move > belief.keep + margin)
     move &= ~poses.skeleton.is_derived
     xy = np.where(move[..., None], belief.xy.round(XY_DECIMALS), poses.xy)

@@ -1,8 +1,19 @@
 """What a refiner believes of poses, with or without pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
-from refine._types import Floats
+import numpy as np
+import numpy.typing as npt
+
+from refine._types import Bools, Floats
+from refine.poses import Poses
+
+MARGIN = 0.3
+"""Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
+JOINT_FIELDS = ("xy", "sigma_px", "keep", "move", "wrong", "annotated")
+"""Fields of `Belief` with one entry per pose and joint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +31,9 @@ class Belief:
         annotated: (N, K) probability that an annotator would label the joint.
         oks: (N,) expected OKS of the pose once refined.
         size_px: (N,) size of the body, about the square root of a person's area.
+        margin: expected similarity that a move must gain: one for all poses, or (N, 1).
+        seen: (N,) whether the pose was looked at in its picture; None from a refiner that sees
+            no pictures.
     """
 
     xy: Floats
@@ -30,3 +44,21 @@ class Belief:
     annotated: Floats
     oks: Floats
     size_px: Floats
+    margin: float | Floats = MARGIN
+    seen: Bools | None = None
+
+    def __getitem__(self, rows: npt.NDArray[Any]) -> "Belief":
+        """Select poses by indices or mask."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Belief(**{n: v[rows] if isinstance(v, np.ndarray) else v for n, v in values.items()})
+
+
+class SupportsBelief(Protocol):
+    """A refiner of any kind: what it believes of poses, and which weights make it believe so."""
+
+    @property
+    def weights(self) -> str:
+        """The short hash that histories name the weights by."""
+
+    def believe(self, poses: Poses, progress: Callable[[int], None] | None = None) -> Belief:
+        """Say what is believed of each joint of N poses; `progress` gets the number done."""

@@ -4,9 +4,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from refine._types import Floats, Indices
+from refine._types import AreaRule, Floats, Indices
 from refine.exceptions import ArrayError
-from refine.oks import AreaRule, pose_area
+from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
 from refine.suppression.arrays import oks_nms, soft_oks_nms

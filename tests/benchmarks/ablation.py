@@ -19,7 +19,7 @@ from refine_ap import SOURCES
 import refine
 from refine.errors.sources import draw_source
 from refine.evaluation.ground_truth import read_ground_truth
-from refine.pipeline import STEPS, Config
+from refine.pipeline import Config
 from refine.refiner.pose.train import PoseSettings, train
 
 
@@ -54,7 +54,7 @@ VARIANTS = {
     "no neighbours": ("alone", NO_NEIGHBOURS, {}),
     "PoseFix's table only": ("posefix", POSEFIX, {}),
     "no gating": ("full", {}, {"margin": 0.0}),
-    "no joining": ("full", {}, {"steps": STEPS[1:]}),
+    "no joining": ("full", {}, {"steps": Config().steps[1:]}),
     "no merging": ("full", {}, {"merge": False}),
     "no rescoring": ("full", {}, {"scores": "own"}),
 }

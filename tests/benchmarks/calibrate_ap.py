@@ -16,11 +16,11 @@ import numpy as np
 
 import refine
 from refine.calibration.curves import fit_logistic
-from refine.calibration.fit import calibrate, read_sample, refined
+from refine.calibration.fit import calibrate, read_sample
 from refine.calibration.measure import measure
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.numerics import logit, mean_ranks
-from refine.refiner.apply import MARGIN, expected_similarity
+from refine.refiner.apply import apply_belief, expected_similarity
 from refine.refiner.pose.refiner import Refiner
 from refine.rescore import blend, expected_oks, instance_scores
 
@@ -102,7 +102,7 @@ def row(name, report):
 
 def expectation(sample):
     """Refine without calibration; returns the poses and their expected OKS."""
-    after = refined(sample.poses, sample.belief, MARGIN)
+    after = apply_belief(sample.poses, sample.belief)
     similarity = expected_similarity(sample.poses, after, sample.belief)
     return after, expected_oks(similarity, sample.belief.annotated)
 

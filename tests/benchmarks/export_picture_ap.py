@@ -21,8 +21,8 @@ from picture_ap import LAST_IMAGE, SOURCES, TRUTH
 import refine
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
-from refine.refiner.image import inference as sight
-from refine.refiner.image.inference import Sight
+from refine.refiner.image import inference
+from refine.refiner.image.inference import CropPrediction
 
 FORMS = {"onnx": (), "int8": ("--int8",)}
 
@@ -53,25 +53,25 @@ def main() -> None:
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         results = [poses, refine.run(poses, config)]
         for session in sessions.values():
-            with patch("refine.refiner.image.refiner.see", looking_through(session)):
+            with patch("refine.refiner.image.refiner.predict_crops", looking_through(session)):
                 results.append(refine.run(poses, config))
         row = [refine.evaluate(truth, r.replace(box=None), image_ids=ids)["AP"] for r in results]
         print(f"| {name} |", " | ".join(f"{ap:.4f}" for ap in row), "|", flush=True)
 
 
 def looking_through(session):
-    """Make a `see` that asks an ONNX session."""
+    """Make a `predict_crops` that asks an ONNX session."""
 
-    def see(network, batches, told, kernel, mirror=None):
+    def predict_crops(network, batches, told, kernel, mirror=None):
         batches = list(batches)
         judged = []
 
-        def judge(spread, judge=sight.judge):
+        def judge(spread, judge=inference.estimate_precision):
             judged.append(judge(spread))
             return judged[-1]
 
-        with patch("refine.refiner.image.inference.judge", judge):
-            list(sight.see(network, batches, told, kernel, mirror))
+        with patch("refine.refiner.image.inference.estimate_precision", judge):
+            list(inference.predict_crops(network, batches, told, kernel, mirror))
         for rows, crops in batches:
             hints = told[rows]
             inputs = {f.name: getattr(hints, f.name) for f in fields(hints)}
@@ -80,9 +80,9 @@ def looking_through(session):
             inputs["precision"] = np.full(len(rows), judged[0].precision, np.float32)
             refined, move, keep, sigma, oks = session.run(None, inputs)
             margin = np.full(len(rows), judged[0].margin)
-            yield rows, Sight(refined, move, keep, sigma, oks, margin)
+            yield rows, CropPrediction(refined, move, keep, sigma, oks, margin)
 
-    return see
+    return predict_crops
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     truth = options.data / TRUTH
     poses = refine.read(options.data / "predictions" / f"{SOURCE}.json", images=truth)
-    refiner = refine.PictureRefiner.load(options.weights)
+    refiner = refine.ImageRefiner.load(
+        options.data / "coco/images", options.weights, flip=not options.no_flip
+    )
     inside = [0.0]
 
     def timed(forward):
@@ -43,12 +45,12 @@ def main() -> None:
 
         return run
 
-    refiner.picture.forward = timed(refiner.picture.forward)
+    refiner.network.forward = timed(refiner.network.forward)
     speeds, shares = [], []
     for _ in range(1 + RUNS):
         inside[0] = 0.0
         began = time.perf_counter()
-        refiner.look(poses, options.data / "coco/images", flip=not options.no_flip)
+        refiner.believe(poses)
         took = time.perf_counter() - began
         speeds.append(len(poses) / took)
         shares.append(1 - inside[0] / took)

@@ -14,7 +14,7 @@ import numpy as np
 
 import refine
 from refine.evaluation.ground_truth import read_ground_truth
-from refine.pipeline import STEPS, Config
+from refine.pipeline import Config
 
 MIXED = "coco/images_val_gt.json"
 SOURCES = {
@@ -35,7 +35,7 @@ COLUMNS = {
     "+ complete": ("join", "complete"),
     "+ correct": ("join", "complete", "correct"),
     "+ rescore": ("join", "complete", "correct", "rescore"),
-    "+ suppress": STEPS,
+    "+ suppress": Config().steps,
     "scores only": ("rescore",),
 }
 

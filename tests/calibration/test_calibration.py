@@ -77,15 +77,16 @@ def test_the_generic_calibration_ranks_as_the_blend_does(sample):
     np.testing.assert_allclose(score, blend(oks, poses.instance_score), atol=1e-9)
 
 
-def test_calibrating_a_belief_changes_expectations_alone(sample):
+def test_calibrating_a_belief_changes_expectations_and_the_margin_alone(sample):
     missing = ~sample.poses.present
     honest = PLAIN.calibrate(sample.poses, sample.belief)
     np.testing.assert_array_equal(honest.keep, sample.belief.keep)
     np.testing.assert_array_equal(honest.move[~missing], sample.belief.move[~missing])
+    assert honest.margin == PLAIN.margin != sample.belief.margin
     some = missing & (sample.belief.move > 0.5)
     assert some.any()
     assert (honest.move[some] < sample.belief.move[some]).all()
-    for name in {f.name for f in fields(Belief)} - {"keep", "move"}:
+    for name in {f.name for f in fields(Belief)} - {"keep", "move", "margin"}:
         np.testing.assert_array_equal(getattr(honest, name), getattr(sample.belief, name))
 
 

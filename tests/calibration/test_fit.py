@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from refine.calibration import GENERIC
-from refine.calibration.fit import calibrate, fit_score, read_sample, refined
+from refine.calibration.fit import calibrate, fit_score, read_sample
 from refine.calibration.measure import measure, reliability
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import RefineError
 from refine.numerics import sigmoid
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
+from refine.refiner.apply import apply_belief
 
 MARGIN_OF_NOTHING = 1.0
 
@@ -51,7 +52,7 @@ def test_exact_poses_have_similarity_1_and_copies_own_nobody(people, ground_trut
 
 def test_true_similarity_is_that_of_the_place_a_joint_has_come_to(sample, people, ground_truth):
     truth = people[0]
-    after = refined(sample.poses, sample.belief, MARGIN_OF_NOTHING)
+    after = apply_belief(sample.poses, sample.belief, margin=MARGIN_OF_NOTHING)
     found = sample.similarity(after)
     sigmas = truth.skeleton.require_sigmas()
     checked = 0

@@ -10,12 +10,12 @@ import torch
 from refine.decoding import decode_heatmaps
 from refine.poses import ImageRef, Poses
 from refine.refiner.image.backbones.resnet import BLOCKS
-from refine.refiner.image.conditioning import Clues
-from refine.refiner.image.inference import see
+from refine.refiner.image.conditioning import Conditioning
+from refine.refiner.image.inference import predict_crops
 from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.posefix import PoseFixNetwork
-from refine.refiner.image.posefix_inference import see_paper
-from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.posefix_inference import predict_posefix_crops
+from refine.refiner.image.source_precision import SourcePrecision
 from refine.refiner.image.weights import load_image_weights, save_image_weights
 from refine.refiner.pose.export import export_inputs
 from refine.refiner.pose.refiner import Refiner
@@ -103,7 +103,9 @@ def settled(network):
 
 @pytest.mark.parametrize("options", [(), ("--no-flip",), ("--int8",)])
 def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, monkeypatch):
-    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness(2.0))
+    monkeypatch.setattr(
+        "refine.refiner.image.inference.estimate_precision", lambda spread: SourcePrecision(2.0)
+    )
     out = tmp_path / "picture.onnx"
     result = cli("export", picture, "-o", out, *options)
     assert result.code == 0, result.err
@@ -120,7 +122,7 @@ def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, mo
     weight[0, 0, 3] = place[0, 0, 3] = 0
     points = np.concatenate([place, weight], -1).astype(np.float32)
     belief = np.insert(points[:, 1], 2, 2.5, axis=-1)
-    told = Clues(points[:, 0], belief, points[:, 2:], rng.normal(size=3).astype(np.float32))
+    told = Conditioning(points[:, 0], belief, points[:, 2:], rng.normal(size=3).astype(np.float32))
     kernel = rng.uniform(3, 6, (3, 19)).astype(np.float32)
     pixels = np.moveaxis(crops, -1, 1).astype(np.float32)
     inputs = {"pixels": pixels, "own": told.own, "kernel": kernel}
@@ -129,7 +131,7 @@ def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, mo
         inputs["precision"] = np.full(len(crops), 2, np.float32)
     got = run(**inputs)
     mirror = None if "--no-flip" in options else Skeleton("crop", tuple(header["joints"])).mirror
-    looked = (see if (network.architecture == "light") else see_paper)(
+    looked = (predict_crops if (network.architecture == "light") else predict_posefix_crops)(
         network, [(np.arange(3), crops)], told, kernel, mirror
     )
     [(_, expected)] = looked

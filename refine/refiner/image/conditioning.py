@@ -1,4 +1,4 @@
-"""What the image refiner is told beside the picture: the pose, what is believed, the others."""
+"""What the image refiner is given beside the picture: the pose, what is believed, the others."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop, keypoint_box
-from refine.refiner.belief import Belief
+from refine.refiner.belief import MARGIN, Belief
 from refine.refiner.pose.features import Scene
 
-MARGIN = 0.3
-"""The box is drawn around joints moved by the image-free refiner's own rule."""
+EXTRA_TRUST = 0.8
+"""Similarity that joints which the image-free refiner does not know are taken to have as they came,
+in training and later."""
 LIKELY = 0.4
 """Missing joints enter the box where an annotator would label them with this probability."""
 PADDING = 1.4
@@ -27,7 +28,7 @@ LEAST_SIDE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Clues:
+class Conditioning:
     """N poses in their crops, in network-input px; weights are 0 where there is nothing.
 
     Attributes:
@@ -53,8 +54,9 @@ class Clues:
 def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
 
-    Joints count where the image-free refiner would leave or put them, missing ones only where
-    they are likely labelled. A pose without joints gets a box of 1 px at the origin.
+    Joints count where the image-free refiner would leave or put them by its own `MARGIN`, missing
+    ones only where they are likely labelled. A pose without joints gets a box of 1 px at the
+    origin.
     """
     moved = ~scene.present | (belief.move > belief.keep + MARGIN)
     xy = np.where(moved[..., None], belief.xy, scene.xy)
@@ -80,22 +82,24 @@ def pose_boxes(scene: Scene, belief: Belief) -> Floats:
     return np.concatenate([low - grow, low + extent + grow], 1)
 
 
-def completed(told: Clues) -> Clues:
+def completed(conditioning: Conditioning) -> Conditioning:
     """Show missing joints where the image-free refiner believes them.
 
     PoseFix is shown complete poses, in training, too.
     """
-    guess = np.delete(told.belief, 2, axis=-1)
-    return replace(told, own=np.where(told.own[..., 2:] > 0, told.own, guess))
+    guess = np.delete(conditioning.belief, 2, axis=-1)
+    return replace(
+        conditioning, own=np.where(conditioning.own[..., 2:] > 0, conditioning.own, guess)
+    )
 
 
-def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
+def make_conditioning(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Conditioning:
     """Express what is known of N poses in the pixels of their crops.
 
     Args:
         scene: N poses.
         belief: of the same.
-        crop: image px -> network input, one a pose.
+        crop: image px -> network input, one per pose.
         extra: joints that the network has beyond the scene's; nothing is known of them.
     """
     scale = crop.scale
@@ -109,7 +113,7 @@ def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
         np.where(known, belief.annotated, 0.0)[..., None],
     ]
     near = [crop(scene.xy[other]), there[..., None]]
-    chance = np.clip(belief.oks, 1e-4, 1 - 1e-4)
+    oks = np.clip(belief.oks, 1e-4, 1 - 1e-4)
 
     def pack(parts: list[npt.NDArray[Any]]) -> Floats32:
         packed = np.concatenate(parts, -1).astype(np.float32)
@@ -117,4 +121,4 @@ def clues(scene: Scene, belief: Belief, crop: Crop, extra: int = 0) -> Clues:
         blank = np.zeros((*packed.shape[:-2], extra, packed.shape[-1]), np.float32)
         return np.concatenate([packed, blank], -2)
 
-    return Clues(pack(own), pack(guess), pack(near), np.log(chance / (1 - chance)).astype("f4"))
+    return Conditioning(pack(own), pack(guess), pack(near), np.log(oks / (1 - oks)).astype("f4"))

@@ -1,24 +1,70 @@
 """Pictures: finding the file of an image, reading it, cutting crops out of it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from refine._types import Floats
-from refine.exceptions import FormatError
+from refine.exceptions import ArrayError, FormatError
 from refine.poses import ImageRef, Poses
 from refine.refiner.image import kernels
 
 Pixels = npt.NDArray[np.uint8]
+Picture = Path | Pixels
+"""A file, or (H, W, 3) uint8 RGB."""
+Pictures = str | Path | Mapping[Any, Any] | Callable[[ImageRef], Any]
+"""Where pictures come from, see `choose_pictures`."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MOST_TAPS = 6
-"""Per axis and output pixel; pictures of more than this many pixels a crop pixel are sampled."""
+"""Per axis and output pixel; pictures of more than this many pixels per crop pixel are sampled."""
+
+
+def choose_pictures(pictures: Pictures, images: Sequence[ImageRef]) -> list[Picture | None]:
+    """Choose the pictures of images.
+
+    Args:
+        pictures: folder, see `find_pictures`; or a mapping by image id or file name, or a function
+            of the `ImageRef`, to a file or to (H, W, 3) uint8 RGB, None where there is none.
+        images: I images.
+
+    Returns:
+        I pictures, None where there is none.
+
+    Raises:
+        FormatError: no such folder.
+        ArrayError: an array that is not (H, W, 3) uint8.
+
+    >>> pixels = np.zeros((2, 3, 3), np.uint8)
+    >>> [p is pixels for p in choose_pictures({7: pixels}, [ImageRef(7), ImageRef(8)])]
+    [True, False]
+    """
+    if isinstance(pictures, str | Path):
+        return list(find_pictures(pictures, images))
+    if isinstance(pictures, Mapping):
+        found = [pictures.get(ref.id, pictures.get(ref.file_name)) for ref in images]
+    else:
+        found = [pictures(ref) for ref in images]
+    return [_checked(picture) for picture in found]
+
+
+def _checked(picture: Any) -> Picture | None:
+    if picture is None or isinstance(picture, Path):
+        return picture
+    if isinstance(picture, str):
+        return Path(picture)
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        got = picture.dtype if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise ArrayError(f"expected pictures as files or uint8 arrays, got {got}")
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ArrayError(f"expected pictures (H, W, 3), got {picture.shape}")
+    return picture
 
 
 def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path | None]:
@@ -59,12 +105,14 @@ def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path |
     return [find(ref) for ref in images]
 
 
-def read_picture(path: str | Path) -> Pixels:
+def read_picture(path: str | Picture) -> Pixels:
     """Read a picture as RGB, (H, W, 3) uint8, as it is stored (COCO ignores EXIF turns).
 
     Raises:
         FormatError: not a picture, or one that breaks off.
     """
+    if isinstance(path, np.ndarray):
+        return path
     try:
         with Image.open(path) as picture:
             return np.asarray(picture.convert("RGB"))
@@ -72,12 +120,14 @@ def read_picture(path: str | Path) -> Pixels:
         raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
 
 
-def picture_size(path: str | Path) -> tuple[int, int]:
+def picture_size(path: str | Picture) -> tuple[int, int]:
     """Return width and height of a picture without decoding it.
 
     Raises:
         FormatError: not a picture.
     """
+    if isinstance(path, np.ndarray):
+        return path.shape[1], path.shape[0]
     try:
         with Image.open(path) as picture:
             return picture.size
@@ -85,23 +135,23 @@ def picture_size(path: str | Path) -> tuple[int, int]:
         raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
 
 
-def with_sizes(poses: Poses, paths: Sequence[Path | None]) -> Poses:
-    """Complete the sizes of the images of poses from their pictures, one path an image.
+def with_sizes(poses: Poses, pictures: Sequence[Picture | None]) -> Poses:
+    """Complete the sizes of the images of poses from their pictures, one per image.
 
     Raises:
         FormatError: a file that is not a picture.
     """
     images = []
-    for ref, path in zip(poses.images, paths, strict=True):
-        if path is not None and not (ref.width and ref.height):
-            width, height = picture_size(path)
+    for ref, picture in zip(poses.images, pictures, strict=True):
+        if picture is not None and not (ref.width and ref.height):
+            width, height = picture_size(picture)
             images.append(replace(ref, width=width, height=height))
         else:
             images.append(ref)
     return poses.replace(images=tuple(images))
 
 
-def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
+def crop_image(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
     """Cut a crop out of a picture: bilinear, averaged over the pixels that fall into one.
 
     Args:
@@ -114,11 +164,11 @@ def cut(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
 
     >>> picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     >>> identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    >>> bool((cut(picture, identity, (4, 4)) == picture).all())
+    >>> bool((crop_image(picture, identity, (4, 4)) == picture).all())
     True
     """
     linear = np.linalg.inv(matrix[:, :2])
     shift = -linear @ matrix[:, 2]
     step = np.sqrt(abs(np.linalg.det(linear)))
     taps = int(np.clip(np.ceil(step - 0.25), 1, MOST_TAPS))
-    return np.asarray(kernels.cut(picture, linear, shift, size[0], size[1], taps))
+    return np.asarray(kernels.crop_image(picture, linear, shift, size[0], size[1], taps))

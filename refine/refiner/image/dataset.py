@@ -14,9 +14,14 @@ from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.geometry import Crop
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.conditioning import PADDING, Clues, clues, crop_boxes
-from refine.refiner.image.crops import Pixels, cut, read_picture
-from refine.refiner.image.refiner import EXTRA_TRUST
+from refine.refiner.image.conditioning import (
+    EXTRA_TRUST,
+    PADDING,
+    Conditioning,
+    crop_boxes,
+    make_conditioning,
+)
+from refine.refiner.image.crops import Pixels, crop_image, read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import simulate_source, split_by_source
 
@@ -44,7 +49,7 @@ class Rows:
 
     image: Indices
     matrix: Floats
-    conditioning: Clues
+    conditioning: Conditioning
     target: Floats32
     weight: Floats32
     area: Floats32
@@ -95,7 +100,7 @@ def _draw_source(
     belief = refiner.believe_scene(shown.scene)
     person = rows[shown.person]
     crop = _augment(crop_boxes(shown.scene, belief), size, rng)
-    told = clues(shown.scene, belief, crop, extra=labelled.extra.shape[1])
+    conditioning = make_conditioning(shown.scene, belief, crop, extra=labelled.extra.shape[1])
     trust, extra = labelled.trust[person], labelled.extra[person]
     picture_to_input = crop
     if shown.mirrored:
@@ -106,7 +111,7 @@ def _draw_source(
         mirror[:, 0, 2] = width - 1
         picture_to_input = crop @ Crop.from_matrix(mirror, size)
     area = shown.area * np.abs(np.linalg.det(crop.matrix[:, :, :2]))
-    told = _show_extra(told, crop(extra), np.sqrt(area), rng)
+    conditioning = _show_extra(conditioning, crop(extra), np.sqrt(area), rng)
     target = crop(np.concatenate([shown.truth, extra], 1))
     ours = shown.labelled.any(1, keepdims=True)
     weight = np.concatenate([trust * shown.labelled, labelled.extra_trust[person] * ours], 1)
@@ -114,7 +119,7 @@ def _draw_source(
     return Rows(
         labelled.persons.image[person],
         picture_to_input.matrix,
-        told,
+        conditioning,
         np.where(weight[..., None] > 0, target, 0.0).astype(np.float32),
         weight.astype(np.float32),
         area.astype(np.float32),
@@ -137,11 +142,13 @@ def _augment(box: Floats, size: tuple[int, int], rng: np.random.Generator) -> Cr
     return Crop.from_center_scale(center, sides, size, unit=1.0, rotation=turn)
 
 
-def _show_extra(told: Clues, truth: Floats, body_size: Floats, rng: np.random.Generator) -> Clues:
+def _show_extra(
+    conditioning: Conditioning, truth: Floats, body_size: Floats, rng: np.random.Generator
+) -> Conditioning:
     """Show some of the joints that the image-free refiner does not know, a little off.
 
     Args:
-        told: of N poses; these joints are the last ones.
+        conditioning: of N poses; these joints are the last ones.
         truth: (N, E, 2) where they are, NaN where nobody knows.
         body_size: (N,) root of the persons' area.
         rng: all randomness.
@@ -150,8 +157,10 @@ def _show_extra(told: Clues, truth: Floats, body_size: Floats, rng: np.random.Ge
     seen = np.isfinite(truth).all(-1) & (rng.random((len(truth), 1)) < EXTRA_SHOWN)
     extra = np.where(seen[..., None], place, 0.0)
     extra = np.concatenate([extra, EXTRA_TRUST * seen[..., None]], -1).astype(np.float32)
-    own = np.concatenate([told.own[:, : told.own.shape[1] - truth.shape[1]], extra], 1)
-    return replace(told, own=own)
+    own = np.concatenate(
+        [conditioning.own[:, : conditioning.own.shape[1] - truth.shape[1]], extra], 1
+    )
+    return replace(conditioning, own=own)
 
 
 def load_crops(
@@ -161,7 +170,7 @@ def load_crops(
 
     def load(i: int) -> Pixels:
         picture = read_picture(pictures[rows.image[i]])
-        return cut(picture, rows.matrix[i], size)
+        return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))
 
@@ -170,9 +179,11 @@ def _concatenate(parts: list[Rows]) -> Rows:
     def join(name: str, of: Sequence[Any]) -> npt.NDArray[Any]:
         return np.concatenate([getattr(p, name) for p in of])
 
-    told = [p.conditioning for p in parts]
+    conditioning = [p.conditioning for p in parts]
     names = [f.name for f in fields(Rows) if f.name != "conditioning"]
     return Rows(
-        conditioning=Clues(**{f.name: join(f.name, told) for f in fields(Clues)}),
+        conditioning=Conditioning(
+            **{f.name: join(f.name, conditioning) for f in fields(Conditioning)}
+        ),
         **{name: join(name, parts) for name in names},
     )

@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from refine.onnx import Exportable
 from refine.refiner.image.network import ImageNetwork
-from refine.refiner.image.readout import best_places, hear, in_cells, judge_places, mean_places
+from refine.refiner.image.readout import (
+    assess_points,
+    expected_oks_argmax,
+    fuse_with_source,
+    in_cells,
+    soft_argmax,
+)
 from refine.refiner.pose.features import NEIGHBOURS
 from refine.skeletons import Skeleton
 
@@ -36,7 +42,7 @@ OUTPUTS = {
 
 
 class LightExport(nn.Module):
-    """`refine.refiner.image.inference.see` in torch.
+    """`refine.refiner.image.inference.predict_crops` in torch.
 
     Takes and returns what `INPUTS` and `OUTPUTS` say.
 
@@ -66,19 +72,19 @@ class LightExport(nn.Module):
             points = (_turn(p, last, self.mirror) for p in (own, belief, near))
             looks = _both(looks, (pixels.flip(3), *points, oks))
         output = self.network(*looks)
-        chance, verdict = _chance(output.maps), output.oks
+        probability, verdict = _chance(output.maps), output.oks
         if self.mirror is not None:
-            chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
+            probability = (probability[:n] + probability[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
         spread = kernel / self.network.stride
         own = in_cells(own, self.network.stride, self.network.offset)
-        chance = hear(chance, own, spread, precision)
-        at = best_places(chance, spread)
-        return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
+        probability = fuse_with_source(probability, own, spread, precision)
+        at = expected_oks_argmax(probability, spread)
+        return *_read(self.network, probability, at, own, spread), verdict.sigmoid()
 
 
 class PoseFixExport(nn.Module):
-    """`refine.refiner.image.posefix_inference.see_paper` in torch.
+    """`refine.refiner.image.posefix_inference.predict_posefix_crops` in torch.
 
     Takes and returns the first three of `INPUTS` and the first four of `OUTPUTS`.
 
@@ -99,11 +105,11 @@ class PoseFixExport(nn.Module):
             turned = _turn(own, last, self.mirror)
             looks = _both(looks, (pixels.flip(3), turned, kernel[:, self.mirror]))
         seen, shown, width = looks
-        # What the network is not told it does not look at.
-        chance = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
+        # What the network is not conditioning it does not look at.
+        probability = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
         spread = width / self.network.stride
         came = in_cells(shown, self.network.stride, self.network.offset)
-        read = _read(self.network, chance, mean_places(chance), came, spread)
+        read = _read(self.network, probability, soft_argmax(probability), came, spread)
         if self.mirror is None:
             return read
         straight, back = [v[:n] for v in read], [v[n:, self.mirror] for v in read]
@@ -128,10 +134,10 @@ def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
 
 
 def _read(
-    network: ImageNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+    network: ImageNetwork, probability: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, ...]:
     """Return the first four of `OUTPUTS` for places `at`; all is in cells."""
-    move, keep, error = judge_places(chance, at, own, spread)
+    move, keep, error = assess_points(probability, at, own, spread)
     return at * network.stride + network.offset, move, keep, error * network.stride
 
 

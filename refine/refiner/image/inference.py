@@ -1,19 +1,23 @@
-"""Crops through the network: from pixels and clues to places, similarities and an OKS."""
+"""Crops through the network: from pixels and conditioning to places, similarities and an OKS."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop
-from refine.refiner.image.conditioning import Clues
-from refine.refiner.image.crops import Pixels, cut, read_picture
-from refine.refiner.image.source_precision import SAMPLE, Sharpness, judge, source_spread
+from refine.refiner.image.conditioning import Conditioning
+from refine.refiner.image.crops import Picture, Pixels, crop_image, read_picture
+from refine.refiner.image.source_precision import (
+    SAMPLE,
+    SourcePrecision,
+    estimate_precision,
+    source_spread,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +32,7 @@ AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class CropPrediction:
     """What the picture says of N poses and K joints, in network-input px.
 
     Attributes:
@@ -48,19 +52,19 @@ class Sight:
     margin: Floats
 
 
-def see(
+def predict_crops(
     network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
-    told: Clues,
+    conditioning: Conditioning,
     kernel: Floats,
     mirror: Indices | None = None,
-) -> Iterator[tuple[Indices, Sight]]:
-    """Let the network look at crops; the first of them tell how sharp their source is.
+) -> Iterator[tuple[Indices, CropPrediction]]:
+    """Let the network look at crops; the first of them say how precise their source is.
 
     Args:
         network: in evaluation mode.
         batches: rows (B,) of the poses and their crops (B, H, W, 3).
-        told: of all N poses.
+        conditioning: of all N poses.
         kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
         mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well
             and take the mean of both maps; None not to.
@@ -69,85 +73,102 @@ def see(
         rows (B,) and what their pictures say.
     """
     held: list[tuple[Indices, torch.Tensor, torch.Tensor]] = []
-    source: Sharpness | None = None
+    source: SourcePrecision | None = None
 
-    def read(source: Sharpness) -> Iterator[tuple[Indices, Sight]]:
-        for rows, chance, oks in held:
-            yield rows, _read(network, chance, oks, told[rows], kernel[rows], source)
+    def fuse(source: SourcePrecision) -> Iterator[tuple[Indices, CropPrediction]]:
+        for rows, probability, oks in held:
+            yield rows, _fuse(network, probability, oks, conditioning[rows], kernel[rows], source)
+
+    def measure() -> SourcePrecision:
+        found = list(fuse(SourcePrecision()))
+        return _precision_of(found, conditioning, kernel, mirror is not None)
 
     for rows, crops in batches:
-        held.append((rows, *_look_twice(network, crops, told[rows], mirror)))
+        held.append((rows, *_flip_average(network, crops, conditioning[rows], mirror)))
         if source is None and sum(len(r) for r, *_ in held) >= SAMPLE:
-            source = _judge(list(read(Sharpness())), told, kernel, mirror is not None)
+            source = measure()
         if source is not None:
-            yield from read(source)
+            yield from fuse(source)
             held.clear()
-    yield from read(source or _judge(list(read(Sharpness())), told, kernel, mirror is not None))
+    yield from fuse(source or measure())
 
 
-def _judge(
-    looks: list[tuple[Indices, Sight]], told: Clues, kernel: Floats, twice: bool
-) -> Sharpness:
+def _precision_of(
+    predictions: list[tuple[Indices, CropPrediction]],
+    conditioning: Conditioning,
+    kernel: Floats,
+    twice: bool,
+) -> SourcePrecision:
     """Say how sharp a source is by what the pictures of some of its poses say."""
-    if not looks:
-        return Sharpness()
-    rows = np.concatenate([r for r, _ in looks])
+    if not predictions:
+        return SourcePrecision()
+    rows = np.concatenate([r for r, _ in predictions])
     xy, move, keep = (
-        np.concatenate([getattr(s, name) for _, s in looks]) for name in ("xy", "move", "keep")
+        np.concatenate([getattr(s, name) for _, s in predictions])
+        for name in ("xy", "move", "keep")
     )
-    off = np.hypot(*np.moveaxis(xy - told.own[rows, :, :2], -1, 0)) / kernel[rows]
-    return judge(source_spread(off, move, keep, mirrored=twice))
+    off = np.hypot(*np.moveaxis(xy - conditioning.own[rows, :, :2], -1, 0)) / kernel[rows]
+    return estimate_precision(source_spread(off, move, keep, mirrored=twice))
 
 
-def _look_twice(
-    network: "ImageNetwork", crops: Pixels, told: Clues, mirror: Indices | None
+def _flip_average(
+    network: "ImageNetwork",
+    crops: Pixels,
+    conditioning: Conditioning,
+    mirror: Indices | None,
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     import torch
 
     with torch.inference_mode():
-        chance, oks = look(network, crops, told)
+        probability, oks = forward(network, crops, conditioning)
         if mirror is not None:
-            turned, again = look(network, crops[:, :, ::-1], mirrored(told, crops.shape[2], mirror))
-            chance = (chance + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
+            turned, again = forward(
+                network, crops[:, :, ::-1], mirrored(conditioning, crops.shape[2], mirror)
+            )
+            probability = (probability + turned.flip(3)[:, torch.from_numpy(mirror)]) / 2
             oks = (oks + again) / 2
-    return chance, oks
+    return probability, oks
 
 
-def _read(
+def _fuse(
     network: "ImageNetwork",
-    chance: "torch.Tensor",
+    probability: "torch.Tensor",
     oks: "torch.Tensor",
-    told: Clues,
+    conditioning: Conditioning,
     kernel: Floats,
-    source: Sharpness,
-) -> Sight:
+    source: SourcePrecision,
+) -> CropPrediction:
     import torch
 
-    from refine.refiner.image.readout import best_places, hear, in_cells
+    from refine.refiner.image.readout import expected_oks_argmax, fuse_with_source, in_cells
 
     with torch.inference_mode():
-        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
-        own = torch.from_numpy(told.own).to(chance.device)
+        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(
+            probability.device
+        )
+        own = torch.from_numpy(conditioning.own).to(probability.device)
         own = in_cells(own, network.stride, network.offset)
-        chance = hear(chance, own, spread, torch.full_like(oks, source.precision))
-        at = best_places(chance, spread)
-        return sight_of(network, chance, at, own, spread, oks, source.margin)
+        probability = fuse_with_source(
+            probability, own, spread, torch.full_like(oks, source.precision)
+        )
+        at = expected_oks_argmax(probability, spread)
+        return make_prediction(network, probability, at, own, spread, oks, source.margin)
 
 
-def sight_of(
+def make_prediction(
     network: "ImageNetwork",
-    chance: "torch.Tensor",
+    probability: "torch.Tensor",
     at: "torch.Tensor",
     own: "torch.Tensor",
     spread: "torch.Tensor",
     oks: "torch.Tensor",
     margin: float,
-) -> Sight:
+) -> CropPrediction:
     """Put what maps say of places `at` into network-input px; all tensors are in cells."""
-    from refine.refiner.image.readout import judge_places
+    from refine.refiner.image.readout import assess_points
 
-    move, keep, error = judge_places(chance, at, own, spread)
-    return Sight(
+    move, keep, error = assess_points(probability, at, own, spread)
+    return CropPrediction(
         xy=(at * network.stride + network.offset).double().cpu().numpy(),
         move=move.double().cpu().numpy(),
         keep=keep.double().cpu().numpy(),
@@ -157,8 +178,8 @@ def sight_of(
     )
 
 
-def look(
-    network: "ImageNetwork", crops: Pixels, told: Clues
+def forward(
+    network: "ImageNetwork", crops: Pixels, conditioning: Conditioning
 ) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return the maps (N, K, h, w) of probability, and the logits (N,) of the expected OKS."""
     import torch
@@ -166,36 +187,38 @@ def look(
     device = network.leave.weight.device
     pixels = np.ascontiguousarray(np.moveaxis(crops, -1, 1))
     image = torch.from_numpy(pixels).to(device, torch.float32)
-    hints = {f.name: torch.from_numpy(getattr(told, f.name)) for f in fields(told)}
-    said = network(
+    inputs = {f.name: torch.from_numpy(getattr(conditioning, f.name)) for f in fields(conditioning)}
+    output = network(
         image.contiguous(memory_format=torch.channels_last),
-        **{name: t.to(device) for name, t in hints.items()},
+        **{name: t.to(device) for name, t in inputs.items()},
     )
-    return torch.softmax(said.maps.flatten(2), 2).view_as(said.maps), said.oks
+    return torch.softmax(output.maps.flatten(2), 2).view_as(output.maps), output.oks
 
 
-def mirrored(told: Clues, width: int, mirror: Indices) -> Clues:
-    """Mirror clues left-right in crops of a width, and exchange the sides of the joints."""
+def mirrored(conditioning: Conditioning, width: int, mirror: Indices) -> Conditioning:
+    """Mirror conditioning left-right in crops of a width, and exchange the sides of the joints."""
 
     def turn(points: Floats32) -> Floats32:
         out = points[..., mirror, :].copy()
         out[..., 0] = np.where(out[..., -1] > 0, width - 1 - out[..., 0], 0.0)
         return out
 
-    return Clues(turn(told.own), turn(told.belief), turn(told.near), told.oks)
+    return Conditioning(
+        turn(conditioning.own), turn(conditioning.belief), turn(conditioning.near), conditioning.oks
+    )
 
 
 def stream_crops(
-    image: Indices, rows: Indices, paths: Sequence[Path | None], crop: Crop, workers: int
+    image: Indices, rows: Indices, pictures: Sequence[Picture | None], crop: Crop, workers: int
 ) -> Iterator[tuple[Indices, Pixels]]:
     """Read every picture once and yield the crops of its poses, in batches of `BATCH`.
 
     Args:
         image: (N,) number of every pose's image.
-        rows: the poses to cut; their images have a path.
-        paths: of the images.
+        rows: the poses to crop; their images have a picture.
+        pictures: of the images.
         crop: image px -> network input, (N,).
-        workers: threads that read and cut.
+        workers: threads that read and crop.
 
     Yields:
         rows (B,) and their crops (B, H, W, 3).
@@ -207,10 +230,10 @@ def stream_crops(
     groups = np.split(order, np.flatnonzero(np.diff(image[order])) + 1) if len(order) else []
 
     def load(group: Indices) -> list[Pixels]:
-        path = paths[image[group[0]]]
-        assert path is not None
-        picture = read_picture(path)
-        return [cut(picture, crop.matrix[i], crop.size) for i in group]
+        source = pictures[image[group[0]]]
+        assert source is not None
+        picture = read_picture(source)
+        return [crop_image(picture, crop.matrix[i], crop.size) for i in group]
 
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[Indices, Future[list[Pixels]]]] = deque()

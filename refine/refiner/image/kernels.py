@@ -6,7 +6,7 @@ from refine._kernel import kernel
 
 
 @kernel(fastmath=True)
-def cut(picture, linear, shift, width, height, taps):
+def crop_image(picture, linear, shift, width, height, taps):
     rows, columns = picture.shape[0], picture.shape[1]
     out = np.zeros((height, width, 3), np.uint8)
     share = 1.0 / (taps * taps)

@@ -10,10 +10,10 @@ from refine._types import Floats, Indices
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.base import Backbone, make_backbone
-from refine.refiner.image.conditioning import PADDING, Clues, crop_boxes
+from refine.refiner.image.conditioning import PADDING, Conditioning, crop_boxes
 from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import INPUTS, OUTPUTS, LightExport
-from refine.refiner.image.inference import Sight, see
+from refine.refiner.image.inference import CropPrediction, predict_crops
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
 from refine.refiner.pose.features import Scene
 
@@ -49,7 +49,7 @@ class LightNetwork(ImageNetwork):
     """A backbone, the pose rendered into its stride-4 features, and a light pyramid.
 
     Cells are aligned by centres: cell i lies at 4 i + 1.5 px, so that mirroring is exact. The
-    network is told what the image-free refiner believes, and of the neighbouring poses.
+    network is conditioning what the image-free refiner believes, and of the neighbouring poses.
 
     Args:
         joints: K.
@@ -103,12 +103,12 @@ class LightNetwork(ImageNetwork):
     def predict(
         self,
         batches: Iterable[tuple[Indices, Pixels]],
-        told: Clues,
+        conditioning: Conditioning,
         kernel: Floats,
         mirror: Indices | None = None,
-    ) -> Iterator[tuple[Indices, Sight]]:
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
         """Look at crops and say where each joint is."""
-        return see(self, batches, told, kernel, mirror)
+        return predict_crops(self, batches, conditioning, kernel, mirror)
 
     def exported(self, mirror: list[int] | None) -> ExportedNetwork:
         """Describe the network as part of an ONNX file."""
@@ -117,7 +117,7 @@ class LightNetwork(ImageNetwork):
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
     ) -> NetworkOutput:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Clues` as tensors."""
+        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors."""
         size = (pixels.shape[2] // STRIDE, pixels.shape[3] // STRIDE)
         drawn = self._render(own, belief, near, size)
         pose = self.pose(drawn)

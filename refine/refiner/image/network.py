@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from refine._types import Floats, Indices
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Pixels
-from refine.refiner.image.inference import Sight
+from refine.refiner.image.inference import CropPrediction
 from refine.refiner.pose.features import Scene
 
 
@@ -86,7 +86,7 @@ class ImageNetwork(nn.Module, ABC):
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
     ) -> NetworkOutput:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Clues` as tensors."""
+        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors."""
 
     @abstractmethod
     def crops(self, scene: Scene, belief: Belief, size: tuple[int, int]) -> Crop:
@@ -96,15 +96,15 @@ class ImageNetwork(nn.Module, ABC):
     def predict(
         self,
         batches: Iterable[tuple[Indices, Pixels]],
-        told: Clues,
+        conditioning: Conditioning,
         kernel: Floats,
         mirror: Indices | None = None,
-    ) -> Iterator[tuple[Indices, Sight]]:
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
         """Look at crops and say where each joint is.
 
         Args:
             batches: rows (B,) of the poses and their crops (B, H, W, 3).
-            told: of all N poses.
+            conditioning: of all N poses.
             kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
             mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as
                 well; None not to.

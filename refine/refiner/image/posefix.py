@@ -16,13 +16,13 @@ from refine._types import Floats, Indices
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
-from refine.refiner.image.conditioning import POSE_PADDING, Clues, completed, pose_boxes
+from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed, pose_boxes
 from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import PoseFixExport
-from refine.refiner.image.inference import Sight
+from refine.refiner.image.inference import CropPrediction
 from refine.refiner.image.light import gaussians
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
-from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.posefix_inference import predict_posefix_crops
 from refine.refiner.pose.features import Scene
 
 HEIGHT = 255.0
@@ -30,7 +30,7 @@ HEIGHT = 255.0
 UPSAMPLED = 256
 """Channels of every deconvolution."""
 INPUTS, OUTPUTS = 3, 4
-"""Of an exported network: it is told the pose alone, and says nothing of the whole pose."""
+"""Of an exported network: it is conditioning the pose alone, and says nothing of the whole pose."""
 
 
 class PoseFixNetwork(ImageNetwork):
@@ -91,14 +91,16 @@ class PoseFixNetwork(ImageNetwork):
     def predict(
         self,
         batches: Iterable[tuple[Indices, Pixels]],
-        told: Clues,
+        conditioning: Conditioning,
         kernel: Floats,
         mirror: Indices | None = None,
-    ) -> Iterator[tuple[Indices, Sight]]:
+    ) -> Iterator[tuple[Indices, CropPrediction]]:
         """Look at crops and say where each joint is; shown are complete poses, as in training."""
-        missing = told.own[..., 2] == 0
-        for rows, sight in see_paper(self, batches, completed(told), kernel, mirror):
-            yield rows, replace(sight, keep=np.where(missing[rows], 0.0, sight.keep))
+        missing = conditioning.own[..., 2] == 0
+        for rows, found in predict_posefix_crops(
+            self, batches, completed(conditioning), kernel, mirror
+        ):
+            yield rows, replace(found, keep=np.where(missing[rows], 0.0, found.keep))
 
     def exported(self, mirror: list[int] | None) -> ExportedNetwork:
         """Describe the network as part of an ONNX file."""
@@ -107,7 +109,7 @@ class PoseFixNetwork(ImageNetwork):
     def forward(
         self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
     ) -> NetworkOutput:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Clues` as tensors.
+        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors.
 
         Only where the joints are is used of these. The expected OKS comes out as it went in: the
         paper leaves instance scores alone.

@@ -12,7 +12,7 @@ from refine.errors.synthesis import INVALID, corrupt
 from refine.evaluation.matching import neighbours
 from refine.geometry import Crop
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.dataset import Rows
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Refiner
@@ -112,7 +112,7 @@ def draw_posefix_rows(
     rows = Rows(
         persons.image,
         crop.matrix,
-        Clues(
+        Conditioning(
             own.astype(np.float32),
             np.zeros((n, k, 4), np.float32),
             np.zeros((n, 0, k, 3), np.float32),

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine._types import Floats, Indices
-from refine.refiner.image.conditioning import Clues
+from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Pixels
-from refine.refiner.image.inference import Sight, look, mirrored, sight_of
+from refine.refiner.image.inference import CropPrediction, forward, make_prediction, mirrored
 
 if TYPE_CHECKING:
     from refine.refiner.image.network import ImageNetwork
 
 
-PAPER_MARGIN = 0.05
+POSEFIX_MARGIN = 0.05
 """Expected similarity that a move must gain; a guess, no such network was at hand to tune it."""
 
 
-def see_paper(
+def predict_posefix_crops(
     network: "ImageNetwork",
     batches: Iterable[tuple[Indices, Pixels]],
-    told: Clues,
+    conditioning: Conditioning,
     kernel: Floats,
     mirror: Indices | None = None,
-) -> Iterator[tuple[Indices, Sight]]:
+) -> Iterator[tuple[Indices, CropPrediction]]:
     """Let the network look at crops; places are soft-argmaxes, of both looks the means.
 
     Published cells lie at 4 i px, so that mirrored maps lie between the cells of those that are
@@ -34,7 +34,7 @@ def see_paper(
     Args:
         network: in evaluation mode.
         batches: rows (B,) of the poses and their crops (B, H, W, 3).
-        told: of all N poses.
+        conditioning: of all N poses.
         kernel: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), input px.
         mirror: (K,) index of every joint's mirror partner, to look at the mirrored crops as well;
             None not to.
@@ -43,33 +43,51 @@ def see_paper(
         rows (B,) and what their pictures say.
     """
     for rows, crops in batches:
-        yield rows, _see_twice(network, crops, told[rows], kernel[rows], mirror)
+        yield rows, _flip_average(network, crops, conditioning[rows], kernel[rows], mirror)
 
 
-def _see_twice(
-    network: "ImageNetwork", crops: Pixels, told: Clues, kernel: Floats, mirror: Indices | None
-) -> Sight:
-    straight = _see(network, crops, told, kernel)
+def _flip_average(
+    network: "ImageNetwork",
+    crops: Pixels,
+    conditioning: Conditioning,
+    kernel: Floats,
+    mirror: Indices | None,
+) -> CropPrediction:
+    straight = _predict(network, crops, conditioning, kernel)
     if mirror is None:
         return straight
     width = crops.shape[2]
-    turned = _see(network, crops[:, :, ::-1], mirrored(told, width, mirror), kernel[:, mirror])
+    turned = _predict(
+        network, crops[:, :, ::-1], mirrored(conditioning, width, mirror), kernel[:, mirror]
+    )
     xy = turned.xy[:, mirror]
     xy[..., 0] = width - 1 - xy[..., 0]
     joints = {name: getattr(turned, name)[:, mirror] for name in ("move", "keep", "sigma")}
-    back = Sight(xy=xy, oks=turned.oks, margin=turned.margin, **joints)
-    both = {f.name: (getattr(straight, f.name) + getattr(back, f.name)) / 2 for f in fields(Sight)}
-    return Sight(**both)
+    back = CropPrediction(xy=xy, oks=turned.oks, margin=turned.margin, **joints)
+    both = {
+        f.name: (getattr(straight, f.name) + getattr(back, f.name)) / 2
+        for f in fields(CropPrediction)
+    }
+    return CropPrediction(**both)
 
 
-def _see(network: "ImageNetwork", crops: Pixels, told: Clues, kernel: Floats) -> Sight:
+def _predict(
+    network: "ImageNetwork",
+    crops: Pixels,
+    conditioning: Conditioning,
+    kernel: Floats,
+) -> CropPrediction:
     import torch
 
-    from refine.refiner.image.readout import in_cells, mean_places
+    from refine.refiner.image.readout import in_cells, soft_argmax
 
     with torch.inference_mode():
-        chance, oks = look(network, crops, told)
-        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(chance.device)
-        own = torch.from_numpy(told.own).to(chance.device)
+        probability, oks = forward(network, crops, conditioning)
+        spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(
+            probability.device
+        )
+        own = torch.from_numpy(conditioning.own).to(probability.device)
         own = in_cells(own, network.stride, network.offset)
-        return sight_of(network, chance, mean_places(chance), own, spread, oks, PAPER_MARGIN)
+        return make_prediction(
+            network, probability, soft_argmax(probability), own, spread, oks, POSEFIX_MARGIN
+        )

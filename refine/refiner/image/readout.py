@@ -12,20 +12,20 @@ def _similarity(at: Tensor, cells: int, spread: Tensor) -> Tensor:
     return torch.exp(-((at[..., None] - index) ** 2) / (2 * spread[..., None] ** 2))
 
 
-def expected_similarity(chance: Tensor, at: Tensor, spread: Tensor) -> Tensor:
+def expected_similarity_at(probability: Tensor, at: Tensor, spread: Tensor) -> Tensor:
     """Return the keypoint similarity that points are expected to have.
 
     Args:
-        chance: (N, K, h, w), each map sums to 1.
+        probability: (N, K, h, w), each map sums to 1.
         at: (N, K, 2) x, y in cells.
         spread: (N, K) standard deviation of the OKS kernel, 2 sigma sqrt(area), in cells.
 
     Returns:
         (N, K) in [0, 1].
     """
-    h, w = chance.shape[2:]
+    h, w = probability.shape[2:]
     x, y = _similarity(at[..., 0], w, spread), _similarity(at[..., 1], h, spread)
-    return torch.einsum("nkhw,nkh,nkw->nk", chance, y, x)
+    return torch.einsum("nkhw,nkh,nkw->nk", probability, y, x)
 
 
 def in_cells(points: Tensor, stride: int, offset: float) -> Tensor:
@@ -33,13 +33,13 @@ def in_cells(points: Tensor, stride: int, offset: float) -> Tensor:
     return torch.cat([(points[..., :2] - offset) / stride, points[..., 2:]], -1)
 
 
-def judge_places(
-    chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+def assess_points(
+    probability: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Say what is expected of places and of the joints as they came.
 
     Args:
-        chance: (N, K, h, w), each map sums to 1.
+        probability: (N, K, h, w), each map sums to 1.
         at: (N, K, 2) x, y of the places in cells.
         own: (N, K, 3) x, y in cells and weight of the joints as they came, 0 where missing.
         spread: (N, K) standard deviation of the OKS kernel, in cells.
@@ -48,22 +48,22 @@ def judge_places(
         (N, K) each: similarity of the places, that of the joints as they came, 0 where missing,
         and the mean absolute error per axis of the places, in cells.
     """
-    keep = expected_similarity(chance, own[..., :2], spread)
+    keep = expected_similarity_at(probability, own[..., :2], spread)
     return (
-        expected_similarity(chance, at, spread),
+        expected_similarity_at(probability, at, spread),
         torch.where(own[..., 2] > 0, keep, 0.0),
-        expected_error(chance, at),
+        expected_error(probability, at),
     )
 
 
-def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
+def fuse_with_source(probability: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
     """Take the joints as they came for witnesses beside the picture: Bayes' rule, cell by cell.
 
     A joint of weight w is right with that probability, and then lies near the truth; else it may
     lie anywhere.
 
     Args:
-        chance: (N, K, h, w), each map sums to 1.
+        probability: (N, K, h, w), each map sums to 1.
         own: (N, K, 3) x, y in cells and weight, 0 where missing.
         spread: (N, K) standard deviation of the OKS kernel, in cells.
         precision: (N,) of right joints, in units of that of the kernel; 0 changes nothing.
@@ -71,62 +71,67 @@ def hear(chance: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tens
     Returns:
         (N, K, h, w), each map sums to 1.
 
-    >>> chance = torch.full((1, 1, 8, 8), 1 / 64)
-    >>> heard = hear(chance, torch.tensor([[[5.0, 2.0, 0.9]]]), torch.ones(1, 1), torch.ones(1))
-    >>> divmod(int(heard.argmax()), 8)
+    >>> probability = torch.full((1, 1, 8, 8), 1 / 64)
+    >>> own = torch.tensor([[[5.0, 2.0, 0.9]]])
+    >>> fused = fuse_with_source(probability, own, torch.ones(1, 1), torch.ones(1))
+    >>> divmod(int(fused.argmax()), 8)
     (2, 5)
     """
-    h, w = chance.shape[2:]
+    h, w = probability.shape[2:]
     weight, precision = own[..., 2].clamp(max=0.99), precision[:, None]
     wide = spread / precision.sqrt()
     x, y = _similarity(own[..., 0], w, wide), _similarity(own[..., 1], h, wide)
     near = weight * h * w * precision / (2 * torch.pi * spread**2)
     likely = (near[..., None] * y)[..., None] * x[..., None, :] + (1 - weight)[..., None, None]
-    heard = chance * likely
-    return heard / heard.sum((2, 3), keepdim=True).clamp(min=1e-12)
+    fused = probability * likely
+    return fused / fused.sum((2, 3), keepdim=True).clamp(min=1e-12)
 
 
-def best_places(chance: Tensor, spread: Tensor, iterations: int = ITERATIONS) -> Tensor:
+def expected_oks_argmax(
+    probability: Tensor, spread: Tensor, iterations: int = ITERATIONS
+) -> Tensor:
     """Return where joints have the highest expected similarity, (N, K, 2) x, y in cells.
 
     The map blurred by the OKS kernel tells the cell; mean shift under that kernel climbs on to
     the place between cells.
 
-    >>> chance = torch.zeros(1, 1, 8, 8)
-    >>> chance[0, 0, 3, 4] = chance[0, 0, 3, 5] = 0.5
-    >>> best_places(chance, torch.ones(1, 1)).round(decimals=2).tolist()
+    >>> probability = torch.zeros(1, 1, 8, 8)
+    >>> probability[0, 0, 3, 4] = probability[0, 0, 3, 5] = 0.5
+    >>> expected_oks_argmax(probability, torch.ones(1, 1)).round(decimals=2).tolist()
     [[[4.5, 3.0]]]
     """
-    n, k, h, w = chance.shape
-    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
-    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
+    n, k, h, w = probability.shape
+    columns = torch.arange(w, device=probability.device, dtype=probability.dtype)
+    rows = torch.arange(h, device=probability.device, dtype=probability.dtype)
     across = _similarity(columns.expand(n, k, w), w, spread[..., None].expand(n, k, w))
     down = _similarity(rows.expand(n, k, h), h, spread[..., None].expand(n, k, h))
-    blurred = down @ chance @ across.transpose(2, 3)
+    blurred = down @ probability @ across.transpose(2, 3)
     cell = blurred.flatten(2).argmax(2)
-    at = torch.stack([cell % w, cell // w], -1).to(chance.dtype)
+    at = torch.stack([cell % w, cell // w], -1).to(probability.dtype)
     for _ in range(iterations):
         x, y = _similarity(at[..., 0], w, spread), _similarity(at[..., 1], h, spread)
-        over_x = torch.einsum("nkhw,nkh->nkw", chance, y) * x
-        over_y = torch.einsum("nkhw,nkw->nkh", chance, x) * y
+        over_x = torch.einsum("nkhw,nkh->nkw", probability, y) * x
+        over_y = torch.einsum("nkhw,nkw->nkh", probability, x) * y
         mass = over_x.sum(2).clamp(min=1e-12)
         at = torch.stack([(over_x * columns).sum(2), (over_y * rows).sum(2)], -1) / mass[..., None]
     return at
 
 
-def mean_places(chance: Tensor) -> Tensor:
+def soft_argmax(probability: Tensor) -> Tensor:
     """Return the means of maps (N, K, h, w) that each sum to 1, (N, K, 2) x, y in cells."""
-    h, w = chance.shape[2:]
-    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
-    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
-    return torch.stack([(chance.sum(2) * columns).sum(2), (chance.sum(3) * rows).sum(2)], -1)
+    h, w = probability.shape[2:]
+    columns = torch.arange(w, device=probability.device, dtype=probability.dtype)
+    rows = torch.arange(h, device=probability.device, dtype=probability.dtype)
+    return torch.stack(
+        [(probability.sum(2) * columns).sum(2), (probability.sum(3) * rows).sum(2)], -1
+    )
 
 
-def expected_error(chance: Tensor, at: Tensor) -> Tensor:
+def expected_error(probability: Tensor, at: Tensor) -> Tensor:
     """Return the mean absolute error per axis that points are expected to have, (N, K) cells."""
-    h, w = chance.shape[2:]
-    columns = torch.arange(w, device=chance.device, dtype=chance.dtype)
-    rows = torch.arange(h, device=chance.device, dtype=chance.dtype)
-    across = (chance.sum(2) * (columns - at[..., 0, None]).abs()).sum(2)
-    down = (chance.sum(3) * (rows - at[..., 1, None]).abs()).sum(2)
+    h, w = probability.shape[2:]
+    columns = torch.arange(w, device=probability.device, dtype=probability.dtype)
+    rows = torch.arange(h, device=probability.device, dtype=probability.dtype)
+    across = (probability.sum(2) * (columns - at[..., 0, None]).abs()).sum(2)
+    down = (probability.sum(3) * (rows - at[..., 1, None]).abs()).sum(2)
     return (across + down) / 2

@@ -1,20 +1,20 @@
 """The image refiner: what the picture says of every joint, on top of what the pose says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from refine._types import Bools, Floats, Indices
+from refine._types import Indices
 from refine.geometry import Crop
 from refine.poses import Poses
-from refine.refiner.apply import MARGIN, complete, correct
-from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import Clues, clues
-from refine.refiner.image.crops import find_pictures, with_sizes
-from refine.refiner.image.inference import Sight, stream_crops
+from refine.refiner.apply import apply_belief
+from refine.refiner.belief import MARGIN, Belief
+from refine.refiner.image.conditioning import EXTRA_TRUST, Conditioning, make_conditioning
+from refine.refiner.image.crops import Pictures, choose_pictures, with_sizes
+from refine.refiner.image.inference import CropPrediction, stream_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
@@ -24,161 +24,144 @@ if TYPE_CHECKING:
 
 EXTRA_SIGMA = 0.08
 """OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
-EXTRA_TRUST = 0.8
-"""Similarity that such joints are taken to have as they came, in training as here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What is believed of N poses once their pictures were looked at.
-
-    Attributes:
-        belief: of the picture where there was one, of the pose alone elsewhere.
-        seen: (N,) whether there was one.
-        margin: (N, 1) expected similarity that a move must gain.
-    """
-
-    belief: Belief
-    seen: Bools
-    margin: Floats
-
-
-class PictureRefiner(Refiner):
+class ImageRefiner:
     """A refiner that looks at the picture again, as PoseFix does, on top of an image-free one.
 
-    Build it with `load`; calling it without a folder of pictures is the image-free refiner.
+    Attributes:
+        pose_refiner: the image-free one; poses without a picture are left to it.
+        network: in evaluation mode.
+        facts: of the header of its weights.
+        images: folder of pictures; or a mapping by image id or file name, or a function of the
+            `ImageRef`, to a file or to (H, W, 3) uint8 RGB. See
+            `refine.refiner.image.crops.choose_pictures`.
+        flip: also look at the mirrored crops and take the mean of both maps.
+        workers: threads that read pictures.
     """
 
-    picture: "ImageNetwork"
-    picture_facts: dict[str, Any]
+    pose_refiner: Refiner
+    network: "ImageNetwork"
+    facts: dict[str, Any]
+    images: Pictures
+    flip: bool = True
+    workers: int = 2
 
     @classmethod
-    def load(cls, weights: str | Path = "image", body: str | Path = "coco17") -> Self:
+    def load(
+        cls,
+        images: Pictures,
+        weights: str | Path = "image",
+        pose_refiner: Refiner | None = None,
+        *,
+        flip: bool = True,
+    ) -> Self:
         """Load shipped weights by name, or a file of `refine train --images`.
 
         Args:
+            images: the pictures of the poses to come.
             weights: of the image refiner.
-            body: of the image-free refiner below it.
+            pose_refiner: the image-free one below it, by default the shipped one.
+            flip: also look at the mirrored crops.
 
         Raises:
             WeightsError: no such weights, or a damaged file.
         """
         from refine.refiner.image.weights import load_image_weights
 
-        made = super().load(body)
-        made.picture, made.picture_facts = load_image_weights(weights)
-        return made
+        network, facts = load_image_weights(weights)
+        return cls(pose_refiner or Refiner.load(), network, facts, images, flip)
 
     @property
     def weights(self) -> str:
         """The short hash that histories name these weights by."""
-        return f"sha256:{self.picture_facts['sha256'][:12]}"
+        return f"sha256:{self.facts['sha256'][:12]}"
 
-    def __call__(
-        self, poses: Poses, images: str | Path | None = None, *, margin: float | None = None
-    ) -> Poses:
+    def __call__(self, poses: Poses, *, margin: float | None = None) -> Poses:
         """Fill missing joints and move those believed wrong, looking at the pictures.
 
         Args:
             poses: any skeleton that shares joints with the weights'.
-            images: folder of pictures; poses without one are refined without.
             margin: see `refine.refiner.apply.correct`.
 
         Raises:
             WeightsError: the skeletons share too few joints.
-            FormatError: no such folder, or a file in it that is not a picture.
+            FormatError: no such folder, or a file that is not a picture.
         """
-        if images is None:
-            return super().__call__(poses, margin=margin)
-        found = self.look(poses, images)
-        completed = complete(poses, found.belief, self.weights)
-        gain = found.margin if margin is None else margin
-        return correct(completed, found.belief, self.weights, gain)
+        return apply_belief(poses, self.believe(poses), self.weights, margin)
 
-    def look(
-        self,
-        poses: Poses,
-        images: str | Path,
-        *,
-        flip: bool = True,
-        workers: int = 2,
-        progress: Callable[[int], None] | None = None,
-    ) -> Seen:
+    def believe(self, poses: Poses, progress: Callable[[int], None] | None = None) -> Belief:
         """Look at the pictures of poses and say what is believed of each joint.
 
         Every picture is read once, in worker threads, and few are in memory at a time.
 
         Args:
             poses: N poses; their scores are ranked over all of them, so pass whole files.
-            images: folder of pictures, see `refine.refiner.image.crops.find_pictures`.
-            flip: also look at the mirrored crop and take the mean of both maps.
-            workers: threads that read pictures.
             progress: called with the number of poses done.
+
+        Returns:
+            the belief of the picture where there is one, `seen`, and of the pose alone elsewhere.
 
         Raises:
             WeightsError: the skeletons share too few joints.
-            FormatError: no such folder, or a file in it that is not a picture.
+            FormatError: no such folder, or a file that is not a picture.
         """
-        paths = find_pictures(images, poses.images)
-        poses = with_sizes(poses, paths)
-        body = self.skeleton
-        scene = self.scene(poses)
-        told = self.believe_scene(scene)
-        joints = tuple(self.picture_facts["joints"])
-        size = tuple(self.picture_facts["size"])
-        crop = self.picture.crops(scene, told, size)
+        pictures = choose_pictures(self.images, poses.images)
+        poses = with_sizes(poses, pictures)
+        body = self.pose_refiner.skeleton
+        scene = self.pose_refiner.scene(poses)
+        belief = self.pose_refiner.believe_scene(scene)
+        joints = Skeleton("crop", tuple(self.facts["joints"]))
+        extra = len(joints) - len(body)
+        size = tuple(self.facts["size"])
+        crop = self.network.crops(scene, belief, size)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
-        place = np.array([names.get(j, -1) for j in joints], np.intp)
-        hints = clues(scene, told, crop, len(joints) - len(body))
-        hints = _with_extra(hints, poses, place, crop, len(body))
-        there = np.array([p is not None for p in paths], np.bool_)
+        index = np.array([names.get(j, -1) for j in joints.joints], np.intp)
+        conditioning = make_conditioning(scene, belief, crop, extra)
+        conditioning = _with_extra(conditioning, poses, index, crop, len(body))
+        there = np.array([p is not None for p in pictures], np.bool_)
         seen = there[poses.image] & scene.present.any(1)
-        sigmas = np.r_[body.require_sigmas(), np.full(len(joints) - len(body), EXTRA_SIGMA)]
-        scale = crop.scale
-        kernel = 2 * sigmas * (told.size_px * scale)[:, None]
-        mirror = Skeleton("crop", joints).mirror if flip else None
+        sigmas = np.r_[body.require_sigmas(), np.full(extra, EXTRA_SIGMA)]
+        kernel = 2 * sigmas * (belief.size_px * crop.scale)[:, None]
         done = int((~seen).sum())
-        parts: list[tuple[Indices, Sight]] = []
-        crops = stream_crops(poses.image, np.flatnonzero(seen), paths, crop, workers)
-        for rows, sight in self.picture.predict(crops, hints, kernel, mirror):
-            parts.append((rows, sight))
+        parts: list[tuple[Indices, CropPrediction]] = []
+        crops = stream_crops(poses.image, np.flatnonzero(seen), pictures, crop, self.workers)
+        mirror = joints.mirror if self.flip else None
+        for rows, prediction in self.network.predict(crops, conditioning, kernel, mirror):
+            parts.append((rows, prediction))
             done += len(rows)
             if progress:
                 progress(done)
-        margin = np.full((len(poses), 1), MARGIN)
-        for rows, sight in parts:
-            margin[rows, 0] = sight.margin
-        return Seen(
-            _join(self.spread(told, poses.skeleton), parts, crop, scale, place), seen, margin
-        )
+        belief = self.pose_refiner.spread(belief, poses.skeleton)
+        return replace(_merge(belief, parts, crop, index), seen=seen)
 
 
-def _with_extra(told: Clues, poses: Poses, place: Indices, crop: Crop, first: int) -> Clues:
+def _with_extra(
+    conditioning: Conditioning, poses: Poses, index: Indices, crop: Crop, first: int
+) -> Conditioning:
     """Add joints of the poses that the body's skeleton lacks, as they came."""
-    own = told.own.copy()
-    for joint in np.flatnonzero(place >= 0):
+    own = conditioning.own.copy()
+    for joint in np.flatnonzero(index >= 0):
         if joint >= first:
-            there = poses.present[:, place[joint]]
-            xy = crop(np.nan_to_num(poses.xy[:, place[joint]]))
+            there = poses.present[:, index[joint]]
+            xy = crop(np.nan_to_num(poses.xy[:, index[joint]]))
             own[there, joint, :2], own[there, joint, 2] = xy[there], EXTRA_TRUST
-    return replace(told, own=own)
+    return replace(conditioning, own=own)
 
 
-def _join(
-    told: Belief,
-    parts: list[tuple[Indices, Sight]],
-    crop: Crop,
-    scale: Floats,
-    place: Indices,
+def _merge(
+    belief: Belief, parts: list[tuple[Indices, CropPrediction]], crop: Crop, index: Indices
 ) -> Belief:
     """Put what the pictures said in the place of what the poses alone said."""
-    out = {f.name: getattr(told, f.name).copy() for f in fields(Belief)}
-    known = place >= 0
-    columns = place[known]
-    for rows, sight in parts:
-        at = np.ix_(rows, columns)
-        out["xy"][at] = crop[rows].inverse()(sight.xy)[:, known]
-        out["move"][at], out["keep"][at] = sight.move[:, known], sight.keep[:, known]
-        out["sigma_px"][at] = sight.sigma[:, known] / scale[rows, None]
-        out["oks"][rows] = sight.oks
-    return Belief(**out)
+    names = ("xy", "move", "keep", "sigma_px", "oks")
+    out = {name: getattr(belief, name).copy() for name in names}
+    margin = np.full((len(belief.oks), 1), MARGIN)
+    known = index >= 0
+    for rows, found in parts:
+        at = np.ix_(rows, index[known])
+        out["xy"][at] = crop[rows].inverse()(found.xy)[:, known]
+        out["move"][at], out["keep"][at] = found.move[:, known], found.keep[:, known]
+        out["sigma_px"][at] = found.sigma[:, known] / crop.scale[rows, None]
+        out["oks"][rows], margin[rows, 0] = found.oks, found.margin
+    return replace(belief, margin=margin, **out)

@@ -1,4 +1,4 @@
-"""How sharp a source is beside the picture: one figure for all poses of a file.
+"""How precise a source is beside the picture: one figure for all poses of a file.
 
 The network was trained on estimators of every kind and takes each for the average one. What it
 expects of a move is then right for sources that are coarser than itself, and too much for sources
@@ -20,7 +20,7 @@ QUANTILE = 0.75
 ONE_LOOK = 1.07
 """Spread beside one look at the crops, over that beside the mean of two, on the same sources."""
 TYPICAL, PSEUDO = 0.175, 100
-"""A file of few joints is taken for a typical one: so many joints of that spread are added."""
+"""A file of few joints is taken for a typical one: this many joints of that spread are added."""
 SHARP, BLUNT = 0.15, 0.19
 """Spreads of a source as sharp as the network itself, and of one that is not sharper than the
 average."""
@@ -31,12 +31,12 @@ WIDEST_MARGIN, MARGIN_ENDS = 0.1, 0.16
 
 
 @dataclass(frozen=True, slots=True)
-class Sharpness:
+class SourcePrecision:
     """What follows from the spread of a source.
 
     Attributes:
         precision: of its right joints beyond the average source's, in units of that of the OKS
-            kernel; see `refine.refiner.image.readout.hear`.
+            kernel; see `refine.refiner.image.readout.fuse_with_source`.
         margin: expected similarity that a move must gain.
     """
 
@@ -64,13 +64,13 @@ def source_spread(off: Floats, move: Floats, keep: Floats, *, mirrored: bool = T
     return float((len(sure) * spread + PSEUDO * TYPICAL) / (len(sure) + PSEUDO))
 
 
-def judge(spread: float) -> Sharpness:
+def estimate_precision(spread: float) -> SourcePrecision:
     """Say what follows from a spread.
 
-    >>> judge(0.3)
-    Sharpness(precision=0.0, margin=0.0)
+    >>> estimate_precision(0.3)
+    SourcePrecision(precision=0.0, margin=0.0)
     """
-    return Sharpness(
+    return SourcePrecision(
         float(np.interp(spread, [SHARP, BLUNT], [SHARPEST, 0.0])),
         float(np.interp(spread, [SHARP, MARGIN_ENDS], [WIDEST_MARGIN, 0.0])),
     )

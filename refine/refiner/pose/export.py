@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from refine.onnx import Exportable
-from refine.refiner.apply import MARGIN
+from refine.refiner.belief import MARGIN
 from refine.refiner.pose.features import (
     BORDER_REACH,
     NEIGHBOUR_REACH,

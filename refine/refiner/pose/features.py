@@ -122,14 +122,12 @@ def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGH
 def scene_from_poses(poses: Poses) -> Scene:
     """Read a scene off poses; the ranks of scores are taken over all of them."""
     present = poses.present
-    sizes = poses.image_sizes
-    sizes = sizes.reshape(-1, 2)
     return Scene(
         xy=np.where(present[..., None], poses.xy, 0.0),
         present=present,
         score=normalise_scores(poses.score, present, informative=poses.score_kind != "flag"),
         near=nearest_poses(poses.xy, present, poses.image),
-        image_size=sizes[poses.image],
+        image_size=poses.image_sizes.reshape(-1, 2)[poses.image],
     )
 
 

@@ -1,7 +1,7 @@
 """The refiner: what puts wrong and missing joints right. Torch is imported when it is loaded."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,14 +10,15 @@ import numpy as np
 from refine._types import Floats, Indices
 from refine.exceptions import WeightsError
 from refine.poses import Poses
-from refine.refiner.belief import Belief
+from refine.refiner.apply import apply_belief
+from refine.refiner.belief import JOINT_FIELDS, Belief
 from refine.refiner.pose.features import (
     PairTable,
     Scene,
     body_frame,
     features,
     own_coordinates,
-    scene_from_poses as _scene_from_poses,
+    scene_from_poses,
 )
 from refine.skeletons import Skeleton
 
@@ -29,9 +30,7 @@ BATCH = 4096
 """Poses that go through the network at once: 5 MB of features."""
 SHARED_JOINTS = 10
 """A skeleton that shares fewer joints than this with the weights' is not refined with them."""
-
-
-_CHANCES = ("keep", "move", "wrong", "annotated")
+_PROBABILITIES = ("keep", "move", "wrong", "annotated")
 
 
 class Refiner:
@@ -77,11 +76,7 @@ class Refiner:
         Raises:
             WeightsError: the skeletons share too few joints.
         """
-        from refine.refiner.apply import MARGIN, complete, correct
-
-        belief = self.believe(poses)
-        completed = complete(poses, belief, self.weights)
-        return correct(completed, belief, self.weights, MARGIN if margin is None else margin)
+        return apply_belief(poses, self.believe(poses), self.weights, margin)
 
     def believe(self, poses: Poses, progress: Callable[[int], None] | None = None) -> Belief:
         """Look at poses in their surroundings and say what is believed of each joint.
@@ -101,20 +96,17 @@ class Refiner:
         Raises:
             WeightsError: the skeletons share too few joints.
         """
-        place = self._place(skeleton)
-        n, k = len(found.oks), len(skeleton)
-        fed = place >= 0
+        # The way back of `scene`: what did not feed the network is not believed in either.
+        fed_by = self._map_from(skeleton)
+        fed = fed_by >= 0
 
-        def put(value: Floats) -> Floats:
-            out = np.full((n, k, *value.shape[2:]), np.nan)
-            out[:, place[fed]] = value[:, fed]
+        def spread(value: Floats) -> Floats:
+            out = np.full((len(value), len(skeleton), *value.shape[2:]), np.nan)
+            out[:, fed_by[fed]] = value[:, fed]
             return out
 
-        return Belief(
-            **{f.name: put(getattr(found, f.name)) for f in fields(Belief)[:-2]},
-            oks=found.oks,
-            size_px=found.size_px,
-        )
+        joints: dict[str, Any] = {n: spread(getattr(found, n)) for n in JOINT_FIELDS}
+        return replace(found, **joints)
 
     def scene(self, poses: Poses) -> Scene:
         """Show poses in the weights' own skeleton; joints that they lack are missing.
@@ -122,12 +114,9 @@ class Refiner:
         Raises:
             WeightsError: the skeletons share too few joints.
         """
-        place = self._place(poses.skeleton)
-        fed = place >= 0
-        xy = np.full((len(poses), len(self.skeleton), 2), np.nan)
-        score = np.full(xy.shape[:2], np.nan)
-        xy[:, fed], score[:, fed] = poses.xy[:, place[fed]], poses.score[:, place[fed]]
-        return _scene_from_poses(poses.replace(skeleton=self.skeleton, xy=xy, score=score))
+        self._map_from(poses.skeleton)
+        xy, score = (self.skeleton.take(v, poses.skeleton) for v in (poses.xy, poses.score))
+        return scene_from_poses(poses.replace(skeleton=self.skeleton, xy=xy, score=score))
 
     def believe_scene(self, scene: Scene, progress: Callable[[int], None] | None = None) -> Belief:
         """Do as `believe` for a scene in the weights' own skeleton."""
@@ -137,17 +126,19 @@ class Refiner:
         centre, size = body_frame(scene.xy, scene.present, self.pairs)
         columns = features(scene, centre, size)
         start = own_coordinates(scene, centre, size).astype(np.float32)
-        out = {name: np.empty((n, k)) for name in ("sigma_px", *_CHANCES)}
+        out: dict[str, Any] = {name: np.empty((n, k)) for name in ("sigma_px", *_PROBABILITIES)}
         xy, oks = np.empty((n, k, 2)), np.empty(n)
         for first in range(0, n, BATCH):
             rows = slice(first, first + BATCH)
             with torch.inference_mode():
-                said = self.network(torch.from_numpy(columns[rows]), torch.from_numpy(start[rows]))
-                for name in _CHANCES:
-                    out[name][rows] = torch.sigmoid(getattr(said, name)).numpy()
-                out["sigma_px"][rows] = said.spread.numpy() * size[rows, None]
-                oks[rows] = torch.sigmoid(said.oks).numpy()
-                xy[rows] = said.xy.numpy() * size[rows, None, None] + centre[rows, None]
+                output = self.network(
+                    torch.from_numpy(columns[rows]), torch.from_numpy(start[rows])
+                )
+                for name in _PROBABILITIES:
+                    out[name][rows] = torch.sigmoid(getattr(output, name)).numpy()
+                out["sigma_px"][rows] = output.spread.numpy() * size[rows, None]
+                oks[rows] = torch.sigmoid(output.oks).numpy()
+                xy[rows] = output.xy.numpy() * size[rows, None, None] + centre[rows, None]
             if progress:
                 progress(min(first + BATCH, n))
         out["keep"] = np.where(scene.present, out["keep"], 0.0)
@@ -156,9 +147,9 @@ class Refiner:
         xy[empty], oks[empty] = np.nan, 0.0
         return Belief(xy, oks=oks, size_px=size, **out)
 
-    def _place(self, skeleton: Skeleton) -> Indices:
-        place, _ = self.skeleton.map_from(skeleton)
-        if (shared := int((place >= 0).sum())) < min(SHARED_JOINTS, len(self.skeleton)):
+    def _map_from(self, skeleton: Skeleton) -> Indices:
+        index, _ = self.skeleton.map_from(skeleton)
+        if (shared := int((index >= 0).sum())) < min(SHARED_JOINTS, len(self.skeleton)):
             raise WeightsError(
                 f"expected a skeleton that shares at least {SHARED_JOINTS} joints with "
                 f"{self.skeleton.name!r}, got {skeleton.name!r} with {shared}: "
@@ -166,4 +157,4 @@ class Refiner:
                 hint="`refine train ANNOTATIONS --skeleton ... -o mine.safetensors`, then "
                 "--weights mine.safetensors; or --no-refine",
             )
-        return place
+        return index

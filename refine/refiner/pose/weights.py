@@ -16,7 +16,7 @@ KIND = WeightsKind(
     suffix=".safetensors",
     command="`refine train`",
     hint="`refine train` to make your own; weights of image refiners are for --picture-weights "
-    "and refine.PictureRefiner",
+    "and refine.ImageRefiner",
 )
 PAIRS = ("pairs.log_distance", "pairs.weight")
 

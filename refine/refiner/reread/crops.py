@@ -243,7 +243,7 @@ def reread_heatmaps(
     found = np.asarray(np.isfinite(xy).all(-1))
     read_again = first.replace(xy=np.where(found[..., None], xy, first.xy), score=score)
     box_score = np.concatenate([raw.box_score for raw in raws])
-    done_again = settle(read_again, refiner.believe(read_again), side, box_score)
+    done_again = lean_and_rescore(read_again, refiner.believe(read_again), side, box_score)
     return done_again.done("reread", refiner.weights, joints=moved)
 
 
@@ -254,7 +254,7 @@ def _cells_per_px(placed: PlacedMaps) -> Floats:
     return np.asarray(np.sqrt(crop * np.prod(grid)))
 
 
-def settle(poses: Poses, belief: Belief, side: Floats, box_score: Floats) -> Poses:
+def lean_and_rescore(poses: Poses, belief: Belief, side: Floats, box_score: Floats) -> Poses:
     """Lean poses that were read off maps toward what is believed of them, and rate them.
 
     Args:

@@ -3,7 +3,7 @@ import pytest
 
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import clues, crop_boxes
+from refine.refiner.image.conditioning import crop_boxes, make_conditioning
 from refine.refiner.pose.features import Scene
 
 
@@ -60,7 +60,7 @@ def test_a_pose_without_joints_has_a_box(scene):
 
 def test_clues_are_in_crop_px_and_weigh_nothing_where_nothing_is(scene):
     crop = Crop.from_matrix(np.tile([[2.0, 0, 5], [0, 2, -3]], (2, 1, 1)), (64, 64))
-    told = clues(scene, believe(scene), crop, extra=1)
+    told = make_conditioning(scene, believe(scene), crop, extra=1)
     assert told.own.shape == (2, 4, 3)
     assert told.near.shape == (2, 2, 4, 3)
     np.testing.assert_allclose(told.own[0, 0], [25, 37, 0.9], rtol=1e-6)

@@ -4,7 +4,7 @@ from PIL import Image
 
 from refine.exceptions import FormatError
 from refine.poses import ImageRef
-from refine.refiner.image.crops import cut, find_pictures, picture_size, read_picture
+from refine.refiner.image.crops import crop_image, find_pictures, picture_size, read_picture
 
 
 def save(path, size=(8, 6)):
@@ -60,7 +60,7 @@ def test_grey_and_transparent_pictures_become_rgb(tmp_path):
 
 
 def bilinear(picture, x, y):
-    """The value at one place, black outside: the oracle of `cut`."""
+    """The value at one place, black outside: the oracle of `crop_image`."""
     h, w = picture.shape[:2]
     total = np.zeros(3)
     for yt in (int(np.floor(y)), int(np.floor(y)) + 1):
@@ -76,7 +76,7 @@ def test_cutting_is_bilinear_where_pixels_do_not_shrink():
     angle, scale = 0.4, 1.3
     linear = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     matrix = np.concatenate([linear, [[1.5], [2.25]]], 1)
-    crop = cut(picture, matrix, (14, 12))
+    crop = crop_image(picture, matrix, (14, 12))
     assert crop.shape == (12, 14, 3)
     for v in range(12):
         for u in range(14):
@@ -89,6 +89,6 @@ def test_shrinking_averages_over_all_pixels():
     picture = rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)
     # A crop pixel holds 4 x 4: its centre lies at 4 u + 1.5.
     matrix = np.array([[0.25, 0, -0.375], [0, 0.25, -0.375]])
-    crop = cut(picture, matrix, (10, 10)).astype(float)
+    crop = crop_image(picture, matrix, (10, 10)).astype(float)
     mean = picture.reshape(10, 4, 10, 4, 3).mean((1, 3))
     assert np.abs(crop - mean).max() <= 0.51

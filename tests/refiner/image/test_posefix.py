@@ -11,13 +11,13 @@ from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image.backbones import resnet
-from refine.refiner.image.conditioning import Clues, completed, pose_boxes
+from refine.refiner.image.conditioning import Conditioning, completed, pose_boxes
 from refine.refiner.image.inference import mirrored
 from refine.refiner.image.loss import posefix_losses
 from refine.refiner.image.network import NetworkOutput
 from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.image.posefix_dataset import augmented_crops, draw_posefix_rows, guess_joints
-from refine.refiner.image.posefix_inference import see_paper
+from refine.refiner.image.posefix_inference import predict_posefix_crops
 from refine.refiner.image.recipe import make_recipe
 from refine.refiner.image.settings import read_preset
 from refine.refiner.image.train import ImageData, Run, train_on_images
@@ -51,7 +51,7 @@ def told(rng, n, size, shown=1.0):
     own = np.concatenate([xy, rng.random((n, 17, 1)) < shown], -1) * 1.0
     own[own[..., 2] == 0] = 0
     none = np.zeros((n, 17, 4)), np.zeros((n, 0, 17, 3)), np.zeros(n)
-    return Clues(*(a.astype(np.float32) for a in (own, *none)))
+    return Conditioning(*(a.astype(np.float32) for a in (own, *none)))
 
 
 def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
@@ -61,7 +61,7 @@ def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
     hints = told(rng, 2, (32, 64), shown=0.7)
     got = []
     network.backbone.bn1.register_forward_pre_hook(lambda _, inputs: got.append(inputs[0]))
-    network(pixels, *(torch.from_numpy(getattr(hints, f)) for f in Clues.__slots__))
+    network(pixels, *(torch.from_numpy(getattr(hints, f)) for f in Conditioning.__slots__))
     y, x = np.mgrid[:64, :32]
     own = hints.own[..., None, None]
     distance = (x - own[:, :, 0]) ** 2 + (y - own[:, :, 1]) ** 2
@@ -78,7 +78,7 @@ def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
 
 def test_maps_are_a_quarter_of_the_crop(network):
     hints = told(np.random.default_rng(0), 1, SIZE)
-    inputs = [torch.from_numpy(getattr(hints, f)) for f in Clues.__slots__]
+    inputs = [torch.from_numpy(getattr(hints, f)) for f in Conditioning.__slots__]
     said = network(torch.zeros(1, 3, SIZE[1], SIZE[0]), *inputs)
     assert said.maps.shape == (1, 17, SIZE[1] // 4, SIZE[0] // 4)
     assert said.oks is inputs[-1]
@@ -165,8 +165,8 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
     crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     hints, kernel = told(rng, 2, SIZE, shown=0.8), rng.uniform(3, 9, (2, 17))
     rows, again = np.arange(2), mirrored(hints, SIZE[0], COCO.mirror)
-    [(_, plain)] = see_paper(network, [(rows, crops)], hints, kernel, COCO.mirror)
-    [(_, turned)] = see_paper(
+    [(_, plain)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel, COCO.mirror)
+    [(_, turned)] = predict_posefix_crops(
         network, [(rows, crops[:, :, ::-1])], again, kernel[:, COCO.mirror], COCO.mirror
     )
     back = turned.xy[:, COCO.mirror]
@@ -175,7 +175,7 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
     for name in ("move", "keep", "sigma"):
         ours, theirs = getattr(plain, name), getattr(turned, name)[:, COCO.mirror]
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    [(_, once)] = see_paper(network, [(rows, crops)], hints, kernel)
+    [(_, once)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel)
     assert np.abs(once.xy - plain.xy).max() > 0.1
     assert (plain.keep[hints.own[..., 2] == 0] == 0).all()
 

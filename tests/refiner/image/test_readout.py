@@ -1,9 +1,14 @@
 import numpy as np
 import torch
 
+from refine.refiner.image.light import NetworkOutput
 from refine.refiner.image.loss import light_losses
-from refine.refiner.image.network import NetworkOutput
-from refine.refiner.image.readout import best_places, expected_error, expected_similarity, hear
+from refine.refiner.image.readout import (
+    expected_error,
+    expected_oks_argmax,
+    expected_similarity_at,
+    fuse_with_source,
+)
 
 
 def oracle(chance, at, spread):
@@ -21,7 +26,7 @@ def test_expected_similarity_is_its_definition():
     rng = np.random.default_rng(0)
     chance, at = maps(rng), rng.uniform(0, 9, (2, 3, 2))
     spread = rng.uniform(0.5, 3, (2, 3))
-    got = expected_similarity(*(torch.from_numpy(a) for a in (chance, at, spread))).numpy()
+    got = expected_similarity_at(*(torch.from_numpy(a) for a in (chance, at, spread))).numpy()
     for i in range(2):
         for j in range(3):
             np.testing.assert_allclose(got[i, j], oracle(chance[i, j], at[i, j], spread[i, j]))
@@ -30,7 +35,7 @@ def test_expected_similarity_is_its_definition():
 def test_the_best_place_beats_every_cell_and_its_surroundings():
     rng = np.random.default_rng(1)
     chance, spread = maps(rng), rng.uniform(0.7, 3, (2, 3))
-    at = best_places(torch.from_numpy(chance), torch.from_numpy(spread)).numpy()
+    at = expected_oks_argmax(torch.from_numpy(chance), torch.from_numpy(spread)).numpy()
     for i in range(2):
         for j in range(3):
             best = oracle(chance[i, j], at[i, j], spread[i, j])
@@ -44,7 +49,7 @@ def test_one_sharp_peak_between_cells_is_read_to_a_hundredth():
     y, x = np.mgrid[:16, :12]
     chance = np.exp(-((x - 5.3) ** 2 + (y - 7.6) ** 2) / 2)
     chance = torch.from_numpy(chance / chance.sum())[None, None]
-    at = best_places(chance, torch.full((1, 1), 1.5, dtype=torch.float64))
+    at = expected_oks_argmax(chance, torch.full((1, 1), 1.5, dtype=torch.float64))
     np.testing.assert_allclose(at[0, 0].numpy(), [5.3, 7.6], atol=0.01)
 
 
@@ -54,7 +59,7 @@ def test_hearing_a_witness_is_bayes_rule():
     own = np.concatenate([rng.uniform(0, 9, (2, 3, 2)), rng.random((2, 3, 1))], -1)
     own[0, 0, 2] = 0
     precision = np.array([0.5, 3.0])
-    got = hear(*(torch.from_numpy(a) for a in (chance, own, spread, precision))).numpy()
+    got = fuse_with_source(*(torch.from_numpy(a) for a in (chance, own, spread, precision))).numpy()
     y, x = np.mgrid[:12, :10]
     for i in range(2):
         for j in range(3):
@@ -65,7 +70,9 @@ def test_hearing_a_witness_is_bayes_rule():
             want = chance[i, j] * (weight * near + (1 - weight) / near.size)
             np.testing.assert_allclose(got[i, j], want / want.sum(), rtol=1e-6)
     np.testing.assert_allclose(got[0, 0], chance[0, 0])
-    nothing = hear(*(torch.from_numpy(a) for a in (chance, own, spread, 0 * precision))).numpy()
+    nothing = fuse_with_source(
+        *(torch.from_numpy(a) for a in (chance, own, spread, 0 * precision))
+    ).numpy()
     np.testing.assert_allclose(nothing, chance)
 
 

@@ -1,16 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from refine.exceptions import FormatError, WeightsError
+from refine.exceptions import ArrayError, FormatError, WeightsError
 from refine.poses import ImageRef, Poses
-from refine.refiner.apply import MARGIN
-from refine.refiner.image.conditioning import Clues
-from refine.refiner.image.inference import BATCH, mirrored, see, stream_crops
+from refine.refiner.belief import MARGIN
+from refine.refiner.image.conditioning import Conditioning
+from refine.refiner.image.inference import BATCH, mirrored, predict_crops, stream_crops
 from refine.refiner.image.light import LightNetwork
-from refine.refiner.image.refiner import PictureRefiner
-from refine.refiner.image.source_precision import Sharpness
+from refine.refiner.image.refiner import ImageRefiner
+from refine.refiner.image.source_precision import SourcePrecision
 from refine.refiner.image.weights import load_image_weights, save_image_weights
 from refine.skeletons import Skeleton, skeleton
 
@@ -47,16 +49,17 @@ def people(tmp_path):
 
 def test_poses_without_a_picture_are_refined_without(weights, people):
     poses, folder = people
-    refiner = PictureRefiner.load(weights)
-    found = refiner.look(poses, folder)
-    assert found.seen.tolist() == [True, True, True, False, False]
-    plain = refiner.believe(poses)
+    refiner = ImageRefiner.load(folder, weights)
+    belief = refiner.believe(poses)
+    assert belief.seen.tolist() == [True, True, True, False, False]
+    plain = refiner.pose_refiner.believe(poses)
+    assert plain.seen is None
     for name in ("xy", "move", "keep", "sigma_px"):
-        ours, without = getattr(found.belief, name), getattr(plain, name)
+        ours, without = getattr(belief, name), getattr(plain, name)
         np.testing.assert_array_equal(ours[3:], without[3:])
         assert (ours[:3] != without[:3]).any()
-    assert found.margin[3, 0] == MARGIN
-    done = refiner(poses, folder)
+    assert belief.margin[3, 0] == MARGIN
+    done = refiner(poses)
     assert len(done) == len(poses)
     assert np.isfinite(done.xy[[0, 1, 2, 4]]).all()
     assert not done.present[3].any()
@@ -65,7 +68,7 @@ def test_poses_without_a_picture_are_refined_without(weights, people):
 
 def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
     poses, folder = people
-    belief = PictureRefiner.load(weights).look(poses, folder).belief
+    belief = ImageRefiner.load(folder, weights).believe(poses)
     for name in ("keep", "move"):
         value = getattr(belief, name)[:3]
         assert ((value >= 0) & (value <= 1)).all()
@@ -75,10 +78,10 @@ def test_what_is_expected_is_a_similarity_and_lies_in_the_crop(weights, people):
 
 def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
     poses, folder = people
-    refiner = PictureRefiner.load(weights)
-    many = refiner.look(poses, folder, workers=3).belief
+    refiner = ImageRefiner.load(folder, weights)
+    many = replace(refiner, workers=3).believe(poses)
     monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
-    few = refiner.look(poses, folder, workers=1).belief
+    few = replace(refiner, workers=1).believe(poses)
     np.testing.assert_allclose(many.xy, few.xy, atol=1e-3)
     np.testing.assert_allclose(many.oks, few.oks, atol=1e-5)
 
@@ -93,13 +96,13 @@ def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
         return np.concatenate([places, rng.uniform(0.2, 1, (*shape, 1))], -1).astype("f4")
 
     sure = np.insert(points(2, 19), 2, 3.0, axis=-1)
-    told = Clues(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
+    told = Conditioning(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
     kernel = np.full((2, 19), 6.0)
     mirror = Skeleton("crop", JOINTS).mirror
     rows = np.arange(2)
-    [(_, plain)] = see(network, [(rows, crops)], told, kernel, mirror)
+    [(_, plain)] = predict_crops(network, [(rows, crops)], told, kernel, mirror)
     again = mirrored(told, SIZE[0], mirror)
-    [(_, turned)] = see(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
+    [(_, turned)] = predict_crops(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
     back = turned.xy[:, mirror]
     back[..., 0] = SIZE[0] - 1 - back[..., 0]
     np.testing.assert_allclose(plain.move, turned.move[:, mirror], atol=1e-4)
@@ -114,7 +117,7 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
     crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
     points[..., 2] = 0.9
-    told = Clues(
+    told = Conditioning(
         points, np.insert(points, 2, 3.0, axis=-1), points[:, None].repeat(3, 1), points[:, 0, 2]
     )
     kernel = np.full((6, 19), 6.0)
@@ -122,19 +125,39 @@ def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
 
     def judge(spread):
         asked.append(spread)
-        return Sharpness(4.0, 0.25)
+        return SourcePrecision(4.0, 0.25)
 
     monkeypatch.setattr("refine.refiner.image.inference.SAMPLE", 3)
-    monkeypatch.setattr("refine.refiner.image.inference.judge", judge)
+    monkeypatch.setattr("refine.refiner.image.inference.estimate_precision", judge)
     batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
-    found = list(see(network, batches, told, kernel))
+    found = list(predict_crops(network, batches, told, kernel))
     assert len(asked) == 1
     assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
     assert {m for _, sight in found for m in sight.margin} == {0.25}
-    monkeypatch.setattr("refine.refiner.image.inference.judge", lambda spread: Sharpness())
-    for (_, sharp), (_, blunt) in zip(found, see(network, batches, told, kernel), strict=True):
+    monkeypatch.setattr(
+        "refine.refiner.image.inference.estimate_precision", lambda spread: SourcePrecision()
+    )
+    for (_, sharp), (_, blunt) in zip(
+        found, predict_crops(network, batches, told, kernel), strict=True
+    ):
         assert (sharp.keep > blunt.keep).all()
-    assert list(see(network, [], told, kernel)) == []
+    assert list(predict_crops(network, [], told, kernel)) == []
+
+
+def test_pictures_come_from_a_folder_a_mapping_or_a_function(weights, people):
+    poses, folder = people
+    refiner = ImageRefiner.load(folder, weights)
+    arrays = {f"{i}.png": np.asarray(Image.open(folder / f"{i}.png")) for i in (3, 1)}
+    unsized = replace(poses, images=tuple(ImageRef(r.id, r.file_name) for r in poses.images))
+    for images in (
+        arrays,
+        {3: folder / "3.png", 1: str(folder / "1.png")},
+        lambda ref: arrays.get(ref.file_name),
+    ):
+        belief = replace(refiner, images=images).believe(unsized)
+        assert belief.seen.tolist() == [True, True, True, False, False]
+        # The last image has no picture to tell its size.
+        np.testing.assert_array_equal(belief.xy[:4], refiner.believe(poses).xy[:4])
 
 
 def test_every_crop_comes_once_and_in_batches(people):
@@ -159,7 +182,7 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
     xy = np.concatenate([poses.xy[:, 5:], np.full((5, 1, 2), np.nan)], 1)
     xy[0, -1] = 40.0
     mine = poses.replace(skeleton=body, xy=xy, score=np.full((5, 13), np.nan))
-    belief = PictureRefiner.load(weights).look(mine, folder).belief
+    belief = ImageRefiner.load(folder, weights).believe(mine)
     assert np.isfinite(belief.xy[:3, -1]).all()
     assert belief.keep[0, -1] > 0
     assert np.isnan(belief.xy[4, -1]).all()
@@ -168,11 +191,14 @@ def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
 def test_bad_input_is_said(weights, people, tmp_path):
     poses, folder = people
     (folder / "1.png").write_bytes(b"no picture")
-    refiner = PictureRefiner.load(weights)
+    refiner = ImageRefiner.load(folder, weights)
     with pytest.raises(FormatError, match=r"1\.png"):
-        refiner(poses, folder)
+        refiner(poses)
     with pytest.raises(FormatError, match="folder of pictures"):
-        refiner(poses, folder / "none")
+        replace(refiner, images=folder / "none")(poses)
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), 5):
+        with pytest.raises(ArrayError, match="expected pictures"):
+            replace(refiner, images={3: bad})(poses)
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
-        PictureRefiner.load(tmp_path / "bad.safetensors")
+        ImageRefiner.load(folder, tmp_path / "bad.safetensors")

@@ -9,7 +9,7 @@ from refine.refiner.image.source_precision import (
     PSEUDO,
     SHARP,
     TYPICAL,
-    judge,
+    estimate_precision,
     source_spread,
 )
 
@@ -37,9 +37,9 @@ def test_a_few_joints_hardly_count():
 
 
 def test_sharper_sources_are_trusted_more():
-    judged = [judge(spread) for spread in np.linspace(0.1, 0.3, 40)]
+    judged = [estimate_precision(spread) for spread in np.linspace(0.1, 0.3, 40)]
     for better, worse in itertools.pairwise(judged):
         assert better.precision >= worse.precision
         assert better.margin >= worse.margin
-    assert judge(SHARP) == judge(0)
-    assert judge(BLUNT).precision == judge(BLUNT).margin == 0
+    assert estimate_precision(SHARP) == estimate_precision(0)
+    assert estimate_precision(BLUNT).precision == estimate_precision(BLUNT).margin == 0

@@ -5,8 +5,7 @@ import numpy as np
 from refine._types import Bools, Floats, Indices
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.refiner.belief import Belief
-from refine.refiner.pose.refiner import Refiner
+from refine.refiner.belief import Belief, SupportsBelief
 from refine.suppression import ranking_score
 
 AGREEMENT = 0.4
@@ -84,7 +83,7 @@ def agreement(
     return np.asarray((sides[0] + sides[1]) / 2 * alike)
 
 
-def join(poses: Poses, refiner: Refiner, threshold: float = AGREEMENT) -> Poses:
+def join_fragments(poses: Poses, refiner: SupportsBelief, threshold: float = AGREEMENT) -> Poses:
     """Join fragments of one person, the best pairs first, each pose at most once.
 
     The fragment with more joints stays and takes those that it lacks, and the better instance

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from refine.exceptions import WeightsError
-from refine.pipeline.join import agreement, fragment_pairs, join
+from refine.pipeline.fragments import agreement, fragment_pairs, join_fragments
 from refine.poses import Poses
 from refine.refiner.pose.refiner import Refiner
 from refine.sample import make_people
@@ -60,7 +60,7 @@ def test_two_halves_become_one_person(person, refiner):
     halves = cut(person, UPPER, ~UPPER).replace(
         box=np.array([[0.0, 0, 9, 5], [1, 4, 8, 20]]), area=np.array([45.0, 112.0])
     )
-    done = join(halves, refiner)
+    done = join_fragments(halves, refiner)
     assert len(done) == 1
     assert done.box.tolist() == [[0, 0, 9, 20]]
     assert done.area.tolist() == [157]
@@ -74,26 +74,26 @@ def test_two_halves_become_one_person(person, refiner):
 def test_halves_that_lie_apart_stay_two(person, refiner):
     halves = cut(person, UPPER, ~UPPER)
     apart = halves.replace(xy=halves.xy + np.array([0, 400.0])[:, None, None])
-    assert len(join(apart, refiner)) == 2
+    assert len(join_fragments(apart, refiner)) == 2
 
 
 def test_halves_on_two_images_stay_two(person, refiner):
     halves = cut(person, UPPER, ~UPPER).replace(image=np.array([0, 1]), images=person.images[:2])
-    assert len(join(halves, refiner)) == 2
+    assert len(join_fragments(halves, refiner)) == 2
 
 
 def test_order_is_kept_and_each_joins_once(person, refiner):
     far = person.replace(xy=person.xy + 3000, extra=({"part": 9},))
     halves = cut(person, ~UPPER, UPPER, ~UPPER)
     several = Poses.concat([far, halves])
-    done = join(several, refiner)
+    done = join_fragments(several, refiner)
     assert len(done) == 3
     assert done.extra[0]["part"] == 9
 
 
 def test_whole_poses_are_not_touched(person, refiner):
     two = person[[0, 0]]
-    assert len(join(two, refiner)) == 2
+    assert len(join_fragments(two, refiner)) == 2
 
 
 def test_skeletons_with_a_derived_joint(person, refiner):
@@ -106,16 +106,16 @@ def test_skeletons_with_a_derived_joint(person, refiner):
     xy[neck] = np.nanmean(xy[[body.index("left_shoulder"), body.index("right_shoulder")]], 0)
     lower = ~upper & (place >= 0)
     parts = np.where(np.array([upper, lower])[..., None], xy, np.nan)
-    done = join(Poses.from_arrays(body, parts, images=person.images[:1]), refiner)
+    done = join_fragments(Poses.from_arrays(body, parts, images=person.images[:1]), refiner)
     assert len(done) == 1
 
 
 def test_no_poses(person, refiner):
-    assert len(join(person[[]], refiner)) == 0
+    assert len(join_fragments(person[[]], refiner)) == 0
 
 
 def test_a_skeleton_without_weights(refiner):
     xy = np.zeros((2, 21, 2))
     xy[0, :10], xy[1, 10:] = np.nan, np.nan
     with pytest.raises(WeightsError, match="refine train"):
-        join(Poses.from_arrays(skeleton("hand21"), xy), refiner)
+        join_fragments(Poses.from_arrays(skeleton("hand21"), xy), refiner)

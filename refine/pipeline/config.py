@@ -1,0 +1,88 @@
+"""What the main job is to do."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import msgspec
+
+from refine._types import AreaRule
+from refine.exceptions import RefineError
+from refine.pipeline import steps as step_list
+from refine.rescore import OURS, RECIPES
+
+
+def step_names() -> tuple[str, ...]:
+    """Names of all steps, in the order in which they run."""
+    return tuple(step.name for step in step_list.STEPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `refine.run` does.
+
+    Attributes:
+        steps: out of `refine.pipeline.STEPS`, by name; they run in the order of that list.
+        weights: name of shipped weights, or a .safetensors file.
+        pictures: folder of pictures to look at again; poses without one are refined without.
+        picture_weights: name of shipped weights of an image refiner, or a .safetensors file.
+        flip: whether the mirrored crops are looked at, too.
+        margin: expected keypoint similarity that a move must gain.
+        scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
+            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
+            which takes the joint scores and instance scores of the source.
+        calibration: file of `refine calibrate` for the source of the poses.
+        nms_threshold: OKS above which the worse of two poses is removed.
+        merge: average duplicates into the pose that stays; by default where the poses were refined,
+            so that their scores are expected similarities and can be weights.
+        nms_area: what stands for a pose's size there.
+        again: refine poses that were refined before.
+    """
+
+    steps: tuple[str, ...] = field(default_factory=step_names)
+    weights: str = "coco17"
+    pictures: str | None = None
+    picture_weights: str = "image"
+    flip: bool = True
+    margin: float | None = None
+    scores: str = "blend"
+    calibration: str | None = None
+    nms_threshold: float = 0.9
+    merge: bool | None = None
+    nms_area: AreaRule = "keypoints"
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        known = step_names()
+        if not set(self.steps) <= set(known) or len(set(self.steps)) != len(self.steps):
+            raise RefineError(
+                f"expected steps out of {', '.join(known)}, each once, got {list(self.steps)}"
+            )
+        if not 0 < self.nms_threshold <= 1:
+            raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
+        if self.margin is not None and not 0 <= self.margin <= 1:
+            raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
+        if self.scores not in (*OURS, *RECIPES):
+            raise RefineError(
+                f"expected scores out of those known, got {self.scores!r}",
+                hint=f"one of {', '.join((*OURS, *RECIPES))}",
+            )
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any]) -> "Config":
+        """Build a config from a parsed TOML table whose keys are the attributes.
+
+        Raises:
+            RefineError: an unknown key, or a value of the wrong type.
+        """
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(table) - set(known)):
+            raise RefineError(f"expected options out of {', '.join(known)}, got {unknown[0]!r}")
+        try:
+            return msgspec.convert(table, cls)
+        except msgspec.ValidationError as error:
+            reason, _, place = str(error).partition(" - at `$.")
+            key = place.rstrip("`").partition("[")[0]
+            raise RefineError(
+                f"expected another value of {key!r} than {table[key]!r}: {reason.lower()}",
+                hint=f"some of {', '.join(step_names())}" if key == "steps" else None,
+            ) from None

@@ -1,0 +1,34 @@
+"""Instance scores become the OKS to be expected, or what a published recipe makes of the joints."""
+
+from typing import TYPE_CHECKING
+
+from refine.pipeline.step import PipelineStep
+
+if TYPE_CHECKING:
+    from refine.pipeline.context import Context
+    from refine.poses import Poses
+
+
+def _apply(poses: "Poses", context: "Context") -> "Poses":
+    from refine.refiner.apply import expected_similarity
+    from refine.rescore import RECIPES, blend, expected_oks, instance_scores, rescore
+
+    scores = context.config.scores
+    if scores == "own":
+        return poses
+    if scores in RECIPES:
+        source = context.before(poses)
+        score = instance_scores(source.score, source.instance_score, scores)
+        return rescore(poses, score, recipe=scores)
+    poses, belief = context.believe(poses)
+    source, weights = context.before(poses), context.refiner.weights
+    if context.calibration and scores == "blend":
+        score = context.calibration.instance_score(source, poses, belief)
+        return rescore(poses, score, weights, "calibrated")
+    score = expected_oks(expected_similarity(source, poses, belief), belief.annotated)
+    if scores == "blend":
+        score = blend(score, source.instance_score)
+    return rescore(poses, score, weights, scores)
+
+
+STEP = PipelineStep("rescore", "Replace instance scores, as --scores says.", _apply, learned=True)
