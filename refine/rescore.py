@@ -215,8 +215,24 @@ def rescore(
         weights: hash of the refiner's weights, for the history.
         recipe: name of what the scores are, for the history.
     """
+    parameters = {} if recipe is None else {"scores": recipe}
+    done = replace_scores(poses, score.round(SCORE_DECIMALS))
+    return done.done("rescore", weights, **parameters)
+
+
+def replace_scores(poses: Poses, score: Floats) -> Poses:
+    """Replace instance scores; the oldest of every pose is kept in ``extra["source_score"]``.
+
+    Args:
+        poses: N poses.
+        score: (N,) new scores.
+
+    >>> import refine
+    >>> coco = refine.skeleton("coco17")
+    >>> poses = Poses.from_arrays(coco, np.zeros((1, 17, 2)), instance_score=[0.5])
+    >>> replace_scores(replace_scores(poses, np.ones(1)), np.zeros(1)).extra
+    ({'source_score': 0.5},)
+    """
     own = [None if np.isnan(s) else s for s in poses.instance_score.tolist()]
-    extra = tuple({"source_score": score, **e} for e, score in zip(poses.extra, own, strict=True))
-    told = {} if recipe is None else {"scores": recipe}
-    done = poses.replace(instance_score=score.round(SCORE_DECIMALS), extra=extra)
-    return done.done("rescore", weights, **told)
+    extra = tuple({"source_score": s, **e} for e, s in zip(poses.extra, own, strict=True))
+    return poses.replace(instance_score=score, extra=extra)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
-from refine.calibration import GENERIC, Calibration, deviates, rank_in
 from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
+from refine.calibration.model import GENERIC, Calibration, deviates, rank_in
 from refine.evaluation.ground_truth import GroundTruth, as_skeleton, place, read_ground_truth
 from refine.evaluation.matching import (
     annotated_persons,

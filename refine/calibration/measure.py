@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from refine._types import Floats
-from refine.calibration import Calibration
 from refine.calibration.curves import folds
 from refine.calibration.fit import Sample, fit
+from refine.calibration.model import Calibration
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses

@@ -74,9 +74,6 @@ def _list_steps() -> str:
 def command(
     pred: str,
     output: str,
-    steps: str | None,
-    no_refine: bool,
-    config: str | None,
     to: str | None,
     precision: int | None,
     progress: bool | None,
@@ -90,18 +87,10 @@ def command(
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
     inputs = {key: options.pop(key) for key in ("from_", "skeleton", "images", "keep_zeros")}
-    chosen = {key: value for key, value in options.items() if value is not None}
     if inputs["images"] and Path(inputs["images"]).is_dir():
-        chosen.setdefault("pictures", inputs["images"])
+        options["pictures"] = options["pictures"] or inputs["images"]
         inputs["images"] = None
-    if no_refine and steps:
-        raise click.UsageError("--no-refine and --steps exclude one another")
-    if no_refine:
-        chosen["steps"] = ["suppress"]
-    elif steps is not None:
-        chosen["steps"] = steps.split(",")
-
-    settings = Config.from_table({**(_read_config(config) if config else {}), **chosen})
+    config = _config_of(**options)
     poses = read_poses(pred, **inputs)
     if wants_progress(progress):
         from rich.console import Console
@@ -110,9 +99,9 @@ def command(
         columns = (*Progress.get_default_columns(), MofNCompleteColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("poses", total=len(poses))
-            result = run(poses, settings, lambda done: bar.update(task, completed=done))
+            result = run(poses, config, lambda done: bar.update(task, completed=done))
     else:
-        result = run(poses, settings)
+        result = run(poses, config)
     found = write_poses(result, output, to, inputs["images"], precision)
     new = result.history[len(poses.history) :]
     done = {step.name: step.parameters for step in new}
@@ -136,6 +125,19 @@ def command(
         )
     if as_json:
         summary(facts, data_on_stdout=output == "-")
+
+
+def _config_of(config: str | None, steps: str | None, no_refine: bool, **options: Any) -> Config:
+    """Put together what a file and the flags ask for; flags win."""
+    if no_refine and steps:
+        raise click.UsageError("--no-refine and --steps exclude one another")
+    table = _read_config(config) if config else {}
+    table |= {key: value for key, value in options.items() if value is not None}
+    if no_refine:
+        table["steps"] = ["suppress"]
+    elif steps is not None:
+        table["steps"] = steps.split(",")
+    return Config.from_table(table)
 
 
 def _read_config(path: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from refine.calibration import (
+from refine.calibration.model import (
     GENERIC,
     Calibration,
     Curve,

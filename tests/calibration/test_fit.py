@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from refine.calibration import GENERIC
 from refine.calibration.fit import calibrate, fit_score, read_sample
 from refine.calibration.measure import measure, reliability
+from refine.calibration.model import GENERIC
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.exceptions import RefineError
 from refine.numerics import sigmoid

@@ -49,7 +49,7 @@ class LightNetwork(ImageNetwork):
     """A backbone, the pose rendered into its stride-4 features, and a light pyramid.
 
     Cells are aligned by centres: cell i lies at 4 i + 1.5 px, so that mirroring is exact. The
-    network is conditioning what the image-free refiner believes, and of the neighbouring poses.
+    network is told what the image-free refiner believes, and of the neighbouring poses.
 
     Args:
         joints: K.

@@ -30,7 +30,7 @@ HEIGHT = 255.0
 UPSAMPLED = 256
 """Channels of every deconvolution."""
 INPUTS, OUTPUTS = 3, 4
-"""Of an exported network: it is conditioning the pose alone, and says nothing of the whole pose."""
+"""Of an exported network: it is told the pose alone, and says nothing of the whole pose."""
 
 
 class PoseFixNetwork(ImageNetwork):

@@ -12,7 +12,11 @@ from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import MARGIN, Belief
-from refine.refiner.image.conditioning import EXTRA_TRUST, Conditioning, make_conditioning
+from refine.refiner.image.conditioning import (
+    EXTRA_TRUST,
+    Conditioning,
+    make_conditioning,
+)
 from refine.refiner.image.crops import Pictures, choose_pictures, with_sizes
 from refine.refiner.image.inference import CropPrediction, stream_crops
 from refine.refiner.pose.refiner import Refiner

@@ -8,16 +8,16 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32, Indices
 from refine.decoding import Preset, RawHeatmaps, decode, get_preset
-from refine.decoding.heatmap.outputs import PlacedMaps, place_maps
+from refine.decoding.heatmap.outputs import place_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.exceptions import ArrayError, SkeletonError
-from refine.geometry import keypoint_box
+from refine.geometry import Crop, Grid, keypoint_box
 from refine.oks import BOX_FRACTION, pairwise_oks
 from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
-from refine.refiner.belief import Belief
-from refine.refiner.pose.refiner import Refiner
+from refine.refiner.belief import Belief, SupportsBelief
 from refine.refiner.reread.kernels import read, weigh
+from refine.rescore import replace_scores
 from refine.skeletons import Skeleton
 
 POWER = 3.0
@@ -149,7 +149,7 @@ def _shaped(
 
 
 def leave_one_out(
-    refiner: Refiner, poses: Poses, progress: Callable[[int], None] | None = None
+    refiner: SupportsBelief, poses: Poses, progress: Callable[[int], None] | None = None
 ) -> tuple[Floats, Floats]:
     """Ask the refiner for each joint of poses as if it alone were missing.
 
@@ -187,7 +187,7 @@ def leave_one_out(
 def reread_heatmaps(
     raws: Sequence[RawHeatmaps],
     preset: str | Preset,
-    refiner: Refiner,
+    refiner: SupportsBelief,
     *,
     progress: Callable[[int], None] | None = None,
     **options: Any,
@@ -224,7 +224,7 @@ def reread_heatmaps(
         if not len(raw):
             continue
         placed = place_maps(raw, system, **placing)
-        unit = _cells_per_px(placed)[:, None]
+        unit = cells_per_px(placed.crop, placed.grid)[:, None]
         others = rivals[rows]
         other_xy = np.where((others >= 0)[..., None, None], first.xy[others], np.nan)
         other_score = np.where((others >= 0)[..., None], first.score[others], np.nan)
@@ -243,41 +243,52 @@ def reread_heatmaps(
     found = np.asarray(np.isfinite(xy).all(-1))
     read_again = first.replace(xy=np.where(found[..., None], xy, first.xy), score=score)
     box_score = np.concatenate([raw.box_score for raw in raws])
-    done_again = lean_and_rescore(read_again, refiner.believe(read_again), side, box_score)
+    belief = refiner.believe(read_again)
+    xy = lean_toward(read_again, belief, side)
+    instance = peak_scores(read_again, belief.annotated, box_score)
+    done_again = replace_scores(read_again.replace(xy=xy), instance)
     return done_again.done("reread", refiner.weights, joints=moved)
 
 
-def _cells_per_px(placed: PlacedMaps) -> Floats:
+def cells_per_px(crop: Crop, grid: Grid) -> Floats:
     """Return how many cells a px of the image is, (N,), the geometric mean of both axes."""
-    crop = np.abs(np.linalg.det(placed.crop.matrix[:, :, :2]))
-    grid = placed.grid.to_cells(np.ones(2)) - placed.grid.to_cells(np.zeros(2))
-    return np.asarray(np.sqrt(crop * np.prod(grid)))
+    cells = grid.to_cells(np.ones(2)) - grid.to_cells(np.zeros(2))
+    return np.asarray(crop.scale * np.sqrt(np.prod(cells)))
 
 
-def lean_and_rescore(poses: Poses, belief: Belief, side: Floats, box_score: Floats) -> Poses:
-    """Lean poses that were read off maps toward what is believed of them, and rate them.
+def lean_toward(poses: Poses, belief: Belief, side: Floats) -> Floats:
+    """Lean poses that were read off maps a little toward what is believed of them.
 
     Args:
-        poses: N poses, keypoint scores in [0, 1].
+        poses: N poses.
         belief: of the same poses.
         side: (N,) px, square root of the area.
-        box_score: (N,), NaN where there is none.
+
+    Returns:
+        (N, K, 2) px: `BLEND` of the way, and no further than `STEP` allows.
     """
     most = STEP * 2 * oks_sigmas(poses.skeleton) * side[:, None]
     step = np.nan_to_num(BLEND * (belief.xy - poses.xy))
     length = np.linalg.norm(step, axis=-1)
     step *= np.minimum(1.0, most / np.maximum(length, 1e-9))[..., None]
+    return np.asarray((poses.xy + step).round(XY_DECIMALS))
+
+
+def peak_scores(poses: Poses, annotated: Floats, box_score: Floats) -> Floats:
+    """Score poses that were read off maps: the box's score times a weighted mean of the peaks.
+
+    Args:
+        poses: N poses, keypoint scores in [0, 1].
+        annotated: (N, K) probability that an annotator labels the joint, NaN where unknown.
+        box_score: (N,), NaN where there is none.
+
+    Returns:
+        (N,).
+    """
     peak = np.clip(np.nan_to_num(poses.score), 0.0, 1.0)
-    weight = (np.where(np.isfinite(belief.annotated), belief.annotated, peak) + peak) / 2
+    weight = (np.where(np.isfinite(annotated), annotated, peak) + peak) / 2
     mean = (weight * peak).sum(1) / np.maximum(weight.sum(1), 1e-9)
-    extra = tuple(
-        {**e, "source_score": None if np.isnan(s) else s}
-        for e, s in zip(poses.extra, poses.instance_score.tolist(), strict=True)
-    )
-    instance = mean * np.where(np.isnan(box_score), 1.0, box_score)
-    return poses.replace(
-        xy=(poses.xy + step).round(XY_DECIMALS), instance_score=instance, extra=extra
-    )
+    return np.asarray(mean * np.where(np.isnan(box_score), 1.0, box_score))
 
 
 def oks_sigmas(skeleton: Skeleton) -> Floats:

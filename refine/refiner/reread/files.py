@@ -1,6 +1,6 @@
 """Maps read again: what a network's own maps say once the refiner has seen the poses.
 
-`reread` takes files as they come; the functions on arrays are `reread_maps` for one map a pose
+`reread` takes files as they come; the functions on arrays are `reread_maps` for one map per pose
 and joint, and `find_left_out` for maps of a whole image.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from refine.decoding import Preset, RawHeatmaps, RawImage, get_preset
 from refine.exceptions import FormatError, RefineError
 from refine.poses import Poses
-from refine.refiner.pose.refiner import Refiner
+from refine.refiner.belief import SupportsBelief
 from refine.refiner.reread.crops import Reading, leave_one_out, reread_heatmaps, reread_maps
 from refine.refiner.reread.image import find_left_out, reread_images
 
@@ -34,7 +34,7 @@ REREADERS: dict[str, tuple[type, Callable[..., Poses]]] = {
 def reread(
     raws: Sequence[RawHeatmaps] | Sequence[RawImage],
     preset: str | Preset,
-    refiner: Refiner,
+    refiner: SupportsBelief,
     *,
     progress: Callable[[int], None] | None = None,
     **options: Any,
@@ -57,6 +57,7 @@ def reread(
 
     >>> import numpy as np
     >>> from refine.decoding import raw_heatmaps
+    >>> from refine.refiner.pose.refiner import Refiner
     >>> y, x = np.mgrid[:64, :48]
     >>> maps = np.exp(-((x - 20.3) ** 2 + (y - 30.4) ** 2) / 8) * np.ones((1, 17, 1, 1))
     >>> raw = raw_heatmaps({"heatmaps": maps, "box_xywh": [[0, 0, 96, 128]]})

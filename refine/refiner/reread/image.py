@@ -15,14 +15,21 @@ from refine.exceptions import ArrayError
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
 from refine.refiner.apply import XY_DECIMALS
-from refine.refiner.pose.refiner import Refiner
-from refine.refiner.reread.crops import LEAST, Reading, leave_one_out, oks_sigmas, person_side
+from refine.refiner.belief import SupportsBelief
+from refine.refiner.reread.crops import (
+    LEAST,
+    Reading,
+    cells_per_px,
+    leave_one_out,
+    oks_sigmas,
+    person_side,
+)
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 FLOOR = 0.02
 """Peaks below this height are noise: grouping takes them from .05 to .15."""
 EVIDENCE = 2.0
-"""A peak at the floor is believed up to so many spreads from where a joint is expected; each
+"""A peak at the floor is believed up to this many spreads from where a joint is expected; each
 factor of e in height buys one spread more. Chosen on 25 pictures, three rule sets."""
 HOLD = 3.0
 """Spreads by which another person must be nearer to its expectation for a peak to change hands."""
@@ -120,7 +127,7 @@ def _held(xy: Floats, peaks: Floats, reach: Floats) -> Bools:
 def reread_images(
     raws: Sequence[RawImage],
     preset: str | Preset,
-    refiner: Refiner,
+    refiner: SupportsBelief,
     *,
     progress: Callable[[int], None] | None = None,
     **options: Any,
@@ -156,8 +163,7 @@ def reread_images(
             continue
         maps, grid = _place(raw, system, poses.skeleton, options)
         crop = Crop.from_matrix(np.repeat(raw.affine[None], len(part), 0), grid.input_size)
-        unit = np.sqrt(np.abs(np.linalg.det(raw.affine[:, :2])))
-        unit *= np.sqrt(np.prod(grid.to_cells(np.ones(2)) - grid.to_cells(np.zeros(2))))
+        unit = cells_per_px(crop, grid)[:, None]
         reading = find_left_out(
             maps,
             grid.to_cells(crop(xy[rows])),

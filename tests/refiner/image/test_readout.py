@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from refine.refiner.image.light import NetworkOutput
 from refine.refiner.image.loss import light_losses
+from refine.refiner.image.network import NetworkOutput
 from refine.refiner.image.readout import (
     expected_error,
     expected_oks_argmax,

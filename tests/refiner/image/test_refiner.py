@@ -202,3 +202,29 @@ def test_bad_input_is_said(weights, people, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
         ImageRefiner.load(folder, tmp_path / "bad.safetensors")
+
+
+def test_a_calibration_takes_any_refiner(weights, pictured, tmp_path):
+    import refine
+    from refine.calibration import write_calibration
+    from refine.calibration.fit import fit, read_sample
+
+    truth = refine.read(pictured / "gt.json")
+    rng = np.random.default_rng(0)
+    poses = replace(truth, xy=truth.xy + rng.normal(0, 5, truth.xy.shape), area=None, box=None)
+    refiner = ImageRefiner.load(pictured, weights)
+    sample = read_sample(pictured / "gt.json", poses, refiner)
+    assert sample.belief.seen.all()
+    assert sample[np.array([1, 0])].belief.margin.shape == (2, 1)
+    path = tmp_path / "c.json"
+    write_calibration(replace(fit(sample, refiner), margin=0.25), path)
+    config = refine.Config(
+        pictures=str(pictured), picture_weights=str(weights), calibration=str(path)
+    )
+    done = refine.run(poses, config)
+    assert [s.name for s in done.history][:3] == ["join", "look", "complete"]
+    assert {s.weights for s in done.history[1:5]} == {refiner.weights}
+    assert done.history[3].parameters["margin"] == 0.25
+    assert done.history[4].parameters == {"scores": "calibrated"}
+    with pytest.raises(refine.RefineError, match="a calibration made with the weights"):
+        refine.run(poses, replace(config, pictures=None))
