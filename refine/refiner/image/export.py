@@ -105,7 +105,7 @@ class PoseFixExport(nn.Module):
             turned = _turn(own, last, self.mirror)
             looks = _both(looks, (pixels.flip(3), turned, kernel[:, self.mirror]))
         seen, shown, width = looks
-        # What the network is not conditioning it does not look at.
+        # What the network is not told it does not look at.
         probability = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
         spread = width / self.network.stride
         came = in_cells(shown, self.network.stride, self.network.offset)
