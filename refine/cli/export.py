@@ -39,10 +39,8 @@ def command(
     output: str,
     int8: bool,
     flip: bool | None,
-    method: str | None,
-    kernel: int | None,
-    compat: str | None,
     as_json: bool,
+    **decoder: Any,
 ) -> None:
     """Export a refiner, an image refiner or the heatmap decoder as an ONNX file.
 
@@ -54,7 +52,6 @@ def command(
     """
     if output != "-" and Path(output).suffix != ".onnx":
         raise click.UsageError(f"expected -o to name an .onnx file, got {output}")
-    decoder = {"method": method, "kernel": kernel, "compat": compat}
     given = {name: value for name, value in decoder.items() if value is not None}
     if what == DECODER:
         if int8 or flip is not None:

@@ -53,7 +53,7 @@ def main() -> None:
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         results = [poses, refine.run(poses, config)]
         for session in sessions.values():
-            with patch("refine.refiner.image.refiner.predict_crops", looking_through(session)):
+            with patch("refine.refiner.image.light.predict_crops", looking_through(session)):
                 results.append(refine.run(poses, config))
         row = [refine.evaluate(truth, r.replace(box=None), image_ids=ids)["AP"] for r in results]
         print(f"| {name} |", " | ".join(f"{ap:.4f}" for ap in row), "|", flush=True)

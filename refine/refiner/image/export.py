@@ -72,15 +72,15 @@ class LightExport(nn.Module):
             points = (_turn(p, last, self.mirror) for p in (own, belief, near))
             looks = _both(looks, (pixels.flip(3), *points, oks))
         output = self.network(*looks)
-        chance, verdict = _chance(output.maps), output.oks
+        probability, verdict = _chance(output.maps), output.oks
         if self.mirror is not None:
-            chance = (chance[:n] + chance[n:].flip(3)[:, self.mirror]) / 2
+            probability = (probability[:n] + probability[n:].flip(3)[:, self.mirror]) / 2
             verdict = (verdict[:n] + verdict[n:]) / 2
         spread = kernel / self.network.stride
         own = in_cells(own, self.network.stride, self.network.offset)
-        chance = fuse_with_source(chance, own, spread, precision)
-        at = expected_oks_argmax(chance, spread)
-        return *_read(self.network, chance, at, own, spread), verdict.sigmoid()
+        probability = fuse_with_source(probability, own, spread, precision)
+        at = expected_oks_argmax(probability, spread)
+        return *_read(self.network, probability, at, own, spread), verdict.sigmoid()
 
 
 class PoseFixExport(nn.Module):
@@ -106,10 +106,10 @@ class PoseFixExport(nn.Module):
             looks = _both(looks, (pixels.flip(3), turned, kernel[:, self.mirror]))
         seen, shown, width = looks
         # What the network is not told it does not look at.
-        chance = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
+        probability = _chance(self.network(seen, shown, shown, shown, shown[:, 0, 0]).maps)
         spread = width / self.network.stride
         came = in_cells(shown, self.network.stride, self.network.offset)
-        read = _read(self.network, chance, soft_argmax(chance), came, spread)
+        read = _read(self.network, probability, soft_argmax(probability), came, spread)
         if self.mirror is None:
             return read
         straight, back = [v[:n] for v in read], [v[n:, self.mirror] for v in read]
@@ -134,10 +134,10 @@ def _turn(points: Tensor, last: int, mirror: list[int]) -> Tensor:
 
 
 def _read(
-    network: ImageNetwork, chance: Tensor, at: Tensor, own: Tensor, spread: Tensor
+    network: ImageNetwork, probability: Tensor, at: Tensor, own: Tensor, spread: Tensor
 ) -> tuple[Tensor, ...]:
     """Return the first four of `OUTPUTS` for places `at`; all is in cells."""
-    move, keep, error = assess_points(chance, at, own, spread)
+    move, keep, error = assess_points(probability, at, own, spread)
     return at * network.stride + network.offset, move, keep, error * network.stride
 
 

@@ -50,13 +50,15 @@ def light_losses(
         is_best: (N,) bool, the best row of its person; the others count as OKS 0.
         fine: weight of the soft-argmax's error; 1 in PoseFix.
     """
-    use, coarse, chance, mean = _read(output.maps, target, weight)
+    use, coarse, probability, mean = _read(output.maps, target, weight)
     count = use.sum().clamp(min=1)
     coarse = (coarse * use).sum() / count
     off = ((mean - target).abs().sum(-1) * use).sum() / count
     with torch.no_grad():
         came = _similarity(own[..., :2], target, spread) * (own[..., 2] > 0)
-        reached = _similarity(expected_oks_argmax(chance, spread, iterations=3), target, spread)
+        reached = _similarity(
+            expected_oks_argmax(probability, spread, iterations=3), target, spread
+        )
         total = weight.sum(1).clamp(min=1e-6)
         oks = (torch.maximum(came, reached) * weight).sum(1) / total * is_best
     judged = binary_cross_entropy_with_logits(output.oks, oks)
@@ -106,8 +108,13 @@ def _read(maps: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor,
     _n, _k, h, w = maps.shape
     inside = (target >= 0).all(-1) & (target[..., 0] <= w - 1) & (target[..., 1] <= h - 1)
     logs = log_softmax(maps.flatten(2), 2)
-    chance = logs.exp().view_as(maps)
-    return weight * inside, _cross_entropy(logs, target, w, h), chance, soft_argmax(chance)
+    probability = logs.exp().view_as(maps)
+    return (
+        weight * inside,
+        _cross_entropy(logs, target, w, h),
+        probability,
+        soft_argmax(probability),
+    )
 
 
 def _similarity(at: Tensor, target: Tensor, spread: Tensor) -> Tensor:

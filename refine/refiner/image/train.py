@@ -178,15 +178,15 @@ class _ImageJob(Job[_Batch]):
         def tensor(values: Any) -> Tensor:
             return torch.from_numpy(np.asarray(values)).to(where)
 
-        told = {
+        conditioning = {
             f.name: tensor(getattr(rows.conditioning, f.name)) for f in fields(rows.conditioning)
         }
         pixels = batch.pixels.to(where).to(memory_format=torch.channels_last)
         with torch.autocast(where.type, torch.bfloat16, enabled=self.settings.mixed):
-            output = model(pixels, **told)
+            output = model(pixels, **conditioning)
         found = self.recipe.losses(
             output,
-            in_cells(told["own"], network.stride, network.offset),
+            in_cells(conditioning["own"], network.stride, network.offset),
             in_cells(tensor(rows.target), network.stride, network.offset),
             tensor(rows.weight),
             self.kernel * tensor(rows.area).sqrt()[:, None] / network.stride,

@@ -1,0 +1,177 @@
+"""Weights files: whole skeletons in their headers, and the headers of older files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from refine import tensors
+from refine.exceptions import WeightsError
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.light import LightNetwork
+from refine.refiner.image.posefix import PoseFixNetwork
+from refine.refiner.image.settings import LightSettings
+from refine.refiner.image.train import with_extra_joints
+from refine.refiner.image.weights import KIND as IMAGE, load_image_weights, save_image_weights
+from refine.refiner.pose.features import PairTable, feature_count
+from refine.refiner.pose.network import Network
+from refine.refiner.pose.refiner import Refiner
+from refine.refiner.pose.weights import KIND as POSE, load_weights, save_weights
+from refine.skeletons import (
+    Skeleton,
+    skeleton,
+    skeleton_from_table,
+    skeleton_names,
+    skeleton_to_table,
+)
+
+MOUSE = Skeleton(
+    "mouse",
+    ("nose", "neck", "left_paw", "right_paw", "tail"),
+    edges=((0, 1), (1, 2), (1, 3), (1, 4)),
+    sigmas=np.array([0.026, 0.079, 0.089, 0.089, 0.1]),
+    regions=("head", "upper", "hand", "hand", "lower"),
+    derived={"neck": ("left_paw", "right_paw")},
+    near=frozenset({"tail"}),
+    stands_for={"nose": "snout"},
+    source="made up",
+)
+
+
+def same(a, b):
+    """Whether two skeletons agree in everything; `==` compares joints."""
+    names = ("name", "joints", "edges", "regions", "near", "source")
+    return (
+        all(getattr(a, n) == getattr(b, n) for n in names)
+        and np.array_equal(a.sigmas, b.sigmas, equal_nan=True)
+        if a.sigmas is not None and b.sigmas is not None
+        else a.sigmas is b.sigmas
+    ) and (dict(a.derived), dict(a.stands_for)) == (dict(b.derived), dict(b.stands_for))
+
+
+def network(body):
+    torch.manual_seed(0)
+    k = len(body)
+    return Network(feature_count(k), k, 16, 1), PairTable(np.zeros((k, k)), np.eye(k))
+
+
+@pytest.mark.parametrize("name", skeleton_names())
+def test_a_skeleton_survives_being_a_table(name):
+    body = skeleton(name)
+    table = json.loads(json.dumps(skeleton_to_table(body)))
+    assert same(skeleton_from_table(table, "other"), body)
+
+
+def test_a_skeleton_of_ones_own_travels_whole(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, *network(MOUSE), MOUSE, {"epoch": 3})
+    loaded = Refiner.load(path)
+    assert same(loaded.skeleton, MOUSE)
+    assert loaded.facts["epoch"] == 3
+    # What an image refiner on top needs.
+    assert with_extra_joints(loaded.skeleton, ("ear",)).require_sigmas().tolist()[:5] == (
+        MOUSE.sigmas.tolist()
+    )
+
+
+def test_an_image_refiners_skeleton_is_the_bodys_and_more(tmp_path):
+    path = tmp_path / "w.safetensors"
+    body = with_extra_joints(skeleton("coco17"), LightSettings().extra)
+    save_image_weights(path, LightNetwork(19, 8), body, (48, 64), "sha256:0", {})
+    _, facts = load_image_weights(path)
+    assert facts["joints"] == list(body.joints)
+    assert same(skeleton_from_table(facts["skeleton"], "other"), body)
+
+
+def rewrite(path, change):
+    """Change the header of a weights file."""
+    metadata, arrays = tensors.read(path)
+    facts = tensors.facts_of(metadata)
+    change(facts)
+    path.write_bytes(tensors.write(arrays, facts))
+
+
+@pytest.mark.parametrize("body", [skeleton("coco17"), MOUSE])
+def test_headers_that_name_a_skeleton_are_read(tmp_path, body):
+    """As files of before headers held whole skeletons; the shipped ones are such, too."""
+    path = tmp_path / "w.safetensors"
+    save_weights(path, *network(body), body, {})
+
+    def older(facts):
+        facts |= {"skeleton": facts["skeleton"]["name"], "joints": facts["skeleton"]["joints"]}
+
+    rewrite(path, older)
+    found = load_weights(path)[2]
+    assert (found.name, found.joints) == (body.name, body.joints)
+    assert (found.sigmas is not None) == (body.name == "coco17")
+
+
+def test_shipped_weights_are_of_the_older_kind_and_load():
+    *_, body, facts = load_weights("coco17")
+    assert facts["skeleton"] == "coco17"
+    assert same(body, skeleton("coco17"))
+    found, facts = load_image_weights("image")
+    assert "architecture" not in facts
+    assert found.architecture == "light"
+    assert (POSE.shipped(), IMAGE.shipped()) == (("coco17",), ("image",))
+
+
+def test_older_headers_of_image_refiners_are_read(tmp_path, monkeypatch):
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    path = tmp_path / "w.safetensors"
+
+    def older(facts):
+        del facts["skeleton"]
+        name, depth, _ = (facts.pop(key, None) for key in ("architecture", "depth", "backbone"))
+        if name == "posefix":
+            facts["architecture"] = f"resnet{depth}"
+
+    for made in (LightNetwork(19, 8), PoseFixNetwork(19, 50, 3.5)):
+        body = with_extra_joints(skeleton("coco17"), ("neck", "head_top"))
+        save_image_weights(path, made, body, (48, 64), "sha256:0", {})
+        rewrite(path, older)
+        found, facts = load_image_weights(path)
+        assert type(found) is type(made)
+        assert found.header == made.header
+        assert facts["joints"] == list(body.joints)
+
+
+def test_kinds_tell_their_files_apart(tmp_path):
+    pose, image = tmp_path / "p.safetensors", tmp_path / "i.safetensors"
+    save_weights(pose, *network(MOUSE), MOUSE, {})
+    save_image_weights(image, LightNetwork(5, 8), MOUSE, (48, 64), "sha256:0", {})
+    (tmp_path / "x.safetensors").write_bytes(b"not weights at all")
+    names = ("coco17", "image", pose, image, tmp_path / "x.safetensors", tmp_path / "none", "no")
+    assert [POSE.holds(n) for n in names] == [True, False, True, False, False, False, False]
+    assert [IMAGE.holds(n) for n in names] == [False, True, False, True, False, False, False]
+    with pytest.raises(WeightsError, match=r"refine-refiner-1\), got: format 'refine-posefix-1'"):
+        load_weights(image)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 17}, "loading state_dict"),
+        ({"skeleton": {"name": "mouse"}}, "names `joints`"),
+        ({"blocks": None}, "int"),
+    ],
+)
+def test_headers_that_do_not_fit_are_said(tmp_path, change, words):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, *network(MOUSE), MOUSE, {})
+    rewrite(path, lambda facts: facts.update(change))
+    with pytest.raises(WeightsError, match=f"w.safetensors: expected weights of .* got: .*{words}"):
+        load_weights(path)
+    rewrite(path, lambda facts: facts.clear())
+    with pytest.raises(WeightsError, match="format None"):
+        load_weights(path)
+
+
+def test_an_unknown_architecture_or_backbone_is_said(tmp_path):
+    path = tmp_path / "w.safetensors"
+    for change in ({"architecture": "heavy"}, {"backbone": "nothing"}, {"backbone": "imagenet"}):
+        save_image_weights(path, LightNetwork(5, 8), MOUSE, (48, 64), "sha256:0", {})
+        rewrite(path, lambda facts, change=change: facts.update(change))
+        with pytest.raises(WeightsError, match=next(iter(change.values()))):
+            load_image_weights(path)
