@@ -22,5 +22,6 @@ with tempfile.TemporaryDirectory() as folder:
     belief = refine.ImageRefiner.load(folder).believe(poses)
 
 moved = np.hypot(*np.moveaxis(belief.xy - poses.xy, -1, 0))[poses.present]
-print(f"{np.count_nonzero(belief.seen)} of {len(poses)} poses seen, {len(better)} left")
+seen = 0 if belief.seen is None else int(belief.seen.sum())
+print(f"{seen} of {len(poses)} poses seen, {len(better)} left")
 print(f"joints as they came lie {np.median(moved):.1f} px from where the picture shows them")

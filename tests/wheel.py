@@ -15,7 +15,7 @@ for name in statistics_names():
     read_statistics(name)
 assert len(statistics_names()) > 8
 for name in ("coco17", "image"):
-    kind = refine.Refiner if name == "coco17" else refine.PictureRefiner
+    kind = refine.Refiner if name == "coco17" else refine.ImageRefiner
     kind.load(name)
 size = sum(f.stat().st_size for f in folder.rglob("*") if "__pycache__" not in f.parts) / 1e6
 print(f"{folder}: {size:.1f} MB, {len(load_presets())} presets, statistics", *statistics_names())

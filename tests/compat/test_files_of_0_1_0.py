@@ -96,4 +96,4 @@ def test_the_names_in_onnx_files(cli, tmp_path):
 
 def test_shipped_weights_are_those_of_then():
     assert refine.Refiner.load("coco17").weights == "sha256:97328ec0d857"
-    assert refine.PictureRefiner.load("image").weights == EXPECTED["image"]
+    assert refine.ImageRefiner.load("image").weights == EXPECTED["image"]
