@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Picture, Pixels, crop_image, read_picture
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.image.source_precision import (
     SAMPLE,
     SourcePrecision,
@@ -29,27 +30,6 @@ BATCH = 32
 """Crops that go through the network at once."""
 AHEAD = 8
 """Pictures that are read while the network works; what bounds the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class CropPrediction:
-    """What the picture says of N poses and K joints, in network-input px.
-
-    Attributes:
-        xy: (N, K, 2) where each joint has the highest expected similarity.
-        move: (N, K) that similarity.
-        keep: (N, K) the similarity expected of the joint as it came; 0 where missing.
-        sigma: (N, K) mean absolute error per axis expected at `xy`.
-        oks: (N,) expected OKS of the pose once refined.
-        margin: (N,) expected similarity that a move must gain.
-    """
-
-    xy: Floats
-    move: Floats
-    keep: Floats
-    sigma: Floats
-    oks: Floats
-    margin: Floats
 
 
 def predict_crops(

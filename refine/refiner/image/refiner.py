@@ -18,7 +18,8 @@ from refine.refiner.image.conditioning import (
     make_conditioning,
 )
 from refine.refiner.image.crops import Pictures, choose_pictures, with_sizes
-from refine.refiner.image.inference import CropPrediction, stream_crops
+from refine.refiner.image.inference import stream_crops
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
