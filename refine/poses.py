@@ -52,6 +52,37 @@ class Step:
     weights: str | None = None
 
 
+COUNTS = frozenset({"fragments", "joints", "poses", "removed", "without_picture"})
+"""Parameters of steps that count what was done to these very poses; the others say how."""
+
+
+def join_histories(one: Sequence[Step], other: Sequence[Step]) -> tuple[Step, ...] | None:
+    """Return the history of poses of two runs, None where they went through different steps.
+
+    Steps are the same if name, weights and parameters are, but for `COUNTS`; counts that differ
+    are left out, for they tell of neither.
+
+    >>> once, again = Step("complete", {"joints": 3}), Step("complete", {"joints": 5})
+    >>> join_histories([once], [again])
+    (Step(name='complete', parameters={}, weights=None),)
+    >>> join_histories([once], []) is None
+    True
+    """
+    if len(one) != len(other):
+        return None
+    steps = []
+    for a, b in zip(one, other, strict=True):
+        mine, others = dict(a.parameters), dict(b.parameters)
+        for key in COUNTS & (mine.keys() | others.keys()):
+            if key not in mine or key not in others or mine[key] != others[key]:
+                mine.pop(key, None)
+                others.pop(key, None)
+        if (a.name, a.weights, mine) != (b.name, b.weights, others):
+            return None
+        steps.append(Step(a.name, mine, a.weights))
+    return tuple(steps)
+
+
 EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
 """Steps that put expected keypoint similarities in the place of keypoint scores. Files do not say
 of what kind their scores are; their history does."""
@@ -251,20 +282,33 @@ class Poses:
     def concat(cls, parts: Sequence["Poses"]) -> "Poses":
         """Join poses of one skeleton; images that are equal become one.
 
+        Of histories, counts may differ, see `join_histories`.
+
         Raises:
-            ArrayError: nothing to join, or skeletons, score kinds or histories that differ.
+            ArrayError: nothing to join, or skeletons, score kinds or steps that differ.
         """
         if not parts:
             raise ArrayError("expected at least one Poses to join, got none")
         first = parts[0]
+        history = first.history
         for other in parts[1:]:
             if other.skeleton != first.skeleton:
                 raise ArrayError(
                     f"expected one skeleton, got {first.skeleton.name!r} "
                     f"and {other.skeleton.name!r}"
                 )
-            if other.score_kind != first.score_kind or other.history != first.history:
-                raise ArrayError("expected poses of one score kind and history")
+            if other.score_kind != first.score_kind:
+                raise ArrayError(
+                    f"expected one score kind, got {first.score_kind!r} and {other.score_kind!r}"
+                )
+            joined = join_histories(history, other.history)
+            if joined is None:
+                ways = [", ".join(s.name for s in p.history) or "none" for p in (first, other)]
+                raise ArrayError(
+                    "expected poses that went through the same steps, with the same options and "
+                    f"weights, got {ways[0]} and {ways[1]}"
+                )
+            history = joined
         images: dict[ImageRef, int] = {}
         places = [
             np.array([images.setdefault(ref, len(images)) for ref in p.images], np.intp)
@@ -293,6 +337,7 @@ class Poses:
             box=join("box", np.nan),
             area=join("area", np.nan),
             track=join("track", -1),
+            history=history,
             extra=tuple(e for p in parts for e in p.extra),
         )
 

@@ -108,8 +108,10 @@ def test_concat_merges_equal_images_and_fills_what_a_part_lacks():
     [
         ([], "at least one"),
         ([poses(), Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2)))], "one skeleton"),
-        ([poses(), poses().done("nms")], "one score kind and history"),
-        ([poses(), poses().replace(score_kind="logit")], "one score kind and history"),
+        ([poses(), poses().done("nms")], "same steps, .* got none and nms"),
+        ([poses().done("nms", threshold=1), poses().done("nms", threshold=0.9)], "same steps"),
+        ([poses().done("nms", "a", joints=1), poses().done("nms", "b", joints=1)], "same steps"),
+        ([poses(), poses().replace(score_kind="logit")], "one score kind, got 'unknown' and"),
     ],
 )
 def test_concat_refuses(parts, message):
@@ -142,3 +144,14 @@ def test_history():
         Step("nms", {"threshold": 0.9}),
         Step("refine", {"margin": 1}, "abc"),
     )
+
+
+def test_runs_are_joined_whatever_they_counted():
+    first, second, third = (
+        poses(seed=i).done("complete", "w", joints=n, margin=0.1).done("suppress", removed=1)
+        for i, n in enumerate((3, 5, 3))
+    )
+    told = (Step("complete", {"margin": 0.1}, "w"), Step("suppress", {"removed": 1}))
+    assert Poses.concat([first, second, third]).history == told
+    assert Poses.concat([first, Poses.concat([second, third])]).history == told
+    assert Poses.concat([first, third]).history == first.history
