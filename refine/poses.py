@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,6 +21,9 @@ ScoreKind = Literal[
 
 DERIVED_DECIMALS = 3
 """Of derived joints: means of two rounded numbers carry noise in the last bits."""
+
+ROWS_SHOWN = 8
+"""Poses in the table that notebooks show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +92,12 @@ EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
 of what kind their scores are; their history does."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Poses:
     """N poses over any number of images: one frame, a batch and a corpus are the same type.
+
+    `poses[3]`, slices, indices and masks select poses, iteration yields them one by one; each
+    is `Poses` again, with all images.
 
     Attributes:
         skeleton: the K joints.
@@ -214,6 +221,30 @@ class Poses:
     def __len__(self) -> int:
         return len(self.xy)
 
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        steps = ", ".join(step.name for step in self.history) or "none"
+        return (
+            f"<Poses: {len(self)} of {self.skeleton.name}, images: {len(self.images)}, "
+            f"score kind: {self.score_kind}, steps: {steps}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the first poses as a table, which is what notebooks show."""
+        names = [ref.id if ref.file_name is None else ref.file_name for ref in self.images]
+        joints = self.present.sum(1)
+        rows: list[tuple[object, ...]] = [("", "image", "score", "joints", "track")]
+        for i in range(min(len(self), ROWS_SHOWN)):
+            track = "" if self.track is None else self.track[i]
+            score = f"{self.instance_score[i]:.3f}"
+            rows.append((i, names[self.image[i]], score, joints[i], track))
+        rows += [("...",)] if len(self) > ROWS_SHOWN else []
+        lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table><caption>{escape(repr(self)[1:-1])}</caption>{table}</table>"
+
     @property
     def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
@@ -260,11 +291,20 @@ class Poses:
         """Return a copy whose history tells of one more step."""
         return replace(self, history=(*self.history, Step(name, parameters, weights)))
 
-    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> Self:
-        """Select poses by slice, indices or mask; the images all stay."""
-        index = np.arange(len(self))[rows]
+    def __getitem__(self, rows: int | slice | Sequence[int] | npt.NDArray[Any]) -> Self:
+        """Select poses by index, slice, indices or mask; the images all stay.
+
+        Raises:
+            IndexError: no such pose.
+            ArrayError: indices of several dimensions.
+
+        >>> poses = Poses.from_arrays(find_skeleton("coco17"), np.zeros((2, 17, 2)))
+        >>> poses[1]
+        <Poses: 1 of coco17, images: 1, score kind: none, steps: none>
+        """
+        index = np.atleast_1d(np.arange(len(self))[rows])
         if index.ndim != 1:
-            raise ArrayError("expected a slice, a list of indices or a mask; try poses[i:i+1]")
+            raise ArrayError(f"expected an index, a slice, a list or a mask, got {index.ndim}-D")
         arrays: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[index]
             for name in ("xy", "score", "instance_score", "image", "box", "area", "track")
