@@ -194,5 +194,5 @@ def _pile(
         present if compat else worse,
         worse,
         where,
-        n if max_poses is None else max_poses,
+        n if max_poses is None else min(n, max_poses),
     )

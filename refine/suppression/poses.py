@@ -74,6 +74,9 @@ def suppress(
         raise ArrayError(f"expected a method out of {', '.join(METHODS)}, got {method!r}")
     if merge and method != "nms":
         raise ArrayError(f"expected method 'nms' for merging, got {method!r}")
+    for name, value in (("score", score_threshold), ("visible", visible_threshold)):
+        if value is not None and not np.isfinite(value):
+            raise ArrayError(f"expected a finite number as {name}_threshold, got {value}")
     if visible_threshold is not None and len(poses) and np.isnan(poses.score).all():
         raise ArrayError(
             "expected keypoint scores for a visibility threshold, got none",

@@ -298,3 +298,16 @@ def test_options_that_are_refused():
         soft_oks_nms(poses.xy, np.ones(1), np.ones(1), SIGMAS, kind="cubic")
     with pytest.raises(ArrayError, match="at least 0 for soft suppression"):
         suppress(poses, "soft-linear")
+
+
+@pytest.mark.parametrize("name", ["score_threshold", "visible_threshold"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_thresholds_that_are_no_numbers(name, value):
+    poses = Poses.from_arrays(skeleton("coco17"), np.ones((1, 17, 2)), np.ones((1, 17)))
+    with pytest.raises(ArrayError, match=f"expected a finite number as {name}"):
+        suppress(poses, **{name: value})
+
+
+def test_more_poses_than_can_be_counted():
+    poses = Poses.from_arrays(skeleton("coco17"), np.ones((1, 17, 2)))
+    assert len(suppress(poses, max_poses=10**20)) == 1
