@@ -1,4 +1,4 @@
-"""Bytes in and out: standard streams, gzip by suffix, atomic writes, JSON without NaN."""
+"""Bytes in and out: standard streams, gzip by content, atomic writes, JSON without NaN."""
 
 import gzip
 import json
@@ -17,9 +17,12 @@ from refine.exceptions import FormatError
 
 STDIO = "-"
 
+GZIP = b"\x1f\x8b"
+"""The first two bytes of gzip (RFC 1952)."""
+
 
 def read_bytes(path: str | Path) -> bytes:
-    """Read a whole file, gunzipped if it is named ``*.gz``; ``"-"`` is standard input.
+    """Read a whole file, gunzipped whatever its name; ``"-"`` is standard input.
 
     Raises:
         FormatError: the file cannot be read, or holds nothing.
@@ -29,8 +32,8 @@ def read_bytes(path: str | Path) -> bytes:
             data = sys.stdin.buffer.read()
         else:
             data = Path(path).read_bytes()
-            if str(path).endswith(".gz"):
-                data = gzip.decompress(data)
+        if data.startswith(GZIP) or str(path).endswith(".gz"):
+            data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
@@ -115,6 +118,15 @@ def parse_json(data: bytes, where: str) -> Any:
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
+        start = len(error.doc[: error.pos].rstrip().removesuffix(","))
+        comma, closing = error.doc[start : start + 1], error.doc[start + 1 :].lstrip()[:1]
+        if comma == "," and closing in ("]", "}"):
+            line = error.doc.count("\n", 0, start) + 1
+            raise FormatError(
+                f"expected JSON, got a comma before {closing!r}",
+                where=f"{where}, line {line} column {start - error.doc.rfind(chr(10), 0, start)}",
+                hint="without that comma",
+            ) from None
         cut = error.msg.startswith("Unterminated")
         end = cut or error.pos >= len(error.doc.rstrip()) - 1
         raise FormatError(

@@ -1,5 +1,6 @@
 """Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,21 @@ from refine.poses import ImageRef, Poses
 LINE_SUFFIXES = (".ndjson", ".jsonl")
 
 
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return what sorts names as people number them: frame2 before frame10.
+
+    >>> sorted(["frame10", "frame2", "frame1"], key=natural_key)
+    ['frame1', 'frame2', 'frame10']
+    """
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
 def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
     """Read a file or folder.
 
     Args:
-        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        path: ``"-"`` is standard input; gzip is told by the content.
         endings: in a folder with files that end so, the others are left alone.
 
     Raises:
@@ -118,7 +129,9 @@ def _is_free(path: Path) -> bool:
 
 
 def _names(path: Path, endings: tuple[str, ...]) -> list[str]:
-    names = sorted(f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
+    # Hidden files: macOS leaves a `._a.json` beside every a.json on foreign disks.
+    found = (f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
+    names = sorted((n for n in found if not n.startswith(".")), key=natural_key)
     names = [n for n in names if n.endswith(endings)] or names
     if not names:
         raise FormatError("expected a folder with .json files, got none", where=str(path))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import refine
+from refine.formats.containers import natural_key
 from refine.poses import Step
 
 COCO, OPENPOSE = refine.skeleton("coco17"), refine.skeleton("openpose18")
@@ -72,7 +73,7 @@ steps = st.builds(
 )
 IDS = {
     "any": st.lists(st.integers(-(2**53), 2**53) | text, unique=True, max_size=4),
-    "names": st.lists(names, unique=True, max_size=4).map(sorted),
+    "names": st.lists(names, unique=True, max_size=4).map(lambda ids: sorted(ids, key=natural_key)),
     "numbers": st.lists(st.integers(0, 2**40), unique=True, min_size=2, max_size=4),
     "count": st.integers(2, 4).map(range),
 }
