@@ -28,10 +28,7 @@ def read_bytes(path: str | Path) -> bytes:
         FormatError: the file cannot be read, or holds nothing.
     """
     try:
-        if str(path) == STDIO:
-            data = sys.stdin.buffer.read()
-        else:
-            data = Path(path).read_bytes()
+        data = sys.stdin.buffer.read() if str(path) == STDIO else Path(path).read_bytes()
         if data.startswith(GZIP) or str(path).endswith(".gz"):
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
