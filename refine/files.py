@@ -29,13 +29,25 @@ def read_bytes(path: str | Path) -> bytes:
     """
     try:
         data = sys.stdin.buffer.read() if str(path) == STDIO else Path(path).read_bytes()
-        if data.startswith(GZIP) or str(path).endswith(".gz"):
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
+    return unpack(data, str(path))
+
+
+def unpack(data: bytes, where: str) -> bytes:
+    """Return the content of a file, gunzipped where that is gzip.
+
+    Raises:
+        FormatError: damaged gzip, or nothing in it.
+    """
+    try:
+        if data.startswith(GZIP):
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
+        raise FormatError(f"expected a readable file, got: {error}", where=where) from None
     if not data.strip():
-        raise FormatError("expected data, got an empty file (0 bytes)", where=str(path))
+        raise FormatError("expected data, got an empty file (0 bytes)", where=where)
     return data
 
 

@@ -5,7 +5,7 @@ from typing import IO, Any
 
 import refine.skeletons as skeletons
 from refine.exceptions import FormatError
-from refine.files import STDIO
+from refine.files import STDIO, unpack
 from refine.formats._images import with_images
 from refine.formats.base import HOLDINGS, Format, Options, Source
 from refine.formats.containers import dump, holding_for, is_lines_name, load, parse, save
@@ -111,9 +111,7 @@ def _load(path: str | Path | IO[Any]) -> Source:
         return load(path, endings())
     name, data = _name(path, "<file>"), path.read()
     data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    if not data.strip():
-        raise FormatError("expected data, got an empty file (0 bytes)", where=name)
-    return parse(data, name)
+    return parse(unpack(data, name), name)
 
 
 def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
