@@ -7,6 +7,7 @@ import refine.skeletons as skeletons
 from refine.exceptions import FormatError
 from refine.files import STDIO, unpack
 from refine.formats._images import with_images
+from refine.formats._units import in_pixels
 from refine.formats.base import HOLDINGS, Format, Options, Source
 from refine.formats.containers import dump, holding_for, is_lines_name, load, parse, save
 from refine.formats.known import endings, get_format, tell
@@ -21,6 +22,7 @@ def read(
     skeleton: Skeleton | str | Path | None = None,
     zero_is_missing: bool = True,
     images: str | Path | None = None,
+    normalised: bool | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -33,9 +35,11 @@ def read(
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
+        normalised: whether coordinates are shares of the images instead of px; by default they are
+            looked at. What is read is px, scaled by the sizes of the images.
 
     Raises:
-        FormatError: unreadable, not of this format, or ambiguous.
+        FormatError: unreadable, not of this format, ambiguous, or shares of images without sizes.
         SkeletonError: the number of joints fits no skeleton, or several.
     """
     body = None if skeleton is None else skeletons.skeleton(skeleton)
@@ -53,7 +57,8 @@ def read(
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending}
     poses = poses.replace(meta={**poses.meta, **about})
-    return poses if images is None else with_images(poses, images)
+    poses = poses if images is None else with_images(poses, images)
+    return in_pixels(poses, source.path, normalised)
 
 
 def write(

@@ -53,8 +53,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
     """Read files, one image each.
 
     Raises:
-        FormatError: no list `people`, a person without keypoints, or coordinates that are not px
-            (``--keypoint_scale`` 3 and 4).
+        FormatError: no list `people`, or a person without keypoints.
         SkeletonError: see `skeleton_of`; 25 joints may be BODY_25 or BODY_25B.
     """
     pages = source.pages()
@@ -70,14 +69,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
         else:
             refs.append(ImageRef(stem(name), frame=_frame(name), extra=rest))
     history = _history.agree(histories, source.where)
-    poses = poses_from_people(rows, refs, options, history)
-    if _in_unit_square(poses.xy):
-        raise FormatError(
-            "expected coordinates in px, got only such within [-1, 1]",
-            where=options.where,
-            hint="OpenPose with --keypoint_scale 0",
-        )
-    return poses
+    return poses_from_people(rows, refs, options, history)
 
 
 def read_controlnet(source: Source, options: Options) -> Poses:
@@ -101,16 +93,7 @@ def read_controlnet(source: Source, options: Options) -> Poses:
         refs.append(ImageRef(name, None, width, height, number, extra=extra))
     history = _history.agree(histories, lambda i: frames[i].where)
     poses = poses_from_people(rows, refs, options, history)
-    meta = {**poses.meta, "list": listed}
-    if not _in_unit_square(poses.xy):
-        return poses.replace(meta=meta)
-    # Some nodes write shares of the canvas instead of px; nobody stands within one px.
-    if not all(ref.width and ref.height for ref in refs):
-        raise FormatError(
-            "expected the canvas of coordinates within [0, 1], got none", where=options.where
-        )
-    xy = poses.xy * poses.image_sizes[poses.image][:, None]
-    return poses.replace(xy=xy, meta={**meta, "normalised": True})
+    return poses.replace(meta={**poses.meta, "list": listed})
 
 
 def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -297,12 +280,6 @@ def _person_id(value: Any) -> int:
     if type(number) not in NUMBERS or not 0 <= number < 2**53 or number % 1:
         return -1
     return int(number)
-
-
-def _in_unit_square(xy: Floats) -> bool:
-    """Whether all joints lie within [-1, 1], and some pose spreads over fractions of it."""
-    known = xy[np.isfinite(xy)]
-    return bool(len(known) > 3 and np.abs(known).max() <= 1 and (known % 1 != 0).any())
 
 
 def _frame(name: str) -> int | None:
