@@ -55,7 +55,7 @@ def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
             raise FormatError(f"expected an object with a list {people!r}", where=where)
         for i, person in enumerate(found):
             at = f"{where}, person {i}"
-            if not isinstance(person, dict) or person.get(field) is None:
+            if not isinstance(person, dict) or field not in person:
                 raise FormatError(
                     f"expected an object with {field!r}, got {person!r:.40}", where=at
                 )

@@ -40,6 +40,10 @@ from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
 
 
+ABSENT = "absent"
+"""What `extra` holds as the keypoints of an annotation that has no such field."""
+
+
 def read_results(source: Source, options: Options) -> Poses:
     """Read COCO results; an empty list gives no poses.
 
@@ -98,7 +102,6 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         return f"{options.where}, annotation {numbers[row]}"
 
     lists, parts = assemble(annotations, options)
-    lists = [None if x == [] else x for x in lists]
     named = skeleton("wholebody133") if len(parts) > 1 else None
     body = options.skeleton or named or named_skeleton(document, options.where)
     body = _fitting(body, lists, options, where)
@@ -117,13 +120,10 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     extra = extras(annotations, own, track)
     for row, x, count in zip(extra, lists, (flags > 0).sum(1).tolist(), strict=True):
         if x is None:
-            row["keypoints"] = None
+            row.setdefault("keypoints", ABSENT)
         elif row.get("num_keypoints") == count:
             del row["num_keypoints"]
-    # An empty box is no box.
-    box = fours(
-        [None if a.get("bbox") == [] else a.get("bbox") for a in annotations], "bbox", where
-    )
+    box = fours([a.get("bbox") for a in annotations], "bbox", where)
     return Poses(
         body,
         found.xy,
@@ -163,11 +163,11 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     for i, keypoints in enumerate(lists):
         own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
-        if counts[i] or row.get("keypoints", keypoints) is not None:
+        if counts[i] or "keypoints" not in row:
             row |= split(keypoints, bool(poses.meta.get("parts")))
             if poses.meta.get("counted", True):
                 row.setdefault("num_keypoints", counts[i])
-        else:
+        elif row["keypoints"] == ABSENT:
             del row["keypoints"]
         for field, values in columns.items():
             value = None if values is None else values[i]

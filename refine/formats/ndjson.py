@@ -62,9 +62,10 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         if "image_id" not in line and not people:
             continue  # A file without images: only what holds for all of them.
         for q, row in enumerate(people):
-            if not isinstance(row, dict):
+            if not isinstance(row, dict) or "keypoints" not in row:
                 raise FormatError(
-                    f"expected an object, got {describe(row)}", where=f"{where}, pose {q}"
+                    f"expected an object with 'keypoints', got {describe(row)}",
+                    where=f"{where}, pose {q}",
                 )
         wheres += [f"{where}, pose {q}" for q in range(len(people))]
         rows += people
@@ -76,8 +77,9 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         image += [place.setdefault(ref.id, len(place))] * len(people)
     body, kind = _skeleton(lines, options, source.where(0)), _score_kind(lines, source.where(0))
     n, k, where_row = len(rows), len(body), wheres.__getitem__
-    lists = [row.get("keypoints") or [] for row in rows]
+    lists = [row.get("keypoints") or None for row in rows]
     values = matrix(lists, 3 * k, "keypoints", where_row).reshape(n, k, 3)
+    values[[row is None for row in lists], :, 2] = 0.0
     xy = places(values, where_row)
     track = tracks(rows)
     return Poses(
@@ -115,11 +117,13 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         "score": poses.instance_score.tolist(),
         "area": None if poses.area is None else poses.area.tolist(),
     }
-    lines = []
+    lines, empty = [], ~poses.present.any(1)
     for ref, rows in poses.by_image():
         people = []
         for i in rows.tolist():
-            row = {**poses.extra[i], "keypoints": lists[i]}
+            row = dict(poses.extra[i])
+            if not (empty[i] and "keypoints" in row):
+                row["keypoints"] = lists[i]
             for field, column_ in columns.items():
                 value = None if column_ is None else column_[i]
                 if value is not None and value == value:

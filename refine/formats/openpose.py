@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import stem, whole
@@ -22,6 +21,7 @@ from refine.formats._keypoints import (
     flat,
     joints,
     kind_after,
+    no_joints,
     rounded,
     shortest,
     skeleton_of,
@@ -207,7 +207,7 @@ def poses_from_people(
     body = _body(found, options)
     n, k = len(people), len(body)
     if not found.xy.shape[1]:
-        found = Joints(np.full((n, k, 2), np.nan), np.zeros((n, k)), "unknown", {})
+        found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
     extra = tuple(
         {

@@ -181,7 +181,6 @@ def test_ids_may_be_strings_and_twice(file, row, back):
         ({"keypoints": ["1"] * 51}, r"record 1: expected numbers in 'keypoints', got '1'.*quotes"),
         ({"keypoints": [True] * 51}, r"record 1: expected numbers .* got True"),
         ({"keypoints": "x"}, r"record 1: expected 51 numbers"),
-        ({"keypoints": None}, r"record 1: expected an object with 'keypoints'"),
         ({"keypoints": [[1, 2, 3]] * 51}, r"record 1: expected numbers"),
         ({"keypoints": [2e6, 1, 1] * 17}, r"record 1: expected coordinates in px.*2000000"),
         ({"keypoints": [10**400, 1, 1] * 17}, r"expected numbers.*digits"),
@@ -190,7 +189,7 @@ def test_ids_may_be_strings_and_twice(file, row, back):
         ({"bbox": [1, 2, 3]}, r"record 1: expected 4 numbers in 'bbox', got 3 values"),
         ({"bbox": [1, 2, None, 4]}, r"record 1: expected four numbers in px in 'bbox'"),
         ({"image_id": 1.5}, r"record 1: expected an image id, .* got 1.5"),
-        ({"image_id": None}, r"record 1: expected an object with 'image_id'"),
+        ({"image_id": None}, r"record 1: expected an image id, .* got None"),
         ({"refine_history": "x"}, r"record 1: expected a list of lines"),
     ],
 )

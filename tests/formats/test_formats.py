@@ -69,7 +69,7 @@ def test_gzip(file, row, tmp_path):
     write(read(path), tmp_path / "b.json.gz")
     assert json.loads(gzip.decompress((tmp_path / "b.json.gz").read_bytes())) == [row]
     for damaged in (path.read_bytes()[:-9], path.read_bytes()[:10] + b"\xff" * 9, b"plain"):
-        with pytest.raises(FormatError, match="expected (a readable file|JSON)"):
+        with pytest.raises(FormatError, match=r"expected (a readable file|JSON)"):
             read(file(damaged, "c.json.gz"))
 
 

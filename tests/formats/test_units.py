@@ -90,7 +90,11 @@ def test_halves_from_the_middle_are_refused(file, shares):
 def test_places_that_are_few_or_whole_are_px(file, place):
     values = np.zeros((17, 3))
     values[3] = [*place, 0.5]
-    assert read(file([{"image_id": 1, "keypoints": values.ravel().tolist()}])).xy.shape == (1, 17, 2)
+    assert read(file([{"image_id": 1, "keypoints": values.ravel().tolist()}])).xy.shape == (
+        1,
+        17,
+        2,
+    )
     ones = [{"image_id": 1, "keypoints": [1.0, 1.0, 0.5] * 17}]
     assert (read(file(ones)).xy == 1).all()
 
