@@ -100,15 +100,21 @@ def read_poses(path: str, inputs: Input) -> "Poses":
 
 def write_poses(
     poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
-) -> str:
-    """Write poses and return the format; what becomes COCO gets the ids of the `images` file."""
-    from refine.formats import format_for, with_images, write
+) -> tuple[str, tuple[str, ...]]:
+    """Write poses, say what was changed for that, and return the format and what was said.
+
+    What becomes COCO gets the ids of the `images` file.
+    """
+    from refine.formats import format_for, prepared, with_images, write
 
     found = to or format_for(poses, output)
     if images and found.startswith("coco") and found != poses.meta["format"]:
         poses = with_images(poses, images, rename=True)
+    _, notes = prepared(poses, found)
     write(poses, output, found, precision=precision)
-    return found
+    for note in notes:
+        say(f"{output}: {note}")
+    return found, notes
 
 
 def read_image_ids(source: str) -> list[int | str]:

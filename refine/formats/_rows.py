@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_id, index_images
@@ -38,7 +38,14 @@ PARTS = {
 }
 """COCO-WholeBody's fields and their joints, in the order of its 133 (its data_format.md)."""
 
+ROW = frozenset({*PARTS, "image_id", "category_id", "score", "area", "track_id", _history.FIELD})
+"""Names that rows give a meaning to, beside their box."""
+
 ORDER = ("id", "image_id", "category_id", "keypoints", "score", "bbox", "box")
+
+
+PLAIN = 1.0
+"""Score of a pose in a format that demands one, where neither it nor its joints have any."""
 
 
 def first_keys(document: Document) -> set[str]:
@@ -145,6 +152,30 @@ def write_rows(
             row[_history.FIELD] = steps
         out.append(arrange(row, ORDER))
     return out
+
+
+def give_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Give poses without a score the mean of their joints', for rows must have one; and say so."""
+    bare = np.isnan(poses.instance_score)
+    if not bare.any():
+        return poses, ()
+    scores = np.where(bare, mean_scores(poses), poses.instance_score)
+    note = f"score of {bare.sum()} poses without one: the mean of their joints' scores"
+    return poses.replace(instance_score=scores), (note,)
+
+
+def mean_scores(poses: Poses) -> Floats:
+    """Return the mean score (N,) of the present joints.
+
+    It is 0 without any, and `PLAIN` where none has a score. Flags tell that a joint is labelled,
+    not how sure that is: they count as no scores.
+    """
+    known: Bools = poses.present & np.isfinite(poses.score)
+    if poses.score_kind == "flag" and (poses.score > 1).any():
+        known = np.zeros_like(known)
+    mean = np.where(known, poses.score, 0).sum(1) / known.sum(1).clip(1)
+    plain = np.where(poses.present.any(1), PLAIN, 0.0)
+    return np.where(known.any(1), np.round(mean, 6), plain)
 
 
 def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[Any], set[str]]:

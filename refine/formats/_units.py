@@ -44,7 +44,7 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
         if found != SCALE_4:
             of = poses.images[poses.image[unknown[0]]].id
             spread += f" and no size of image {of!r}"
-            hint = f"--images with a COCO file of the sizes, or {hint}"
+            hint = f"--sizes FILE.json, a COCO file of the images, or {hint}"
         raise FormatError(f"expected coordinates in px, got {spread}", where=where, hint=hint)
     told = "" if normalised else "; --pixels, if they are px"
     note = f"coordinates are shares of the images and were scaled by their sizes{told}"

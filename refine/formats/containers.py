@@ -14,6 +14,12 @@ from refine.poses import ImageRef, Poses
 
 LINE_SUFFIXES = (".ndjson", ".jsonl")
 
+OTHERS = frozenset(
+    {".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".toml", ".npy", ".npz", ".pkl", ".pickle"}
+    | {".pt", ".pth", ".h5", ".hdf5", ".parquet", ".xlsx", ".mat", ".zip", ".tar", ".jpg", ".png"}
+)
+"""Endings of files that are not written, and that nobody gives to folders."""
+
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
     """Return what sorts names as people number them: frame2 before frame10.
@@ -59,13 +65,27 @@ def is_lines_name(path: str | Path) -> bool:
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
 
 
+def check_name(path: str | Path) -> None:
+    """Check that a target is not named as what no format is.
+
+    Raises:
+        FormatError: it is; names of folders may end otherwise.
+    """
+    if Path(str(path).removesuffix(".gz")).suffix.lower() in OTHERS and not Path(path).is_dir():
+        raise _unknown_name(path)
+
+
 def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
     """Choose how a target holds poses, by its name and by how their source held them.
 
     Names of lines and of JSON tell; a folder is what exists as one, ends with a slash, or has
     another name where the source was one; else it is as usual with the format.
+
+    Raises:
+        FormatError: a name that ends as those of other files.
     """
     name = str(path).removesuffix(".gz")
+    check_name(path)
     own = poses.meta.get("format") == form.name
     if is_lines_name(path):
         wanted: Holding = "lines"
@@ -77,6 +97,8 @@ def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
         wanted = "folder"
     else:
         wanted = form.holdings[0]
+    if wanted != "folder" and Path(name).suffix not in ("", ".json", *LINE_SUFFIXES):
+        raise _unknown_name(path)
     return wanted if wanted in form.holdings else form.holdings[0]
 
 
@@ -134,6 +156,15 @@ def _needs_folder(form: Format, poses: Poses, path: str | Path) -> FormatError:
         f"expected a new or empty folder for {len(poses.images)} {form.name} files, one per image",
         where=str(path),
         hint="another -o",
+    )
+
+
+def _unknown_name(path: str | Path) -> FormatError:
+    ends = ", ".join([".json", *LINE_SUFFIXES])
+    return FormatError(
+        f"expected a name that ends in one of {ends} (or these and .gz), or in / for a folder",
+        where=str(path),
+        hint="another -o; `refine formats` lists what can be written",
     )
 
 

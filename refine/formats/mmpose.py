@@ -270,6 +270,8 @@ FORMATS = (
         read=read_mmpose,
         write=write_mmpose,
         holdings=("document", "folder", "lines"),
+        fields=frozenset({*OWN, *FRAME, "track_id"}),
+        private=frozenset({*OWN, *FRAME}),
         cannot_hold=(
             "image names",
             "image sizes",

@@ -204,5 +204,7 @@ FORMATS = (
         read=read_ndjson,
         write=write_ndjson,
         holdings=("lines", "folder", "document"),
+        fields=frozenset({*LINE, *POSE, *FIELDS, "image_id", "frame", "track_id"}),
+        private=frozenset({*LINE, *POSE, *FIELDS, "frame"}),
     ),
 )

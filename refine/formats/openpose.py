@@ -34,6 +34,9 @@ from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
+SKELETONS = ("openpose18", "openpose25", "openpose25b")
+"""What OpenPose and the tools that read its files have; doc/02_output.md."""
+
 CANVAS = ("canvas_width", "canvas_height")
 MIDDLE = 0.15
 """Distance of neck and mid-hip from the middles of their two, in torso lengths, that passes. They
@@ -128,7 +131,7 @@ def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Docu
         if None in canvas.values() and poses.meta.get("format") != "controlnet":
             raise FormatError(
                 f"expected the size of image {ref.id!r}, which ControlNet files need, got none",
-                hint="--images FILE",
+                hint="--sizes FILE.json",
             )
         known = {k: v for k, v in canvas.items() if v is not None}
         frames.append({"people": people, **ref.extra, **known, **steps})
@@ -310,6 +313,8 @@ _LOST: tuple[Loss, ...] = (
     "skeletons that do not ship",
 )
 
+_FIELDS = frozenset({"people", "version", "person_id", BODY, _history.FIELD})
+
 FORMATS = (
     Format(
         name="openpose",
@@ -320,6 +325,9 @@ FORMATS = (
         write=write_openpose,
         holdings=("folder", "document", "lines"),
         cannot_hold=("image sizes", *_LOST),
+        fields=_FIELDS,
+        private=_FIELDS,
+        skeletons=SKELETONS,
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
     ),
@@ -332,6 +340,9 @@ FORMATS = (
         write=write_controlnet,
         holdings=("document", "folder", "lines"),
         cannot_hold=("image names", *_LOST),
+        fields=_FIELDS | set(CANVAS),
+        private=_FIELDS | set(CANVAS),
+        skeletons=SKELETONS,
         example=partial(one_person, "openpose18"),
     ),
 )

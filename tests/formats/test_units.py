@@ -44,7 +44,7 @@ def test_shares_are_scaled_by_the_size_or_refused(form, shares, sizes, tmp_path)
     knows = form.name in ("coco-gt", "controlnet", "ndjson")
     if not knows:
         for told in (None, True):
-            with pytest.raises(FormatError, match=r"within \[0, 1\] and no size .*--images"):
+            with pytest.raises(FormatError, match=r"within \[0, 1\] and no size .*--sizes"):
                 load(normalised=told)
     poses = load(images=None if knows else sizes)
     np.testing.assert_allclose(poses.xy, shares.xy * SIZE)
