@@ -1,4 +1,4 @@
-"""Bytes in and out: standard streams, gzip by suffix, atomic writes, JSON without NaN."""
+"""Bytes in and out: standard streams, gzip by content, atomic writes, JSON without NaN."""
 
 import gzip
 import json
@@ -17,25 +17,37 @@ from refine.exceptions import FormatError
 
 STDIO = "-"
 
+GZIP = b"\x1f\x8b"
+"""The first two bytes of gzip (RFC 1952)."""
+
 
 def read_bytes(path: str | Path) -> bytes:
-    """Read a whole file, gunzipped if it is named ``*.gz``; ``"-"`` is standard input.
+    """Read a whole file, gunzipped whatever its name; ``"-"`` is standard input.
 
     Raises:
         FormatError: the file cannot be read, or holds nothing.
     """
     try:
-        if str(path) == STDIO:
-            data = sys.stdin.buffer.read()
-        else:
-            data = Path(path).read_bytes()
-            if str(path).endswith(".gz"):
-                data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        data = sys.stdin.buffer.read() if str(path) == STDIO else Path(path).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
+    return unpack(data, str(path))
+
+
+def unpack(data: bytes, where: str) -> bytes:
+    """Return the content of a file, gunzipped where that is gzip.
+
+    Raises:
+        FormatError: damaged gzip, or nothing in it.
+    """
+    try:
+        if data.startswith(GZIP):
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"expected a readable file, got: {error}", where=where) from None
     if not data.strip():
-        raise FormatError("expected data, got an empty file (0 bytes)", where=str(path))
+        raise FormatError("expected data, got an empty file (0 bytes)", where=where)
     return data
 
 
@@ -115,6 +127,15 @@ def parse_json(data: bytes, where: str) -> Any:
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
+        start = len(error.doc[: error.pos].rstrip().removesuffix(","))
+        comma, closing = error.doc[start : start + 1], error.doc[start + 1 :].lstrip()[:1]
+        if comma == "," and closing in ("]", "}"):
+            line = error.doc.count("\n", 0, start) + 1
+            raise FormatError(
+                f"expected JSON, got a comma before {closing!r}",
+                where=f"{where}, line {line} column {start - error.doc.rfind(chr(10), 0, start)}",
+                hint="without that comma",
+            ) from None
         cut = error.msg.startswith("Unterminated")
         end = cut or error.pos >= len(error.doc.rstrip()) - 1
         raise FormatError(

@@ -25,12 +25,14 @@ class Input:
         skeleton: name or file, where the file does not tell.
         images: COCO file that tells of the images.
         keep_zeros: whether (0, 0) is a place.
+        normalised: whether coordinates are shares of the images; None looks at them.
     """
 
     format: str | None = None
     skeleton: str | None = None
     images: str | None = None
     keep_zeros: bool = False
+    normalised: bool | None = None
 
 
 _OPTIONS = (
@@ -45,11 +47,16 @@ _OPTIONS = (
         "--keep-zeros/--zero-is-missing",
         help="Whether (0, 0) is a place or, whatever its score, a missing joint.  [missing]",
     ),
+    click.option(
+        "--normalised/--pixels",
+        default=None,
+        help="Whether coordinates are shares of the images, whose sizes must be known.  [sniffed]",
+    ),
 )
 
 
 def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb --from, --skeleton, --images and --keep-zeros, as the `Input` named `inputs`."""
+    """Give a verb the options of `Input`, as the argument named `inputs`."""
 
     @wraps(function)
     def gather(
@@ -58,9 +65,10 @@ def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
         skeleton: str | None,
         images: str | None,
         keep_zeros: bool,
+        normalised: bool | None,
         **others: Any,
     ) -> Any:
-        inputs = Input(from_, skeleton, images, keep_zeros)
+        inputs = Input(from_, skeleton, images, keep_zeros, normalised)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
@@ -79,6 +87,7 @@ def read_poses(path: str, inputs: Input) -> "Poses":
         skeleton=inputs.skeleton,
         images=inputs.images,
         zero_is_missing=not inputs.keep_zeros,
+        normalised=inputs.normalised,
     )
     say(
         f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
@@ -91,15 +100,21 @@ def read_poses(path: str, inputs: Input) -> "Poses":
 
 def write_poses(
     poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
-) -> str:
-    """Write poses and return the format; what becomes COCO gets the ids of the `images` file."""
-    from refine.formats import format_for, with_images, write
+) -> tuple[str, tuple[str, ...]]:
+    """Write poses, say what was changed for that, and return the format and what was said.
+
+    What becomes COCO gets the ids of the `images` file.
+    """
+    from refine.formats import format_for, prepared, with_images, write
 
     found = to or format_for(poses, output)
     if images and found.startswith("coco") and found != poses.meta["format"]:
         poses = with_images(poses, images, rename=True)
+    _, notes = prepared(poses, found)
     write(poses, output, found, precision=precision)
-    return found
+    for note in notes:
+        say(f"{output}: {note}")
+    return found, notes
 
 
 def read_image_ids(source: str) -> list[int | str]:

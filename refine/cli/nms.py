@@ -5,7 +5,7 @@ from typing import Any, get_args
 import click
 
 from refine._types import AreaRule
-from refine.cli._options import Input, input_options, read_poses
+from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import json_option, output_option, say, summary
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
@@ -46,16 +46,17 @@ def command(
     The soft methods write the decayed scores and remove nothing unless --score-threshold or
     --max-poses asks for it.
     """
-    from refine.formats import write
     from refine.suppression import suppress
 
     poses = read_poses(pred, inputs)
     kept = suppress(poses, **options)
-    write(kept, output, to)
+    found, notes = write_poses(kept, output, to, inputs.images, None)
     facts = {
         "poses_in": len(poses),
         "poses_out": len(kept),
         "images": len(poses.images),
+        "format": found,
+        "notes": [*poses.meta.get("notes", ()), *notes],
         **kept.history[-1].parameters,
     }
     say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")

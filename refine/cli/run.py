@@ -70,7 +70,7 @@ def _list_steps() -> str:
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
-@click.option("--precision", type=click.IntRange(0), help="Decimals of all coordinates.")
+@click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @progress_option
 @json_option
 def command(
@@ -104,7 +104,7 @@ def command(
             result = run(poses, config, lambda done: bar.update(task, completed=done))
     else:
         result = run(poses, config)
-    found = write_poses(result, output, to, inputs.images, precision)
+    found, notes = write_poses(result, output, to, inputs.images, precision)
     new = result.history[len(poses.history) :]
     done = {step.name: step.parameters for step in new}
     sentence, counts = summarise(new)
@@ -113,6 +113,7 @@ def command(
         "poses_out": len(result),
         "images": len(poses.images),
         "format": found,
+        "notes": [*poses.meta.get("notes", ()), *notes],
         **counts,
         "weights": next((s.weights for s in new if s.weights), None),
         "steps": list(done),

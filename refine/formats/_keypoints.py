@@ -123,6 +123,11 @@ def joints(values: Floats, options: Options, where: Where) -> Joints:
     return Joints(xy, score, "flag" if flags else "unknown", meta)
 
 
+def no_joints(n: int, k: int) -> Joints:
+    """Return N poses none of whose K joints is known."""
+    return Joints(np.full((n, k, 2), np.nan), np.zeros((n, k)), "unknown", {})
+
+
 def places(values: Floats, where: Where) -> Floats:
     """Return the coordinates (N, K, 2) of (N, K, 3), NaN where one of the two is.
 

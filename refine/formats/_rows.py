@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_id, index_images
@@ -18,6 +18,7 @@ from refine.formats._keypoints import (
     joints,
     kind_after,
     matrix,
+    no_joints,
     number,
     shortest,
     skeleton_of,
@@ -37,7 +38,14 @@ PARTS = {
 }
 """COCO-WholeBody's fields and their joints, in the order of its 133 (its data_format.md)."""
 
+ROW = frozenset({*PARTS, "image_id", "category_id", "score", "area", "track_id", _history.FIELD})
+"""Names that rows give a meaning to, beside their box."""
+
 ORDER = ("id", "image_id", "category_id", "keypoints", "score", "bbox", "box")
+
+
+PLAIN = 1.0
+"""Score of a pose in a format that demands one, where neither it nor its joints have any."""
 
 
 def first_keys(document: Document) -> set[str]:
@@ -63,16 +71,17 @@ def rows_of(source: Source) -> list[dict[str, Any]]:
     for i, row in enumerate(document):
         if not isinstance(row, dict):
             raise FormatError(f"expected an object, got {describe(row)}", where=where(i))
-        for field in ("image_id", "keypoints"):
-            if row.get(field) is None:
-                raise FormatError(
-                    f"expected an object with {field!r}, got only {', '.join(row)}", where=where(i)
-                )
+        missing = [f for f in ("image_id", "keypoints") if f not in row]
+        if missing:
+            raise FormatError(
+                f"expected an object with {missing[0]!r}, got only {', '.join(row) or '{}'}",
+                where=where(i),
+            )
     return document
 
 
 def read_rows(source: Source, options: Options, box: str) -> Poses:
-    """Build poses from such a list.
+    """Build poses from such a list; keypoints that are null or [] are a pose without joints.
 
     Args:
         source: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
@@ -87,16 +96,16 @@ def read_rows(source: Source, options: Options, box: str) -> Poses:
     lists, parts = assemble(rows, options)
     found = joints(triples(lists, "keypoints", where), options, where)
     k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else options.skeleton or skeleton("coco17")
+    found = found if k else no_joints(len(rows), len(body))
     image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
     own = {*parts, "image_id", "score", box, "area", _history.FIELD}
-    n = len(rows)
     return Poses(
         body,
-        found.xy.reshape(n, len(body), 2),
-        found.score.reshape(n, len(body)),
+        found.xy,
+        found.score,
         column(rows, "score", where),
         image,
         images,
@@ -130,9 +139,11 @@ def write_rows(
     }
     ids = [ref.id for ref in poses.images]
     out = []
+    empty = ~poses.present.any(1)
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
-        row |= split(keypoints, bool(poses.meta.get("parts")))
+        if not (empty[i] and "keypoints" in row):
+            row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():
             value = None if values is None else values[i]
             if value is not None and value == value:
@@ -143,16 +154,43 @@ def write_rows(
     return out
 
 
+def give_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Give poses without a score the mean of their joints', for rows must have one; and say so."""
+    bare = np.isnan(poses.instance_score)
+    if not bare.any():
+        return poses, ()
+    scores = np.where(bare, mean_scores(poses), poses.instance_score)
+    note = f"score of {bare.sum()} poses without one: the mean of their joints' scores"
+    return poses.replace(instance_score=scores), (note,)
+
+
+def mean_scores(poses: Poses) -> Floats:
+    """Return the mean score (N,) of the present joints.
+
+    It is 0 without any, and `PLAIN` where none has a score. Flags tell that a joint is labelled,
+    not how sure that is: they count as no scores.
+    """
+    known: Bools = poses.present & np.isfinite(poses.score)
+    if poses.score_kind == "flag" and (poses.score > 1).any():
+        known = np.zeros_like(known)
+    mean = np.where(known, poses.score, 0).sum(1) / known.sum(1).clip(1)
+    plain = np.where(poses.present.any(1), PLAIN, 0.0)
+    return np.where(known.any(1), np.round(mean, 6), plain)
+
+
 def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[Any], set[str]]:
     """Return the keypoints of rows and the fields that hold them.
 
     Rows of COCO-WholeBody hold them in five fields; where a row lacks one, all but the body stay
-    unknown fields that are carried along.
+    unknown fields that are carried along. Keypoints that are null or [] are None.
     """
     whole = options.skeleton is None or len(options.skeleton) == sum(PARTS.values())
-    if rows and whole and all(_has_parts(row) for row in rows):
-        return [[v for field in PARTS for v in row[field]] for row in rows], set(PARTS)
-    return [row.get("keypoints") for row in rows], {"keypoints"}
+    some = [row for row in rows if row.get("keypoints") not in (None, [])]
+    if some and whole and all(_has_parts(row) for row in some):
+        joined = [_has_parts(row) and [v for field in PARTS for v in row[field]] for row in rows]
+        return [keypoints or None for keypoints in joined], set(PARTS)
+    lists = [row.get("keypoints") for row in rows]
+    return [None if keypoints == [] else keypoints for keypoints in lists], {"keypoints"}
 
 
 def split(keypoints: list[float], parts: bool) -> dict[str, list[float]]:
@@ -197,11 +235,12 @@ def boxes(rows: Sequence[Mapping[str, Any]], field: str, where: Where) -> Floats
 
 
 def fours(lists: Sequence[Any], field: str, where: Where) -> Floats | None:
-    """Turn N boxes, some of which may be None, into (N, 4) with NaN; None if all are.
+    """Turn N boxes, some of which may be None or [], into (N, 4) with NaN; None if all are.
 
     Raises:
         FormatError: something else than four numbers in px.
     """
+    lists = [None if box == [] else box for box in lists]
     if all(box is None for box in lists):
         return None
     values = matrix(lists, 4, field, where)
@@ -239,11 +278,11 @@ def tracks(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64] | None:
 def extras(
     rows: Sequence[Mapping[str, Any]], own: set[str], track: npt.NDArray[np.int64] | None
 ) -> tuple[dict[str, Any], ...]:
-    """Collect the fields that are not read otherwise; null, NaN and track -1 are not read."""
+    """Collect the fields that are not read otherwise; null, NaN, [] and track -1 are not read."""
     known = own, {*own, "track_id"}
     has = np.zeros(len(rows), np.intp) if track is None else (track >= 0).astype(np.intp)
     return tuple(
-        {k: v for k, v in row.items() if k not in known[i] or v is None or v != v}
+        {k: v for k, v in row.items() if k not in known[i] or v is None or v != v or v == []}
         for row, i in zip(rows, has.tolist(), strict=True)
     )
 

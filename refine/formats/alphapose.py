@@ -14,9 +14,9 @@ from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
-from refine.formats._rows import describe, first_keys, read_rows, write_rows
+from refine.formats._rows import ROW, describe, first_keys, give_scores, read_rows, write_rows
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
-from refine.formats.openpose import BODY, Person, people_by_image, poses_from_people
+from refine.formats.openpose import BODY, SKELETONS, Person, people_by_image, poses_from_people
 from refine.poses import ImageRef, Poses
 
 FIELDS = {"cmu": ("bodies", "joints"), "open": ("people", BODY)}
@@ -55,7 +55,7 @@ def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
             raise FormatError(f"expected an object with a list {people!r}", where=where)
         for i, person in enumerate(found):
             at = f"{where}, person {i}"
-            if not isinstance(person, dict) or person.get(field) is None:
+            if not isinstance(person, dict) or field not in person:
                 raise FormatError(
                     f"expected an object with {field!r}, got {person!r:.40}", where=at
                 )
@@ -162,6 +162,9 @@ FORMATS = (
         read=read_alphapose,
         write=write_alphapose,
         holdings=("document", "lines"),
+        fields=ROW | {"box", "idx"},
+        private=frozenset({"keypoints", "box", "score", "area", "idx"}),
+        complete=give_scores,
         cannot_hold=(
             "image names",
             "image sizes",
@@ -180,6 +183,9 @@ FORMATS = (
             read=partial(read_by_image, form=form),
             write=partial(write_by_image, form=form),
             holdings=("document", "folder"),
+            fields=frozenset({*FIELDS[form], "person_id", "version", _history.FIELD}),
+            private=frozenset({*FIELDS[form], BODY, "person_id", "version"}),
+            skeletons=SKELETONS,
             cannot_hold=(
                 "image names",
                 "image sizes",

@@ -119,6 +119,11 @@ class Options:
         return lambda number: f"{self.where}, {what} {number}"
 
 
+def leave(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Return poses as they are, for formats that demand nothing."""
+    return poses, ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A file format. Adding one is a file with a tuple ``FORMATS`` and its line in `known`.
@@ -133,6 +138,11 @@ class Format:
             lines and folders, as the list of documents; a folder has one document per image.
         holdings: ways of holding its documents, the usual one first.
         cannot_hold: what is lost by writing.
+        fields: names in its records to which it gives a meaning; an unknown field of another format
+            that is called so gets another name.
+        private: those that mean nothing, or something else, in other formats; they stay behind.
+        skeletons: whose joints it is defined for; all if there are none.
+        complete: gives poses what every record must have, and says what that was.
         ending: of the names of the files in a folder.
         example: poses for `sample`.
     """
@@ -145,6 +155,10 @@ class Format:
     write: Callable[[Poses, int | None, Holding], Document]
     holdings: tuple[Holding, ...] = ("document",)
     cannot_hold: tuple[Loss, ...] = ()
+    fields: frozenset[str] = frozenset()
+    private: frozenset[str] = frozenset()
+    skeletons: tuple[str, ...] = ()
+    complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
     ending: str = ".json"
     example: Callable[[], Poses] = one_person
 

@@ -8,7 +8,6 @@ one skeleton of 133 joints where every row has them all.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,26 @@ import numpy as np
 from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
-from refine.formats._images import image_record, read_images
-from refine.formats._keypoints import flat, joints, matrix, skeleton_of
+from refine.formats._ground_truth import (
+    ABSENT,
+    annotate,
+    named_categories as _named,
+    visibility as visibility,
+    write_ground_truth as write_ground_truth,
+)
+from refine.formats._images import read_images
+from refine.formats._keypoints import joints, matrix, skeleton_of
 from refine.formats._rows import (
-    ORDER,
-    arrange,
+    ROW,
     assemble,
     column,
     describe,
     extras,
     first_keys,
     fours,
+    give_scores,
     optional,
     read_rows,
-    sizes,
-    split,
     tracks,
     write_rows,
 )
@@ -98,7 +102,6 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         return f"{options.where}, annotation {numbers[row]}"
 
     lists, parts = assemble(annotations, options)
-    lists = [None if x == [] else x for x in lists]
     named = skeleton("wholebody133") if len(parts) > 1 else None
     body = options.skeleton or named or named_skeleton(document, options.where)
     body = _fitting(body, lists, options, where)
@@ -117,13 +120,10 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     extra = extras(annotations, own, track)
     for row, x, count in zip(extra, lists, (flags > 0).sum(1).tolist(), strict=True):
         if x is None:
-            row["keypoints"] = None
+            row.setdefault("keypoints", ABSENT)
         elif row.get("num_keypoints") == count:
             del row["num_keypoints"]
-    # An empty box is no box.
-    box = fours(
-        [None if a.get("bbox") == [] else a.get("bbox") for a in annotations], "bbox", where
-    )
+    box = fours([a.get("bbox") for a in annotations], "bbox", where)
     return Poses(
         body,
         found.xy,
@@ -147,43 +147,6 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     )
 
 
-def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
-    """Write COCO ground truth; v is the source's own where that was ground truth, else 2."""
-    source = poses.meta.get("document")
-    flags = _flags(poses)
-    lists = flat(poses.replace(score=flags, meta={}), precision)
-    counts = (flags > 0).sum(1).tolist()
-    columns = {
-        "score": poses.instance_score.tolist(),
-        "bbox": sizes(poses.box),
-        "area": None if poses.area is None else poses.area.tolist(),
-        "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
-    }
-    annotations = []
-    for i, keypoints in enumerate(lists):
-        own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
-        row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
-        if counts[i] or row.get("keypoints", keypoints) is not None:
-            row |= split(keypoints, bool(poses.meta.get("parts")))
-            if poses.meta.get("counted", True):
-                row.setdefault("num_keypoints", counts[i])
-        else:
-            del row["keypoints"]
-        for field, values in columns.items():
-            value = None if values is None else values[i]
-            if value is not None and value == value:
-                row[field] = value
-        annotations.append(arrange(row, ORDER))
-    document = dict(source or {})
-    if source is None or not _holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = _with_body(document.get("categories"), poses.skeleton)
-    if poses.history:
-        document[_history.FIELD] = _history.encode(poses.history)
-    images = [image_record(ref) for ref in poses.images]
-    annotations = _merge(annotations, poses.meta.get("others", ()))
-    return {"images": images, "annotations": annotations} | document
-
-
 def named_skeleton(document: Any, where: str) -> Skeleton | None:
     """Return the skeleton that the categories of COCO ground truth name, None without any.
 
@@ -199,17 +162,6 @@ def named_skeleton(document: Any, where: str) -> Skeleton | None:
             hint="a file for each category",
         )
     return skeleton_from_category(named[0], where) if named else None
-
-
-def _flags(poses: Poses) -> Floats:
-    """Return v (N, K): 0 for missing joints, the flag that a joint came with, else 2."""
-    own = poses.score if poses.score_kind == "flag" else np.zeros(poses.score.shape)
-    if poses.score_kind != "flag" and "document" in poses.meta:
-        for i, row in enumerate(poses.extra):
-            # Refined since: the refiner keeps the scores that it replaces.
-            if len(scores := row.get("source_scores", ())) == own.shape[1]:
-                own[i] = np.array(scores, np.float64)
-    return np.where(poses.present, np.where(own > 0, own, 2.0), 0.0)
 
 
 def _check_document(document: Any, where: str) -> None:
@@ -258,16 +210,6 @@ def _split_annotations(
 
 def _notes(others: int, total: int) -> tuple[str, ...]:
     return (f"{others} of {total} annotations are no persons: carried along",) if others else ()
-
-
-def _merge(persons: list[dict[str, Any]], others: Sequence[tuple[int, Any]]) -> list[Any]:
-    """Put other annotations back where they stood among the persons."""
-    out: list[Any] = []
-    left = iter(persons)
-    for number, other in others:
-        out.extend(islice(left, max(0, number - len(out))))
-        out.append(other)
-    return [*out, *left]
 
 
 def _fitting(
@@ -320,37 +262,6 @@ def _place(row: Mapping[str, Any], place: Mapping[int | str, int], where: str) -
     return at
 
 
-def _named(categories: Any) -> list[dict[str, Any]]:
-    """Return the categories that name joints (Halpe's do not)."""
-    rows = categories if isinstance(categories, list) else []
-    return [
-        c
-        for c in rows
-        if isinstance(c, dict)
-        and isinstance(c.get("keypoints"), list)
-        and c["keypoints"]
-        and all(isinstance(joint, str) for joint in c["keypoints"])
-    ]
-
-
-def _holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
-    """Whether categories name the joints of a skeleton, or none at all."""
-    named = _named(document.get("categories"))
-    return parts or all(tuple(c["keypoints"]) == body.joints for c in named)
-
-
-def _with_body(categories: Any, body: Skeleton) -> list[Any]:
-    """Give the categories with joints those of another skeleton; make one where there is none."""
-    own = {
-        "keypoints": list(body.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in body.edges],
-    }
-    if not _named(categories):
-        return [{"id": 1, "name": "person"} | own]
-    named = _named(categories)
-    return [c | own if c in named else c for c in categories]
-
-
 FORMATS = (
     Format(
         name="coco",
@@ -360,6 +271,9 @@ FORMATS = (
         read=read_results,
         write=write_results,
         holdings=("document", "lines"),
+        fields=ROW | {"bbox"},
+        private=frozenset({"keypoints", "bbox", "score", "area"}),
+        complete=give_scores,
         cannot_hold=(
             "image names",
             "image sizes",
@@ -376,6 +290,9 @@ FORMATS = (
         detect=_is_ground_truth,
         read=_read_ground_truth,
         write=_write_ground_truth,
+        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", "file_name", "width", "height"},
+        private=frozenset({"keypoints", "bbox", "score", "area"}),
+        complete=annotate,
         cannot_hold=("frame numbers", "keypoint scores", "score kind"),
     ),
 )

@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import IO, Any
 
 import refine.skeletons as skeletons
-from refine.exceptions import FormatError
-from refine.files import STDIO
+from refine.exceptions import ArrayError, FormatError
+from refine.files import STDIO, unpack
+from refine.formats._crossing import prepare
 from refine.formats._images import with_images
+from refine.formats._units import in_pixels
 from refine.formats.base import HOLDINGS, Format, Options, Source
 from refine.formats.containers import dump, holding_for, is_lines_name, load, parse, save
-from refine.formats.known import endings, get_format, tell
+from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
+
+DECIMALS = 12
+"""Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
 
 def read(
@@ -21,6 +26,7 @@ def read(
     skeleton: Skeleton | str | Path | None = None,
     zero_is_missing: bool = True,
     images: str | Path | None = None,
+    normalised: bool | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -33,9 +39,11 @@ def read(
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
+        normalised: whether coordinates are shares of the images instead of px; by default they are
+            looked at. What is read is px, scaled by the sizes of the images.
 
     Raises:
-        FormatError: unreadable, not of this format, or ambiguous.
+        FormatError: unreadable, not of this format, ambiguous, or shares of images without sizes.
         SkeletonError: the number of joints fits no skeleton, or several.
     """
     body = None if skeleton is None else skeletons.skeleton(skeleton)
@@ -53,7 +61,8 @@ def read(
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending}
     poses = poses.replace(meta={**poses.meta, **about})
-    return poses if images is None else with_images(poses, images)
+    poses = poses if images is None else with_images(poses, images)
+    return in_pixels(poses, source.path, normalised)
 
 
 def write(
@@ -73,21 +82,34 @@ def write(
             writing, text or bytes, gets what one that is named so would hold.
         format: one of `FORMATS`; by default that of the source, else COCO results; but NDJSON for
             the names of lines, unless the source held lines.
-        precision: round all coordinates to so many decimals; None leaves them as they are.
+        precision: round all coordinates to so many decimals, 0 to `DECIMALS`; None leaves them as
+            they are.
 
     Raises:
+        ArrayError: a precision that is none.
         FormatError: no such format, a target that cannot be written, or poses that the format
             cannot hold.
+        SkeletonError: joints that the format has no order for.
     """
+    if precision is not None and precision not in range(DECIMALS + 1):
+        raise ArrayError(f"expected a precision of 0 to {DECIMALS} decimals, got {precision!r:.40}")
     name = path if isinstance(path, str | Path) else _name(path, STDIO)
     form = get_format(format or format_for(poses, name))
-    if form.name != poses.meta.get("format"):
-        # What one format writes for a missing joint, say, another takes for a place.
-        poses = poses.replace(meta={})
+    poses, _ = prepared(poses, form.name)
     if isinstance(path, str | Path):
         save(form, poses, path, precision)
     else:
         _save(form, poses, path, precision)
+
+
+def prepared(poses: Poses, format: str) -> tuple[Poses, tuple[str, ...]]:
+    """Return poses as `write` writes them in a format, and what a person should know of that.
+
+    Raises:
+        FormatError: no such format.
+        SkeletonError: joints that the format has no order for.
+    """
+    return prepare(poses, get_format(format), FORMATS.get(str(poses.meta.get("format"))))
 
 
 def format_for(poses: Poses, path: str | Path) -> str:
@@ -111,9 +133,8 @@ def _load(path: str | Path | IO[Any]) -> Source:
         return load(path, endings())
     name, data = _name(path, "<file>"), path.read()
     data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    if not data.strip():
-        raise FormatError("expected data, got an empty file (0 bytes)", where=name)
-    return parse(data, name)
+    # gzip.open has unpacked what is named so.
+    return parse(unpack(data, name.removesuffix(".gz")), name)
 
 
 def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:

@@ -68,5 +68,5 @@ def _unknown(head: Document, where: str, alone: bool) -> FormatError:
         "expected the keys of a known format, got "
         + (", ".join(sorted(map(str, head))[:8]) or "none"),
         where=where,
-        hint="--from FORMAT",
+        hint=f"--from and one of {', '.join(FORMATS)}",
     )

@@ -17,7 +17,15 @@ from refine._types import Floats, Indices
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem, whole
-from refine.formats._keypoints import flat, joints, kind_after, matrix, number, skeleton_of
+from refine.formats._keypoints import (
+    flat,
+    joints,
+    kind_after,
+    matrix,
+    no_joints,
+    number,
+    skeleton_of,
+)
 from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
@@ -90,11 +98,14 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
+    empty = ~poses.present.any(1)
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
-            if old:
+            if empty[i] and "keypoints" in row:
+                pass
+            elif old:
                 row["keypoints"] = lists[i].tolist()
             else:
                 row["keypoints"] = lists[i, :, :2].tolist()
@@ -146,23 +157,23 @@ def _poses(
     rows: list[Any], image: Indices, refs: Sequence[ImageRef], options: Options, where: Where
 ) -> Poses:
     for i, row in enumerate(rows):
-        if not isinstance(row, dict) or not isinstance(row.get("keypoints"), list):
+        if not isinstance(row, dict) or not isinstance(row.get("keypoints", 0), list | None):
             raise FormatError(
                 f"expected an object with a list 'keypoints', got {describe(row)}", where=where(i)
             )
-    old = bool(rows) and "keypoint_scores" not in rows[0]
-    values = _points(rows, where, 3 if old else 2)
-    found = joints(values, options, where)
-    k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    first = next((row for row in rows if row["keypoints"]), {"keypoints": []})
+    old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
+    k = len(first["keypoints"])
+    found = joints(_points(rows, where, 3 if old else 2, k), options, where)
+    body = skeleton_of(k, options, "coco17") if k else options.skeleton or skeleton("coco17")
+    found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
-    n = len(rows)
     return Poses(
         body,
-        found.xy.reshape(n, len(body), 2),
-        found.score.reshape(n, len(body)),
+        found.xy,
+        found.score,
         score,
         image,
         tuple(refs),
@@ -175,15 +186,22 @@ def _poses(
     )
 
 
-def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floats:
-    """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values."""
-    k = len(rows[0]["keypoints"]) if rows else 0
-    scores, places = [], []
+def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int, k: int) -> Floats:
+    """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values.
+
+    Instances whose keypoints are null or [] are NaN at NaN, score 0.
+    """
+    scores: list[Any] = []
+    places: list[Any] = []
     for i, row in enumerate(rows):
         points, each = row["keypoints"], row.get("keypoint_scores")
-        if len(points) != k or not k or (each is None) == (width == 2):
+        if not points:
+            places.append(None)
+            scores.append([0] * k)
+            continue
+        if len(points) != k or (each is None) == (width == 2):
             raise FormatError(
-                f"expected {k or 'some'} 'keypoints' and as many 'keypoint_scores' as in the "
+                f"expected {k} 'keypoints' and as many 'keypoint_scores' as in the "
                 f"first instance, got {len(points)}",
                 where=where(i),
             )
@@ -196,6 +214,7 @@ def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floa
         scores.append(each)
     values = matrix(places, k * width, "keypoints", where).reshape(len(rows), k, width)
     if width == 3:
+        values[[row is None for row in places], :, 2] = 0.0
         return values
     third = matrix(scores, k, "keypoint_scores", where)
     return np.concatenate([values, third[..., None]], -1)
@@ -205,7 +224,7 @@ def _boxes(
     rows: Sequence[Mapping[str, Any]], where: Where, old: bool
 ) -> tuple[Floats | None, Floats, bool]:
     """Return boxes (N, 4) xyxy or None, instance scores (N,), and whether boxes were nested."""
-    lists = [row.get("bbox") for row in rows]
+    lists = [row.get("bbox") or None for row in rows]
     nested = all(type(b) is list and len(b) == 1 for b in lists if b is not None)
     if nested:
         lists = [b and b[0] for b in lists]
@@ -251,6 +270,8 @@ FORMATS = (
         read=read_mmpose,
         write=write_mmpose,
         holdings=("document", "folder", "lines"),
+        fields=frozenset({*OWN, *FRAME, "track_id"}),
+        private=frozenset({*OWN, *FRAME}),
         cannot_hold=(
             "image names",
             "image sizes",

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import stem, whole
@@ -22,6 +21,7 @@ from refine.formats._keypoints import (
     flat,
     joints,
     kind_after,
+    no_joints,
     rounded,
     shortest,
     skeleton_of,
@@ -34,6 +34,9 @@ from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
+SKELETONS = ("openpose18", "openpose25", "openpose25b")
+"""What OpenPose and the tools that read its files have; doc/02_output.md."""
+
 CANVAS = ("canvas_width", "canvas_height")
 MIDDLE = 0.15
 """Distance of neck and mid-hip from the middles of their two, in torso lengths, that passes. They
@@ -53,8 +56,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
     """Read files, one image each.
 
     Raises:
-        FormatError: no list `people`, a person without keypoints, or coordinates that are not px
-            (``--keypoint_scale`` 3 and 4).
+        FormatError: no list `people`, or a person without keypoints.
         SkeletonError: see `skeleton_of`; 25 joints may be BODY_25 or BODY_25B.
     """
     pages = source.pages()
@@ -70,14 +72,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
         else:
             refs.append(ImageRef(stem(name), frame=_frame(name), extra=rest))
     history = _history.agree(histories, source.where)
-    poses = poses_from_people(rows, refs, options, history)
-    if _in_unit_square(poses.xy):
-        raise FormatError(
-            "expected coordinates in px, got only such within [-1, 1]",
-            where=options.where,
-            hint="OpenPose with --keypoint_scale 0",
-        )
-    return poses
+    return poses_from_people(rows, refs, options, history)
 
 
 def read_controlnet(source: Source, options: Options) -> Poses:
@@ -101,16 +96,7 @@ def read_controlnet(source: Source, options: Options) -> Poses:
         refs.append(ImageRef(name, None, width, height, number, extra=extra))
     history = _history.agree(histories, lambda i: frames[i].where)
     poses = poses_from_people(rows, refs, options, history)
-    meta = {**poses.meta, "list": listed}
-    if not _in_unit_square(poses.xy):
-        return poses.replace(meta=meta)
-    # Some nodes write shares of the canvas instead of px; nobody stands within one px.
-    if not all(ref.width and ref.height for ref in refs):
-        raise FormatError(
-            "expected the canvas of coordinates within [0, 1], got none", where=options.where
-        )
-    xy = poses.xy * poses.image_sizes[poses.image][:, None]
-    return poses.replace(xy=xy, meta={**meta, "normalised": True})
+    return poses.replace(meta={**poses.meta, "list": listed})
 
 
 def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -145,7 +131,7 @@ def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Docu
         if None in canvas.values() and poses.meta.get("format") != "controlnet":
             raise FormatError(
                 f"expected the size of image {ref.id!r}, which ControlNet files need, got none",
-                hint="--images FILE",
+                hint="--sizes FILE.json",
             )
         known = {k: v for k, v in canvas.items() if v is not None}
         frames.append({"people": people, **ref.extra, **known, **steps})
@@ -224,7 +210,7 @@ def poses_from_people(
     body = _body(found, options)
     n, k = len(people), len(body)
     if not found.xy.shape[1]:
-        found = Joints(np.full((n, k, 2), np.nan), np.zeros((n, k)), "unknown", {})
+        found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
     extra = tuple(
         {
@@ -299,12 +285,6 @@ def _person_id(value: Any) -> int:
     return int(number)
 
 
-def _in_unit_square(xy: Floats) -> bool:
-    """Whether all joints lie within [-1, 1], and some pose spreads over fractions of it."""
-    known = xy[np.isfinite(xy)]
-    return bool(len(known) > 3 and np.abs(known).max() <= 1 and (known % 1 != 0).any())
-
-
 def _frame(name: str) -> int | None:
     digits = re.search(r"_(\d{12})$", stem(name))
     return int(digits[1]) if digits else None
@@ -333,6 +313,8 @@ _LOST: tuple[Loss, ...] = (
     "skeletons that do not ship",
 )
 
+_FIELDS = frozenset({"people", "version", "person_id", BODY, _history.FIELD})
+
 FORMATS = (
     Format(
         name="openpose",
@@ -343,6 +325,9 @@ FORMATS = (
         write=write_openpose,
         holdings=("folder", "document", "lines"),
         cannot_hold=("image sizes", *_LOST),
+        fields=_FIELDS,
+        private=_FIELDS,
+        skeletons=SKELETONS,
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
     ),
@@ -355,6 +340,9 @@ FORMATS = (
         write=write_controlnet,
         holdings=("document", "folder", "lines"),
         cannot_hold=("image names", *_LOST),
+        fields=_FIELDS | set(CANVAS),
+        private=_FIELDS | set(CANVAS),
+        skeletons=SKELETONS,
         example=partial(one_person, "openpose18"),
     ),
 )

@@ -103,7 +103,7 @@ def test_body_25_is_told_from_body_25b(file):
 
 def test_normalised_coordinates_are_refused(file, values):
     shares = (np.array(values(18)) / 600).tolist()
-    with pytest.raises(FormatError, match=r"within \[-1, 1\].*--keypoint_scale 0"):
+    with pytest.raises(FormatError, match=r"within \[0, 1\].*--sizes.*--keypoint_scale 0"):
         read(file(frame({BODY: shares})))
 
 
