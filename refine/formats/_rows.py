@@ -87,7 +87,8 @@ def read_rows(source: Source, options: Options, box: str) -> Poses:
     lists, parts = assemble(rows, options)
     found = joints(triples(lists, "keypoints", where), options, where)
     k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if rows else empty
     image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)

@@ -8,6 +8,7 @@ one skeleton of 133 joints where every row has them all.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -282,7 +283,7 @@ def _fitting(
         expected = "a list x1, y1, v1, x2, ..." if body is None else f"{3 * len(body)} numbers"
         raise FormatError(f"expected {expected} in 'keypoints', got {usual} values", where=at)
     default = "coco17" if body is None else None
-    return skeleton_of(usual // 3, Options(options.where, body), default, where=at)
+    return skeleton_of(usual // 3, replace(options, skeleton=body), default, where=at)
 
 
 def _check_labelled(values: Floats, flags: Floats, where: Where) -> None:
@@ -336,7 +337,7 @@ def _named(categories: Any) -> list[dict[str, Any]]:
 def _holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
     """Whether categories name the joints of a skeleton, or none at all."""
     named = _named(document.get("categories"))
-    return parts or all(tuple(c["keypoints"]) == body.joints for c in named)
+    return parts or all(skeleton_from_category(c, "") == body for c in named)
 
 
 def _with_body(categories: Any, body: Skeleton) -> list[Any]:

@@ -19,6 +19,7 @@ def read(
     skeleton: Skeleton | str | Path | None = None,
     zero_is_missing: bool = True,
     images: str | Path | None = None,
+    default: Skeleton | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -30,6 +31,8 @@ def read(
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
+        default: skeleton where neither the file nor `skeleton` tells and the number of joints fits:
+            that of the ground truth which the poses are compared with.
 
     Raises:
         FormatError: unreadable, not of this format, or ambiguous.
@@ -45,7 +48,7 @@ def read(
             f"got {HOLDINGS[source.held]}",
             where=source.path,
         )
-    poses = form.read(source, Options(source.path, body, zero_is_missing))
+    poses = form.read(source, Options(source.path, body, zero_is_missing, default))
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending}

@@ -154,7 +154,8 @@ def _poses(
     values = _points(rows, where, 3 if old else 2)
     found = joints(values, options, where)
     k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if rows else empty
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
