@@ -11,6 +11,7 @@ import numpy as np
 
 from refine._types import AreaRule, Bools, Floats, Indices
 from refine.evaluation.ground_truth import (
+    CocoObject,
     GroundTruth,
     finite_scores,
     match_images,
@@ -18,6 +19,7 @@ from refine.evaluation.ground_truth import (
 )
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
+from refine.files import dump_json
 from refine.geometry import keypoint_box, xyxy_to_xywh
 from refine.oks import pose_area
 from refine.poses import Poses
@@ -89,8 +91,8 @@ class Report:
 
 
 def evaluate(
-    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth,
-    poses: str | Path | Poses,
+    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
+    poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
     *,
     sigmas: Floats | str | Path | Skeleton | None = None,
     image_ids: Sequence[int | str] | None = None,
@@ -105,9 +107,10 @@ def evaluate(
     are 0.
 
     Args:
-        gt: COCO keypoint annotations (file or parsed), `Poses` with flags, or what
-            `refine.evaluation.ground_truth.read_ground_truth` returns.
-        poses: predictions, or a file that `refine.read` reads.
+        gt: COCO keypoint annotations (file, parsed, or pycocotools' object), `Poses` with flags,
+            or what `refine.evaluation.ground_truth.read_ground_truth` returns.
+        poses: predictions, a file that `refine.read` reads, rows of COCO results, or what
+            `COCO.loadRes` returns.
         sigmas: (K,), or a skeleton (name or file) that has them by joint name; by default those
             of the ground truth's skeleton.
         image_ids: score only these images; those without predictions count.
@@ -159,11 +162,13 @@ def evaluate(
     )
 
 
-def _read(path: str | Path) -> Poses:
+def _read(source: str | Path | CocoObject | Sequence[Mapping[str, Any]]) -> Poses:
     from refine.formats import read
 
-    poses: Poses = read(path)
-    return poses
+    if isinstance(source, str | Path):
+        return read(source)
+    rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
+    return read(io.BytesIO(dump_json(list(rows))), "coco")
 
 
 def _detections(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,13 @@ from refine.geometry import keypoint_box
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
+
+
+@runtime_checkable
+class CocoObject(Protocol):
+    """`pycocotools.coco.COCO`, or what else holds the parsed file as it does."""
+
+    dataset: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +111,7 @@ class GroundTruth:
 
 
 def read_ground_truth(
-    source: str | Path | Mapping[str, Any] | Poses | GroundTruth,
+    source: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
     skeleton: Skeleton | None = None,
     *,
     default: Skeleton | None = None,
@@ -116,8 +123,8 @@ def read_ground_truth(
     annotations with neither box nor labelled joints are left out.
 
     Args:
-        source: COCO keypoint annotations, or `Poses` whose scores are the flags v = 0, 1, 2;
-            `GroundTruth` is returned as it is.
+        source: COCO keypoint annotations, pycocotools' object of them, or `Poses` whose scores are
+            the flags v = 0, 1, 2; `GroundTruth` is returned as it is.
         skeleton: of the persons, whatever the categories name.
         default: taken where the categories name no joints.
 
@@ -129,6 +136,8 @@ def read_ground_truth(
         return source
     if isinstance(source, Poses):
         return _from_poses(source, "ground truth")
+    if isinstance(source, CocoObject):
+        source = source.dataset
     where = "ground truth" if isinstance(source, Mapping) else str(source)
     # What is in memory may hold NumPy's numbers and arrays.
     data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)

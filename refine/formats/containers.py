@@ -29,8 +29,16 @@ def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
         names = _names(Path(path), tuple(endings))
         parsed = [parse_json(read_bytes(Path(path) / n), str(Path(path) / n)) for n in names]
         return Source(where, "folder", parsed, names)
-    data = read_bytes(path)
-    if is_lines_name(path) or _looks_like_lines(data):
+    return parse(read_bytes(path), where)
+
+
+def parse(data: bytes, where: str) -> Source:
+    """Parse the content of a file that is named so.
+
+    Raises:
+        FormatError: not JSON.
+    """
+    if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
     return Source(where, "document", [parse_json(data, where)])
 
@@ -74,15 +82,20 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
     if held == "folder" and not _is_free(Path(path)):
         raise _needs_folder(form, poses, path)
     written = form.write(poses, precision, held)
-    if held == "document":
-        write_bytes(path, dump_json(written))
-        return
-    documents = written if isinstance(written, list) else [written]
-    if held == "lines":
-        write_bytes(path, b"".join(dump_json(line) + b"\n" for line in documents))
-    else:
+    if held == "folder":
+        documents = written if isinstance(written, list) else [written]
         pages = zip(names, documents, strict=True)
         write_folder(path, ((name, dump_json(page)) for name, page in pages))
+    else:
+        write_bytes(path, dump(written, held))
+
+
+def dump(written: Document, held: Holding) -> bytes:
+    """Return what `Format.write` gave as the content of one file."""
+    if held == "document":
+        return dump_json(written)
+    lines = written if isinstance(written, list) else [written]
+    return b"".join(dump_json(line) + b"\n" for line in lines)
 
 
 def file_names(form: Format, poses: Poses) -> list[str]:

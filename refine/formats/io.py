@@ -1,19 +1,21 @@
 """Paths to poses and back, whatever the format and however its documents are held."""
 
 from pathlib import Path
+from typing import IO, Any
 
 import refine.skeletons as skeletons
 from refine.exceptions import FormatError
+from refine.files import STDIO
 from refine.formats._images import with_images
-from refine.formats.base import HOLDINGS, Options
-from refine.formats.containers import is_lines_name, load, save
+from refine.formats.base import HOLDINGS, Format, Options, Source
+from refine.formats.containers import dump, holding_for, is_lines_name, load, parse, save
 from refine.formats.known import endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
 
 def read(
-    path: str | Path,
+    path: str | Path | IO[Any],
     format: str | None = None,
     *,
     skeleton: Skeleton | str | Path | None = None,
@@ -26,7 +28,8 @@ def read(
     Fields that are not understood are carried in `extra` and `meta` and written back.
 
     Args:
-        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        path: ``"-"`` is standard input; ``*.gz`` is gunzipped; or a file that is open for reading,
+            text or bytes.
         format: one of `FORMATS`; by default `sniff` tells.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
@@ -40,7 +43,7 @@ def read(
     """
     body = None if skeleton is None else skeletons.skeleton(skeleton)
     form = None if format is None else get_format(format)
-    source = load(path, endings())
+    source = _load(path)
     form = form or tell(source)
     if source.held not in form.holdings:
         raise FormatError(
@@ -57,7 +60,11 @@ def read(
 
 
 def write(
-    poses: Poses, path: str | Path, format: str | None = None, *, precision: int | None = None
+    poses: Poses,
+    path: str | Path | IO[Any],
+    format: str | None = None,
+    *,
+    precision: int | None = None,
 ) -> None:
     """Write poses as a whole or not at all.
 
@@ -65,7 +72,8 @@ def write(
         poses: with what their source file held beside them in `extra` and `meta`.
         path: ``"-"`` is standard output; ``*.gz`` is gzipped; ``*.ndjson`` and ``*.jsonl`` get a
             document per line. OpenPose files go to a folder, unless there is one image and the name
-            ends in .json; so do those of other formats that came from one.
+            ends in .json; so do those of other formats that came from one. A file that is open for
+            writing, text or bytes, gets what one that is named so would hold.
         format: one of `FORMATS`; by default that of the source, else COCO results; but NDJSON for
             the names of lines, unless the source held lines.
         precision: round all coordinates to so many decimals; None leaves them as they are.
@@ -74,11 +82,15 @@ def write(
         FormatError: no such format, a target that cannot be written, or poses that the format
             cannot hold.
     """
-    form = get_format(format or format_for(poses, path))
+    name = path if isinstance(path, str | Path) else _name(path, STDIO)
+    form = get_format(format or format_for(poses, name))
     if form.name != poses.meta.get("format"):
         # What one format writes for a missing joint, say, another takes for a place.
         poses = poses.replace(meta={})
-    save(form, poses, path, precision)
+    if isinstance(path, str | Path):
+        save(form, poses, path, precision)
+    else:
+        _save(form, poses, path, precision)
 
 
 def format_for(poses: Poses, path: str | Path) -> str:
@@ -88,10 +100,39 @@ def format_for(poses: Poses, path: str | Path) -> str:
     return str(poses.meta.get("format", "coco"))
 
 
-def sniff(path: str | Path) -> str:
-    """Tell the format of a file or folder.
+def sniff(path: str | Path | IO[Any]) -> str:
+    """Tell the format of a file or folder; a file that is open is read to its end.
 
     Raises:
         FormatError: unreadable, unknown, or several formats fit.
     """
-    return tell(load(path, endings())).name
+    return tell(_load(path)).name
+
+
+def _load(path: str | Path | IO[Any]) -> Source:
+    if isinstance(path, str | Path):
+        return load(path, endings())
+    name, data = _name(path, "<file>"), path.read()
+    data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    if not data.strip():
+        raise FormatError("expected data, got an empty file (0 bytes)", where=name)
+    return parse(data, name)
+
+
+def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
+    name = _name(file, STDIO)
+    held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
+    if form.holdings[0] == "folder" and held == "document" and len(poses.images) != 1:
+        raise FormatError(
+            f"expected one image for a {form.name} file, got {len(poses.images)}",
+            where=name,
+            hint="a folder, or another format",
+        )
+    data = dump(form.write(poses, precision, held), held)
+    # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
+    file.write(data.decode() if hasattr(file, "encoding") else data)
+
+
+def _name(file: IO[Any], unnamed: str) -> str:
+    name = getattr(file, "name", unnamed)
+    return name if isinstance(name, str) else unnamed
