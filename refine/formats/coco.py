@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from refine._types import Floats
-from refine.exceptions import FormatError, SkeletonError
+from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_record, read_images
 from refine.formats._keypoints import flat, joints, matrix, skeleton_of
@@ -35,10 +35,18 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.formats.annotations import (
+    find_category,
+    holds,
+    listed_categories_of,
+    named_categories,
+    named_skeleton,
+    with_body,
+)
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.geometry import xywh_to_xyxy
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton
 
 
 def read_results(source: Source, options: Options) -> Poses:
@@ -176,30 +184,13 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
                 row[field] = value
         annotations.append(arrange(row, ORDER))
     document = dict(source or {})
-    if source is None or not _holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = _with_body(document.get("categories"), poses.skeleton)
+    if source is None or not holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
+        document["categories"] = with_body(document.get("categories"), poses.skeleton)
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
     images = [image_record(ref) for ref in poses.images]
     annotations = _merge(annotations, poses.meta.get("others", ()))
     return {"images": images, "annotations": annotations} | document
-
-
-def named_skeleton(document: Any, where: str) -> Skeleton | None:
-    """Return the skeleton that the categories of COCO ground truth name, None without any.
-
-    Raises:
-        SkeletonError: they name several.
-    """
-    named = _named(document.get("categories")) if isinstance(document, Mapping) else []
-    if len({tuple(c["keypoints"]) for c in named}) > 1:
-        raise SkeletonError(
-            "expected one skeleton in 'categories', got several: "
-            + ", ".join(repr(c.get("name")) for c in named),
-            where=where,
-            hint="a file for each category",
-        )
-    return skeleton_from_category(named[0], where) if named else None
 
 
 def _flags(poses: Poses) -> Floats:
@@ -243,15 +234,30 @@ def _split_annotations(
             wrong = f"a category id, got {describe(row['category_id'])}"
         if wrong:
             raise FormatError(f"expected {wrong}", where=f"{options.where}, annotation {i}")
-    named = _named(document.get("categories"))
+    named = named_categories(document.get("categories"))
     if options.skeleton is not None and len({len(c["keypoints"]) for c in named}) > 1:
         named = [c for c in named if len(c["keypoints"]) == len(options.skeleton)]
-    if named:
-        # An annotation that names no category can only be one of these.
-        chosen = [c.get("id") for c in named] + [None]
+    known = listed_categories_of(document)
+    if options.category is not None:
+        chosen = [find_category(document, options.category, options.where).get("id")]
+    elif named:
+        chosen = [c.get("id") for c in named]
     else:
         chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
-    ours = [not chosen or row.get("category_id") in chosen for row in rows]
+        chosen = [c for c in chosen if c in known] if known else chosen
+    if not chosen and len(known) > 1:
+        # Boxes alone: those of the category that bears the name, or nobody's.
+        chosen = [c for c, name in known.items() if name.lower() == "person"]
+    every = not chosen and len(known) <= 1
+    ours = [every or row.get("category_id") in chosen for row in rows]
+    posed = [row for row in rows if row.get("keypoints")]
+    if posed and known and not any(row.get("category_id") in known for row in posed):
+        raise FormatError(
+            f"expected annotations of a category of the file ({', '.join(map(repr, known))}), "
+            f"got 'category_id' {posed[0].get('category_id')!r:.40}, and none of those in the "
+            "others",
+            where=f"{options.where}, annotation {rows.index(posed[0])}",
+        )
     numbers = [i for i, own in enumerate(ours) if own]
     others = tuple((i, row) for i, row in enumerate(rows) if not ours[i])
     return [rows[i] for i in numbers], numbers, others
@@ -319,37 +325,6 @@ def _place(row: Mapping[str, Any], place: Mapping[int | str, int], where: str) -
     if at is None:
         raise FormatError(f"expected the id of one of the images, got {value!r:.40}", where=where)
     return at
-
-
-def _named(categories: Any) -> list[dict[str, Any]]:
-    """Return the categories that name joints (Halpe's do not)."""
-    rows = categories if isinstance(categories, list) else []
-    return [
-        c
-        for c in rows
-        if isinstance(c, dict)
-        and isinstance(c.get("keypoints"), list)
-        and c["keypoints"]
-        and all(isinstance(joint, str) for joint in c["keypoints"])
-    ]
-
-
-def _holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
-    """Whether categories name the joints of a skeleton, or none at all."""
-    named = _named(document.get("categories"))
-    return parts or all(skeleton_from_category(c, "") == body for c in named)
-
-
-def _with_body(categories: Any, body: Skeleton) -> list[Any]:
-    """Give the categories with joints those of another skeleton; make one where there is none."""
-    own = {
-        "keypoints": list(body.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in body.edges],
-    }
-    if not _named(categories):
-        return [{"id": 1, "name": "person"} | own]
-    named = _named(categories)
-    return [c | own if c in named else c for c in categories]
 
 
 FORMATS = (

@@ -6,8 +6,8 @@ coordinates in [0, 1] of it, perhaps null for a body; ComfyUI writes a list of s
 """
 
 import re
-from dataclasses import replace
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
