@@ -29,6 +29,9 @@ METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL
 """The ten figures of `COCOeval.summarize` for keypoints, in its order; M and L are areas of
 32^2 to 96^2 px^2 and above."""
 
+PERFECT = 1e-15
+"""pycocotools adds np.spacing(1) to a denominator: few persons, all found, make 1 - 2.2e-16."""
+
 FEW_PREDICTIONS = 0.2
 """Share of images with people but without predictions above which a report warns."""
 
@@ -71,9 +74,10 @@ class Report:
         return self.metrics[metric]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON; figures within `PERFECT` of 1 are 1."""
+        metrics = {k: 1.0 if abs(v - 1) < PERFECT else v for k, v in self.metrics.items()}
         return {
-            "metrics": dict(self.metrics),
+            "metrics": metrics,
             **{
                 name: getattr(self, name) for name in self.__dataclass_fields__ if name != "metrics"
             },

@@ -23,6 +23,7 @@ from refine.formats._keypoints import (
     skeleton_of,
     triples,
 )
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -133,6 +134,7 @@ def write_rows(
     out = []
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
+        row.pop(UNLABELLED, None)
         row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():
             value = None if values is None else values[i]

@@ -53,18 +53,23 @@ def strays_of(others: Sequence[tuple[int, Any]], categories: Mapping[Any, str]) 
 
 
 def find_category(document: Any, wanted: int | str, where: str) -> dict[str, Any]:
-    """Find a category by id or name."""
+    """Find a category by id or name.
+
+    Raises:
+        FormatError: no such category.
+    """
     rows = document.get("categories") if isinstance(document, Mapping) else None
-    rows = [c for c in rows if isinstance(c, dict)] if isinstance(rows, list) else []
+    known: list[dict[str, Any]] = []
+    known += [c for c in rows if isinstance(c, dict)] if isinstance(rows, list) else []
     for key in ("id", "name"):
-        for row in rows:
+        for row in known:
             if row.get(key) is not None and str(row[key]) == str(wanted):
                 return row
-    known = ", ".join(f"{c.get('id')!r} {c.get('name', '')}".strip() for c in rows[:20])
+    told = ", ".join(f"{c.get('id')!r} {c.get('name', '')}".strip() for c in known[:20])
     raise FormatError(
         f"expected the id or name of a category, got {wanted!r:.40}",
         where=where,
-        hint=f"one of {known}" if known else None,
+        hint=f"one of {told}" if told else None,
     )
 
 

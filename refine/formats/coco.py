@@ -35,6 +35,7 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.formats._unlabelled import FIELD as UNLABELLED, put_back, unlabelled_places
 from refine.formats.annotations import (
     find_category,
     holds,
@@ -90,7 +91,8 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     Persons are the annotations of the categories that name joints; where none does, those of the
     categories whose annotations have keypoints. Other annotations are carried in
     ``meta["others"]`` and written back. Annotations without keypoints are poses without joints;
-    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0).
+    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0); the
+    places of the missing ones are carried in ``extra["unlabelled_places"]`` and written back.
     `area` is NaN where absent.
 
     Raises:
@@ -109,11 +111,12 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     lists, parts = assemble(annotations, options)
     lists = [None if x == [] else x for x in lists]
     named = skeleton("wholebody133") if len(parts) > 1 else None
-    body = options.skeleton or named or named_skeleton(document, options.where)
+    body = options.skeleton or named or named_skeleton(document, options.where, options.category)
     body = _fitting(body, lists, options, where)
     values = matrix(lists, 3 * len(body), "keypoints", where).reshape(-1, len(body), 3)
     flags = np.nan_to_num(values[..., 2])
     _check_labelled(values, flags, where)
+    aside = unlabelled_places(values, lists, body.joints)
     values = np.where((flags > 0)[..., None], values, [np.nan, np.nan, 0.0])
     found = joints(values, Options(options.where, zero_is_missing=False), where)
     _check_ids(annotations, where)
@@ -124,7 +127,10 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     track = tracks(annotations)
     own = {*parts, "image_id", "score", "bbox", "area"}
     extra = extras(annotations, own, track)
-    for row, x, count in zip(extra, lists, (flags > 0).sum(1).tolist(), strict=True):
+    counts = (flags > 0).sum(1).tolist()
+    for row, x, count, places in zip(extra, lists, counts, aside, strict=True):
+        if places:
+            row[UNLABELLED] = places
         if x is None:
             row["keypoints"] = None
         elif row.get("num_keypoints") == count:
@@ -172,6 +178,7 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     for i, keypoints in enumerate(lists):
         own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
+        put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
         if counts[i] or row.get("keypoints", keypoints) is not None:
             row |= split(keypoints, bool(poses.meta.get("parts")))
             if poses.meta.get("counted", True):

@@ -19,6 +19,7 @@ from refine.formats import _history
 from refine.formats._images import stem, whole
 from refine.formats._keypoints import flat, joints, kind_after, matrix, number, skeleton_of
 from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -93,7 +94,7 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
-            row = dict(poses.extra[i])
+            row = {k: v for k, v in poses.extra[i].items() if k != UNLABELLED}
             if old:
                 row["keypoints"] = lists[i].tolist()
             else:

@@ -30,6 +30,7 @@ from refine.formats._keypoints import (
 )
 from refine.formats._person import one_person
 from refine.formats._rows import describe, first_keys
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
@@ -260,6 +261,7 @@ def people_by_image(
         people = []
         for i in rows.tolist():
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
+            person.pop(UNLABELLED, None)
             if not empty[i]:
                 person[BODY] = keypoints[i]
             if poses.track is not None and poses.track[i] >= 0:
