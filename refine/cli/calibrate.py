@@ -47,7 +47,7 @@ def command(
 
     persons, ids = truth.read_with_sigmas(inputs), truth.image_ids
     refiner = Refiner.load(weights)
-    poses = read_poses(pred, inputs)
+    poses = read_poses(pred, inputs, persons.skeleton)
     sample = read_sample(persons, poses, refiner, image_ids=ids, strict=truth.strict)
     found = calibrate(sample, refiner)
     report = measure(sample, refiner, persons, image_ids=ids)

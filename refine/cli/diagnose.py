@@ -45,7 +45,7 @@ def command(
     found = {
         name: diagnose(
             persons,
-            read_poses(name, inputs),
+            read_poses(name, inputs, persons.skeleton),
             image_ids=truth.image_ids,
             max_dets=truth.max_dets,
             compat=compat,

@@ -50,7 +50,7 @@ def command(
         ids = [i for i in (persons.ids if ids is None else ids) if i not in left_out]
     statistics = measure_statistics(
         persons,
-        read_poses(predictions, inputs),
+        read_poses(predictions, inputs, persons.skeleton),
         name=name or Path(output).stem.lstrip("-") or Path(predictions).stem,
         source=source or Path(predictions).name,
         command=_command(sys.argv[1:]),

@@ -24,6 +24,7 @@ from refine.formats._keypoints import (
     skeleton_of,
     triples,
 )
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -96,7 +97,8 @@ def read_rows(source: Source, options: Options, box: str) -> Poses:
     lists, parts = assemble(rows, options)
     found = joints(triples(lists, "keypoints", where), options, where)
     k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if k else options.skeleton or skeleton("coco17")
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
     image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
@@ -139,9 +141,10 @@ def write_rows(
     }
     ids = [ref.id for ref in poses.images]
     out = []
-    empty = ~poses.present.any(1)
+    empty = np.asarray(~poses.present.any(1))
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
+        row.pop(UNLABELLED, None)
         if not (empty[i] and "keypoints" in row):
             row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():

@@ -27,6 +27,7 @@ from refine.formats._keypoints import (
     skeleton_of,
 )
 from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -98,11 +99,11 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
-    empty = ~poses.present.any(1)
+    empty = np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
-            row = dict(poses.extra[i])
+            row = {k: v for k, v in poses.extra[i].items() if k != UNLABELLED}
             if empty[i] and "keypoints" in row:
                 pass
             elif old:
@@ -161,11 +162,12 @@ def _poses(
             raise FormatError(
                 f"expected an object with a list 'keypoints', got {describe(row)}", where=where(i)
             )
-    first = next((row for row in rows if row["keypoints"]), {"keypoints": []})
+    first: dict[str, Any] = next((row for row in rows if row["keypoints"]), {"keypoints": []})
     old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
     k = len(first["keypoints"])
     found = joints(_points(rows, where, 3 if old else 2, k), options, where)
-    body = skeleton_of(k, options, "coco17") if k else options.skeleton or skeleton("coco17")
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)

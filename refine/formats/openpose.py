@@ -7,6 +7,7 @@ coordinates in [0, 1] of it, perhaps null for a body; ComfyUI writes a list of s
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from refine.formats._keypoints import (
 )
 from refine.formats._person import one_person
 from refine.formats._rows import describe, first_keys
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
@@ -245,6 +247,7 @@ def people_by_image(
         people = []
         for i in rows.tolist():
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
+            person.pop(UNLABELLED, None)
             if not empty[i]:
                 person[BODY] = keypoints[i]
             if poses.track is not None and poses.track[i] >= 0:
@@ -260,7 +263,8 @@ def _body(found: Joints, options: Options) -> Skeleton:
     if not k:
         return options.skeleton or skeleton("openpose25")
     if k != 25 or options.skeleton is not None:
-        return skeleton_of(k, options)
+        # 18 joints are OpenPose's own, whatever the ground truth has.
+        return skeleton_of(k, replace(options, default=None) if k == 18 else options)
     body = skeleton("openpose25")
     shoulders, hips = ([body.index(j) for j in body.derived[name]] for name in ("neck", "mid_hip"))
     top, bottom = found.xy[:, shoulders].mean(1), found.xy[:, hips].mean(1)
