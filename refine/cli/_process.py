@@ -62,7 +62,10 @@ def report_failure(error: Exception) -> int:
         _forget_stdout()
         return 0
     code = report(error, as_json=_wants_json())
-    if isinstance(error, OSError):
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
         # What could not be written stays in the buffer, and Python would try again.
         _forget_stdout()
     return code
