@@ -39,3 +39,7 @@ class ArrayError(RefineError, ValueError):
 
 class WeightsError(RefineError):
     """Weights that are missing, damaged or made for another skeleton."""
+
+
+class RefineWarning(UserWarning):
+    """Something was counted, left out or done otherwise; the command line says it and goes on."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,8 @@ class Input:
     Attributes:
         format: of the file; None sniffs.
         skeleton: name or file, where the file does not tell.
-        images: COCO file that tells of the images.
+        images: COCO file that tells of the images: ``--sizes``.
+        pictures: folder of their pictures: ``--images``.
         keep_zeros: whether (0, 0) is a place.
         normalised: whether coordinates are shares of the images; None looks at them.
     """
@@ -34,14 +35,15 @@ class Input:
     images: str | None = None
     keep_zeros: bool = False
     normalised: bool | None = None
+    pictures: str | None = None
 
 
 _OPTIONS = (
     click.option("--from", "from_", metavar="FORMAT", help="Format of the input.  [sniffed]"),
     click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not tell."),
     click.option(
-        "--images",
-        metavar="FILE",
+        "--sizes",
+        metavar="FILE.json",
         help="COCO file that tells the sizes, names and ids of the images.",
     ),
     click.option(
@@ -56,26 +58,60 @@ _OPTIONS = (
 )
 
 
-def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the options of `Input`, as the argument named `inputs`."""
+_IMAGES = click.option(
+    "--images", metavar="DIR", help="Folder of pictures: every pose is looked at again in its own."
+)
+_OLD_IMAGES = click.option("--images", metavar="FILE.json", hidden=True)
+
+
+def input_options(
+    function: Callable[..., Any] | None = None, *, pictures: bool = False
+) -> Callable[..., Any]:
+    """Give a verb the options of `Input`, as the argument named `inputs`.
+
+    Args:
+        function: the verb; without it a decorator is returned.
+        pictures: whether it looks at pictures, the folder --images.
+    """
+    if function is None:
+        return partial(input_options, pictures=pictures)
 
     @wraps(function)
     def gather(
         *arguments: Any,
         from_: str | None,
         skeleton: str | None,
+        sizes: str | None,
         images: str | None,
         keep_zeros: bool,
         normalised: bool | None,
         **others: Any,
     ) -> Any:
-        inputs = Input(from_, skeleton, images, keep_zeros, normalised)
+        sizes, folder = _tell_apart(sizes, images, pictures)
+        inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS, _IMAGES if pictures else _OLD_IMAGES)):
         verb = option(verb)
     return verb
+
+
+def _tell_apart(
+    sizes: str | None, images: str | None, pictures: bool
+) -> tuple[str | None, str | None]:
+    """Return the file of sizes and the folder of pictures; --images once took both."""
+    if images is None or (pictures and not Path(images).is_file()):
+        return sizes, images
+    if Path(images).is_dir():
+        raise click.UsageError(
+            "--images: this verb looks at no pictures; a COCO file with the sizes and names of "
+            "the images is --sizes FILE.json"
+        )
+    if sizes is not None:
+        raise click.UsageError(f"expected a folder of pictures in --images, got {images}")
+    say(f"--images {images}: a file of sizes and names is called --sizes now")
+    return images, None
 
 
 def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "Poses":

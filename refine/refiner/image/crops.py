@@ -1,18 +1,16 @@
-"""Pictures: finding the file of an image, reading it, cutting crops out of it."""
+"""Pictures: finding the file of an image, cutting crops out of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from refine._types import Floats
 from refine.exceptions import ArrayError, FormatError
 from refine.images import find_images
-from refine.poses import ImageRef, Poses
+from refine.poses import ImageRef
 from refine.refiner.image import kernels
 
 Pixels = npt.NDArray[np.uint8]
@@ -91,52 +89,6 @@ def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path |
     names = [path.relative_to(root).as_posix() for path in paths]
     found = find_images(images, names, where=str(folder))
     return [None if row is None else paths[row] for row in found]
-
-
-def read_picture(path: str | Picture) -> Pixels:
-    """Read a picture as RGB, (H, W, 3) uint8, as it is stored (COCO ignores EXIF turns).
-
-    Raises:
-        FormatError: not a picture, or one that breaks off.
-    """
-    if isinstance(path, np.ndarray):
-        return path
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
-
-
-def picture_size(path: str | Picture) -> tuple[int, int]:
-    """Return width and height of a picture without decoding it.
-
-    Raises:
-        FormatError: not a picture.
-    """
-    if isinstance(path, np.ndarray):
-        return path.shape[1], path.shape[0]
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
-
-
-def with_sizes(poses: Poses, pictures: Sequence[Picture | None]) -> Poses:
-    """Complete the sizes of the images of poses from their pictures, one per image.
-
-    Raises:
-        FormatError: a file that is not a picture.
-    """
-    images = []
-    for ref, picture in zip(poses.images, pictures, strict=True):
-        if picture is not None and not (ref.width and ref.height):
-            width, height = picture_size(picture)
-            images.append(replace(ref, width=width, height=height))
-        else:
-            images.append(ref)
-    return poses.replace(images=tuple(images))
 
 
 def crop_image(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:

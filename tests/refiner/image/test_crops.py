@@ -4,7 +4,8 @@ from PIL import Image
 
 from refine.exceptions import FormatError
 from refine.poses import ImageRef
-from refine.refiner.image.crops import crop_image, find_pictures, picture_size, read_picture
+from refine.refiner.image.crops import crop_image, find_pictures
+from refine.refiner.image.pictures import picture_sizes, read_picture
 
 
 def save(path, size=(8, 6)):
@@ -50,7 +51,7 @@ def test_what_is_no_folder_or_no_picture_is_said(tmp_path):
     (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(FormatError, match=r"half\.png"):
         read_picture(tmp_path / "half.png")
-    assert picture_size(tmp_path / "good.png") == (40, 30)
+    assert picture_sizes(tmp_path / "good.png") == ((40, 30), (40, 30))
 
 
 def test_grey_and_transparent_pictures_become_rgb(tmp_path):
