@@ -52,15 +52,17 @@ def find_images(
     by_id = {name: i for i, name in enumerate(ids or ())}
     by_text = {str(name): i for i, name in enumerate(ids or ())}
     found: list[int | None] = []
-    loose: dict[int, set[str]] = defaultdict(set)
-    for ref in refs:
+    called: dict[int, set[str]] = defaultdict(set)
+    loose: set[int] = set()
+    for at, ref in enumerate(refs):
         exact = by_id.get(ref.id)
         spelled = [ref.id] if isinstance(ref.id, str) and exact is None else []
         fits = _Match()
         for name in filter(None, (ref.file_name, *spelled)):
             fits = fits if fits.rows else lookup.find(name)
-            if fits.loose:
-                loose[fits.rows[0]].add(name)
+        if len(fits.rows) == 1:
+            called[fits.rows[0]].add("/".join(_parts(ref.file_name or str(ref.id))))
+            loose |= {at} if fits.loose else set()
         number = exact if exact is not None else by_text.get(_digits(ref.id))
         if number in fits.rows:
             found.append(number)
@@ -72,8 +74,10 @@ def find_images(
             found.append(None)
         else:
             found.append(number)
-    crowded = {i for i, several in loose.items() if len(several) > 1}
-    found = [None if i in crowded else i for i in found]
+    for at in loose:
+        # Two names for one image: the one whose folders do not fit is another's.
+        row = found[at]
+        found[at] = None if row is None or len(called[row]) > 1 else row
     if ids is None or not any(i is not None for i in found):
         for at, ref in enumerate(refs):
             if found[at] is None and not ref.file_name:

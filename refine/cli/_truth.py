@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._options import Input, read_image_ids
+from refine.cli._options import Input, read_image_ids, read_poses
 from refine.cli._output import say
 
 if TYPE_CHECKING:
     from refine.evaluation.ground_truth import GroundTruth
+    from refine.poses import Poses
     from refine.skeletons import Skeleton
 
 
@@ -79,6 +80,19 @@ class Truth:
         truth, source = self.read(inputs), self.sigma_source()
         return truth if source is None else truth.with_sigmas(source)
 
+    def read_predictions(
+        self, path: str, persons: "GroundTruth", inputs: Input
+    ) -> "tuple[Poses, list[str]]":
+        """Read predictions, and say and return what of them and of the truth does not count."""
+        from refine.evaluation.comparison import compare
+
+        poses = read_poses(path, inputs, persons.skeleton)
+        compared = compare(persons, poses, self.image_ids, strict=self.strict)
+        told = [*compared.warnings, *persons.warnings]
+        for text in told:
+            say(f"{path}: {text}")
+        return poses, told
+
 
 _OPTIONAL = {
     "max_dets": click.option(
@@ -138,7 +152,8 @@ def ground_truth_options(
                 raise click.UsageError("expected the annotations once, as GT or as --gt GT")
             ids = read_image_ids(image_ids) if image_ids else None
             path = gt or annotations or ""
-            truth = Truth(path, ids, sigmas, category, not keep_going, max_dets)
+            strict = "keep_going" in names and not keep_going
+            truth = Truth(path, ids, sigmas, category, strict, max_dets)
             return function(*arguments, truth=truth, **others)
 
         verb: Callable[..., Any] = gather

@@ -14,6 +14,8 @@ from refine.images import find_images
 from refine.poses import ImageRef, Poses
 
 FIELDS = ("file_name", "width", "height")
+LARGEST = 2**53
+"""px and frames; whole numbers above are no longer told apart as floats."""
 
 
 def image_id(value: Any, where: str) -> int | str:
@@ -72,7 +74,7 @@ def whole(value: Any, field: str, where: str) -> int | None:
     """
     if value is None:
         return None
-    if type(value) not in (int, float) or value != value or value < 0 or value % 1:
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST or value % 1:
         raise FormatError(f"expected a whole number {field!r}, got {value!r:.40}", where=where)
     return int(value)
 

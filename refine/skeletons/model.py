@@ -93,12 +93,6 @@ class Skeleton:
         return tuple(split_side(joint)[1] for joint in self.joints)
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """What tells the joints from one another, see `joint_key`; names where two agree in it."""
-        keys = tuple(map(joint_key, self.joints))
-        return keys if len(set(keys)) == len(keys) else self.joints
-
-    @property
     def mirror(self) -> Indices:
         """Index of every joint's left-right partner, (K,); its own where it has none."""
         place = {joint_key(j): i for i, j in enumerate(self.joints)}
@@ -149,12 +143,15 @@ class Skeleton:
         good = np.isfinite(values) & (values > 0)
         if not good.all():
             bad = [j for j, ok in zip(self.joints, good, strict=True) if not ok]
-            raise SkeletonError(f"expected a positive sigma from {name} for every joint, not {bad}")
+            raise SkeletonError(
+                f"expected a positive sigma from {name} for every joint, not {bad}",
+                hint="one number for all joints, or a skeleton file with [sigmas]",
+            )
         return replace(self, sigmas=values)
 
     def _spelled_as(self, other: "Skeleton") -> "Skeleton":
         """Give joints that another skeleton lacks that of their aliases that it has."""
-        theirs = set(other.keys)
+        theirs = set(map(joint_key, other.joints))
 
         def name(joint: str) -> str:
             known = [] if joint_key(joint) in theirs else self.aliases.get(joint, ())
@@ -175,19 +172,21 @@ class Skeleton:
         >>> coco.map_from(openpose)[0].tolist()
         [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
         """
-        theirs = {key: i for i, key in enumerate(other.keys)}
+        # Where two joints of one skeleton differ in spelling alone, spelling counts.
+        key = joint_key if _are_distinct(self) and _are_distinct(other) else str
+        theirs = {key(joint): i for i, joint in enumerate(other.joints)}
         for joint, alias in other.stands_for.items():
-            theirs.setdefault(joint_key(alias), other.joints.index(joint))
+            theirs.setdefault(key(alias), other.joints.index(joint))
         indices: list[int] = []
         quality: list[Quality] = []
-        for joint, key in zip(self.joints, self.keys, strict=True):
-            alias = joint_key(self.stands_for.get(joint, joint))
-            i = theirs.get(key, theirs.get(alias, -1))
+        for joint in self.joints:
+            alias = self.stands_for.get(joint, joint)
+            i = theirs.get(key(joint), theirs.get(key(alias), -1))
             derived = i >= 0 and other.joints[i] in other.derived
             if joint in self.derived and not derived:
                 i = -1
             near = i >= 0 and (
-                other.keys[i] != key
+                key(other.joints[i]) != key(joint)
                 or derived != (joint in self.derived)
                 or joint in self.near
                 or other.joints[i] in other.near
@@ -267,6 +266,10 @@ def joint_key(joint: str) -> str:
     side, rest = split_side(joint)
     rest = rest.replace("_", "")
     return f"{side} {_SYNONYMS.get(rest, rest)}".strip() or joint
+
+
+def _are_distinct(body: Skeleton) -> bool:
+    return len(set(map(joint_key, body.joints))) == len(body)
 
 
 def _mirrored(joint: str) -> str:
