@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 SCRIPTS = sorted(set(HERE.glob("*.sh")) - {HERE / "common.sh"})
 SECONDS = 240
-AWAITED = {"crowdpose", "mmpose", "openpose", "pictures", "ultralytics"}
+AWAITED = {"crowdpose", "mmpose", "openpose", "pictures"}
 """Journeys that get stuck as yet."""
 
 
