@@ -81,13 +81,14 @@ def rows_of(source: Source) -> list[dict[str, Any]]:
     return document
 
 
-def read_rows(source: Source, options: Options, box: str) -> Poses:
+def read_rows(source: Source, options: Options, box: str, track_field: str = "track_id") -> Poses:
     """Build poses from such a list; keypoints that are null or [] are a pose without joints.
 
     Args:
         source: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
         options: see `Options`.
         box: name of the field that holds the box, xywh.
+        track_field: name of the field that holds the track.
 
     Raises:
         FormatError: a value of the wrong kind, or rows of different histories.
@@ -102,7 +103,7 @@ def read_rows(source: Source, options: Options, box: str) -> Poses:
     found = found if k else no_joints(len(rows), len(body))
     image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
-    track = tracks(rows)
+    track = tracks(rows, track_field)
     own = {*parts, "image_id", "score", box, "area", _history.FIELD}
     return Poses(
         body,
@@ -116,13 +117,17 @@ def read_rows(source: Source, options: Options, box: str) -> Poses:
         area=optional(column(rows, "area", where)),
         track=track,
         history=history,
-        extra=extras(rows, own, track),
-        meta={**found.meta, "parts": len(parts) > 1},
+        extra=extras(rows, own, track if track_field == "track_id" else None),
+        meta={**found.meta, "parts": len(parts) > 1, "track_field": track_field},
     )
 
 
 def write_rows(
-    poses: Poses, precision: int | None, box: str, defaults: Mapping[str, Any]
+    poses: Poses,
+    precision: int | None,
+    box: str,
+    defaults: Mapping[str, Any],
+    track_field: str = "track_id",
 ) -> list[dict[str, Any]]:
     """Write one row per pose, the counterpart of `read_rows`.
 
@@ -131,14 +136,15 @@ def write_rows(
         precision: see `rounded`.
         box: name of the field for the box, xywh.
         defaults: fields for poses of other formats.
+        track_field: name of the field for the track.
     """
     steps = _history.encode(poses.history)
     columns = {
         "score": poses.instance_score.tolist(),
         box: sizes(poses.box),
         "area": None if poses.area is None else poses.area.tolist(),
-        "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
     }
+    track = np.full(len(poses), -1) if poses.track is None else poses.track
     ids = [ref.id for ref in poses.images]
     out = []
     empty = np.asarray(~poses.present.any(1))
@@ -151,6 +157,8 @@ def write_rows(
             value = None if values is None else values[i]
             if value is not None and value == value:
                 row[field] = value
+        if track[i] >= 0 and only(row.get(track_field)) != track[i]:
+            row[track_field] = int(track[i])
         if steps:
             row[_history.FIELD] = steps
         out.append(arrange(row, ORDER))
@@ -268,14 +276,30 @@ def sizes(box: Floats | None) -> list[list[float] | None] | None:
     return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
 
 
-def tracks(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64] | None:
-    """Collect track ids: (N,), -1 where a row has none; None unless all are whole numbers."""
-    values = [row.get("track_id") for row in rows]
+def tracks(
+    rows: Sequence[Mapping[str, Any]], field: str = "track_id"
+) -> npt.NDArray[np.int64] | None:
+    """Collect track ids: (N,), -1 where a row has none; None unless all are whole numbers.
+
+    Those of AlphaPose, `idx`, may come in lists of one.
+    """
+    values = [only(row.get(field)) if field == "idx" else row.get(field) for row in rows]
     known = [v for v in values if v is not None]
     if not all(type(v) in NUMBERS and abs(v) < 2**53 and v % 1 == 0 for v in known):
         return None
     ids = np.array([-1 if v is None else max(int(v), -1) for v in values], np.int64)
     return ids if (ids >= 0).any() else None
+
+
+def only(value: Any) -> Any:
+    """Return what lists of one hold, however deep; others are as they are.
+
+    >>> only([[3.0]]), only(3), only([1, 2])
+    (3.0, 3, [1, 2])
+    """
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value
 
 
 def extras(

@@ -14,7 +14,16 @@ from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
-from refine.formats._rows import ROW, describe, first_keys, give_scores, read_rows, write_rows
+from refine.formats._rows import (
+    ROW,
+    describe,
+    first_keys,
+    give_scores,
+    only,
+    read_rows,
+    rows_of,
+    write_rows,
+)
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.formats.openpose import BODY, SKELETONS, Person, people_by_image, poses_from_people
 from refine.poses import ImageRef, Poses
@@ -28,14 +37,25 @@ another one; AlphaPose computes it to the last digit."""
 
 
 def read_alphapose(source: Source, options: Options) -> Poses:
-    """Read the default form; 17 joints are COCO's, 26 and 136 Halpe's, 133 COCO-WholeBody's."""
-    return read_rows(source, options, "box")
+    """Read the default form; 17 joints are COCO's, 26 and 136 Halpe's, 133 COCO-WholeBody's.
+
+    `idx` is the track. Without a tracker all are 0, which is none.
+    """
+    rows = rows_of(source)
+    found = [only(row.get("idx")) for row in rows if "idx" in row]
+    field = "idx" if found else "track_id"
+    poses = read_rows(source, options, "box", field)
+    if len(rows) > 1 and found and all(idx == 0 for idx in found):
+        notes = ("'idx' is 0 everywhere: nobody was tracked",)
+        return poses.replace(track=None, meta={**poses.meta, "notes": notes})
+    return poses
 
 
 def write_alphapose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write the default form; `box` where there is one."""
     del held
-    return write_rows(poses, precision, "box", {"category_id": 1})
+    field = poses.meta.get("track_field", "idx")
+    return write_rows(poses, precision, "box", {"category_id": 1}, field)
 
 
 def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
@@ -130,7 +150,9 @@ def _is_by_image(document: Document, *, form: str) -> Verdict:
     if not isinstance(document, dict) or not document:
         return Verdict.NO
     if people == "bodies" and _is_content(document, people):
-        return Verdict.YES
+        # OpenPose 0.1 had `bodies`, too, beside a version that is a number.
+        old = isinstance(document.get("version"), int | float)
+        return Verdict.NO if old else Verdict.YES
     found = all(isinstance(each, dict) and people in each for each in document.values())
     return Verdict.YES if found else Verdict.NO
 

@@ -36,6 +36,9 @@ from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
+BODIES = (BODY, "pose_keypoints", "joints")
+"""The body of a person: since 1.2, before, and in the `bodies` of 0.1; doc/02_output.md."""
+
 SKELETONS = ("openpose18", "openpose25", "openpose25b")
 """What OpenPose and the tools that read its files have; doc/02_output.md."""
 
@@ -74,7 +77,8 @@ def read_openpose(source: Source, options: Options) -> Poses:
         else:
             refs.append(ImageRef(stem(name), frame=_frame(name), extra=rest))
     history = _history.agree(histories, source.where)
-    return poses_from_people(rows, refs, options, history)
+    poses = poses_from_people(rows, refs, options, history)
+    return poses.replace(meta={**poses.meta, "names": _names(source.documents)})
 
 
 def read_controlnet(source: Source, options: Options) -> Poses:
@@ -107,10 +111,11 @@ def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Docume
     own = poses.meta.get("format") == "openpose"
     version = {} if own else {"version": 1.3}
     groups = people_by_image(poses, precision, {} if own else {"person_id": [-1]})
-    documents: list[Any] = [
-        {**version, **ref.extra, "people": people, **steps}
-        for ref, people in zip(poses.images, groups, strict=True)
-    ]
+    many, body = poses.meta.get("names", ("people", BODY))
+    documents: list[Any] = []
+    for ref, group in zip(poses.images, groups, strict=True):
+        people = [{body if key == BODY else key: v for key, v in row.items()} for row in group]
+        documents.append({**version, **ref.extra, many: people, **steps})
     return documents[0] if held == "document" else documents
 
 
@@ -186,17 +191,38 @@ def people_of(
     Raises:
         FormatError: there is none, or something in it is not an object with body keypoints.
     """
-    if not isinstance(document, dict) or not isinstance(document.get("people"), list):
+    many = _many(document)
+    if not isinstance(document, dict) or not isinstance(document.get(many), list):
         raise FormatError(
-            f"expected an object with a list 'people', got {describe(document)}", where=where
+            f"expected an object with a list {many!r}, got {describe(document)}", where=where
         )
     found = []
-    for i, person in enumerate(document["people"]):
+    for i, person in enumerate(document[many]):
         at = f"{where}, person {i}"
-        if not isinstance(person, dict) or not (BODY in person or bodiless):
+        body = next((b for b in BODIES if b in person), BODY) if isinstance(person, dict) else BODY
+        if not isinstance(person, dict) or not (body in person or bodiless):
             raise FormatError(f"expected an object with {BODY!r}, got {person!r:.60}", where=at)
-        found.append(Person({BODY: None} | person, image, at))
-    return found, {key: v for key, v in document.items() if key != "people"}
+        row = {BODY if key == body else key: v for key, v in person.items()}
+        found.append(Person({BODY: None} | row, image, at))
+    return found, {key: v for key, v in document.items() if key != many}
+
+
+def _names(documents: Sequence[Document]) -> tuple[str, str]:
+    """Name the list of persons and the body of one, as the first document with persons does."""
+    many, bodies = _many(documents[0]), []
+    for document in documents:
+        people = document.get(_many(document)) if isinstance(document, dict) else None
+        first = people[0] if isinstance(people, list) and people else None
+        bodies = [name for name in BODIES if isinstance(first, dict) and name in first]
+        if bodies:
+            many = _many(document)
+            break
+    return many, bodies[0] if bodies else BODIES[-1] if many == "bodies" else BODY
+
+
+def _many(document: Document) -> str:
+    old = isinstance(document, dict) and "people" not in document and "bodies" in document
+    return "bodies" if old else "people"
 
 
 def poses_from_people(
@@ -214,14 +240,7 @@ def poses_from_people(
     if not found.xy.shape[1]:
         found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
-    extra = tuple(
-        {
-            key: v
-            for key, v in p.row.items()
-            if (key != BODY or not v) and (key != "person_id" or number < 0)
-        }
-        for p, number in zip(people, ids.tolist(), strict=True)
-    )
+    extra = tuple({key: v for key, v in p.row.items() if key != BODY or not v} for p in people)
     return Poses(
         body,
         found.xy.reshape(n, k, 2),
@@ -250,8 +269,9 @@ def people_by_image(
             person.pop(UNLABELLED, None)
             if not empty[i]:
                 person[BODY] = keypoints[i]
-            if poses.track is not None and poses.track[i] >= 0:
-                person["person_id"] = [int(poses.track[i])]
+            track = -1 if poses.track is None else int(poses.track[i])
+            if track >= 0 and _person_id(person.get("person_id")) != track:
+                person["person_id"] = [track]
             people.append(person)
         out.append(people)
     return out
@@ -295,7 +315,11 @@ def _frame(name: str) -> int | None:
 
 
 def _is_openpose(document: Document) -> Verdict:
-    if not isinstance(document, dict) or "people" not in document or CANVAS[0] in document:
+    if not isinstance(document, dict) or CANVAS[0] in document:
+        return Verdict.NO
+    if isinstance(document.get("bodies"), list) and type(document.get("version")) in NUMBERS:
+        return Verdict.YES  # AlphaPose's version is a text.
+    if "people" not in document:
         return Verdict.NO
     return Verdict.YES if "version" in document else Verdict.PERHAPS
 
@@ -317,7 +341,7 @@ _LOST: tuple[Loss, ...] = (
     "skeletons that do not ship",
 )
 
-_FIELDS = frozenset({"people", "version", "person_id", BODY, _history.FIELD})
+_FIELDS = frozenset({"people", "bodies", "version", "person_id", *BODIES, _history.FIELD})
 
 FORMATS = (
     Format(
