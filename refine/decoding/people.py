@@ -27,13 +27,15 @@ class Detections(NamedTuple):
         score: (N, K), NaN where the network gives none.
         instance_score: (N,).
         box: (N, 4) xyxy network-input px.
+        label: (N,) class, from 0, or None where the network knows one class.
     """
 
     xy: Floats
     score: Floats
     instance_score: Floats
     box: Floats
+    label: Indices | None = None
 
     def take(self, rows: Indices | Bools) -> "Detections":
         """Select people by indices or mask."""
-        return Detections(*(a[rows] for a in self))
+        return Detections(*(None if a is None else a[rows] for a in self))

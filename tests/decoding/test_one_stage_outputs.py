@@ -81,6 +81,21 @@ def test_end_to_end_outputs_are_not_suppressed(tmp_path, cli, people):
     assert len(shell(cli, tmp_path, "yolo26-pose", "--set", "suppress=box", output0=twice)) == 3
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_classes_are_categories(tmp_path, cli, people, turned):
+    _, output = exported(people, "v8", noise=0.0)
+    wide = np.insert(output, 4, 0.0, axis=0)
+    wide[[4, 5], 0] = wide[[5, 4], 0]
+    found = shell(cli, tmp_path, "yolov8-pose", output0=(wide.T if turned else wide)[None])
+    assert sorted({p["category_id"] for p in found}) == [1, 2]
+    check([p for p in found if p["category_id"] == 2], people[0])
+    _, ends = exported(people, "end2end", noise=0.0)
+    ends[:, 5] = 1
+    found = shell(cli, tmp_path, "yolov8-pose", output0=ends)
+    assert {p["category_id"] for p in found} == {2}
+    check(found, people[0])
+
+
 def test_yolox_and_directpose_from_the_shell(tmp_path, cli, people):
     cls, offsets, sides = encode_points(people, STRIDES, 0.0)
     n = len(cls)
@@ -140,9 +155,9 @@ def test_bad_input(tmp_path, cli):
         decode_yolo_pose(np.zeros((116, 84)), 17, (64, 64), version="v9")
     with pytest.raises(ArrayError, match="84 columns"):
         decode_yolo_pose(np.zeros((116, 85)), 17, (64, 64))
-    with pytest.raises(ArrayError, match="1 class and 17 joints"):
+    with pytest.raises(ArrayError, match="1 for classes and 17 joints"):
         decode_yolo_pose(np.zeros((98, 84)), 17, (64, 64))
-    with pytest.raises(ArrayError, match="56 or 39 values"):
+    with pytest.raises(ArrayError, match="4 values per pose"):
         decode_yolo_output(np.zeros((55, 84)), 17)
     with pytest.raises(ArrayError, match="offsets"):
         decode_dekr(np.zeros((18, 8, 8)), np.zeros((34, 8, 9)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.decoding import decode, raw_heatmaps, read_raw
+from refine.decoding import decode, load_presets, raw_heatmaps, read_outputs, read_raw
 from refine.exceptions import FormatError, GeometryError, RefineError, SkeletonError
 from refine.geometry import Crop, Grid
 
@@ -126,6 +126,37 @@ def test_sidecar_and_safetensors(tmp_path):
     assert [(r.id, r.width, r.height) for r in poses.images] == [(1, 9, 8), (2, 9, 8), (3, 9, 8)]
     np.savez(tmp_path / "person.npz", heatmaps=maps)
     assert decode(read_raw(tmp_path / "person.npz", tmp_path / "a.json")).images[0].id == "person"
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_scale_and_padding_stand_for_the_affine_in_every_family(tmp_path, beside):
+    """The same affine comes of them, whether they stand among the arrays or in the JSON."""
+    told = {"scale": 0.5, "pad_left": 3.0, "pad_top": [4.0]}
+    expected = [[0.5, 0, 3], [0, 0.5, 4]]
+    path = tmp_path / "a.npz"
+    fields = {"heatmaps": np.ones((2, 17, 8, 6)), "raw": np.ones((2, 17, 9))}
+    np.savez(path, **fields, **({} if beside else told))
+    if beside:
+        (tmp_path / "a.json").write_text(json.dumps(told))
+    for family, name in {p.family: p.name for p in load_presets().values()}.items():
+        raw = read_outputs(path, name)
+        affine = np.asarray(raw.affine)
+        np.testing.assert_array_equal(affine, np.broadcast_to(expected, affine.shape), family)
+        assert not {"scale", "pad_left", "pad_top"} & set(getattr(raw, "arrays", ()))
+        assert not any(getattr(raw, "extra", ()))
+
+
+def test_scale_and_padding_of_each_crop():
+    fields = {"heatmaps": np.ones((2, 17, 8, 6)), "scale_x": [1, 2], "scale_y": [3, 4]}
+    raw = raw_heatmaps(fields | {"crop_xyxy": [[5, 6, 9, 9], [0, 0, 9, 9]], "pad_left": [[7], [8]]})
+    assert raw.affine.tolist() == [[[1, 0, 2], [0, 3, -18]], [[2, 0, 8], [0, 4, 0]]]
+    # With centres `scale` is HRNet's.
+    both = raw_heatmaps(
+        {"heatmaps": np.ones((2, 17, 8, 6)), "center": np.ones((2, 2)), "scale": [1, 1]}
+    )
+    assert both.affine is None
+    with pytest.raises(FormatError, match="`pad_left`"):
+        raw_heatmaps(fields | {"pad_left": [1, 2, 3]})
 
 
 def test_input_size_beats_stride():

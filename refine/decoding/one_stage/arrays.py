@@ -85,6 +85,7 @@ def decode_yolox_pose(
     )
     score = sigmoid(parts["cls"]).max(1) * sigmoid(parts["objectness"])[:, 0]
     kept = score > threshold
+    label = parts["cls"][kept].argmax(1) if parts["cls"].shape[1] > 1 else None
     cell, s = cell[kept], stride[kept, None]
     sides = parts["box"][kept]
     with np.errstate(over="ignore"):
@@ -92,7 +93,7 @@ def decode_yolox_pose(
     joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(len(cell), joints, 2)
     xy = (cell[:, None] + offset) * s[..., None]
-    return Detections(xy, sigmoid(parts["vis"][kept]), score[kept], corners)
+    return Detections(xy, sigmoid(parts["vis"][kept]), score[kept], corners, label)
 
 
 def decode_dcc(
@@ -175,7 +176,7 @@ def keep_best(
     sigmas: Floats | None = None,
     max_poses: int | None = 300,
 ) -> Detections:
-    """Remove duplicates, best first.
+    """Remove duplicates, best first; poses of different classes are none.
 
     Args:
         found: proposals.
@@ -192,6 +193,14 @@ def keep_best(
     if suppress == "none":
         order = np.argsort(-found.instance_score, kind="stable")
         return found.take(order[:max_poses])
+    if found.label is not None and len(found.label):
+        kinds = np.unique(found.label)
+        alone = [found.take(found.label == c)._replace(label=None) for c in kinds]
+        best = [keep_best(f, suppress, nms_threshold, sigmas=sigmas, max_poses=None) for f in alone]
+        count = [len(f.xy) for f in best]
+        columns = (np.concatenate(c) for c in zip(*(f[:4] for f in best), strict=True))
+        joined = Detections(*columns, label=np.repeat(kinds, count))
+        return keep_best(joined, "none", max_poses=max_poses)
     if suppress == "box":
         kept = box_nms(found.box, found.instance_score, nms_threshold, max_poses=max_poses)
         return found.take(kept)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 import numpy as np
 
 from refine.decoding.family import Family, Options
@@ -15,10 +16,17 @@ from refine.decoding.one_stage.arrays import (
     decode_dcc,
     decode_direct_pose,
     decode_yolox_pose,
+    grid_points,
     keep_best,
 )
 from refine.decoding.one_stage.dekr import decode_dekr, merge_flipped_dekr, rescore_dekr
-from refine.decoding.one_stage.yolo import Layout, Version, decode_yolo_output, decode_yolo_pose
+from refine.decoding.one_stage.yolo import (
+    Layout,
+    Version,
+    decode_yolo_output,
+    decode_yolo_pose,
+    is_end_to_end,
+)
 from refine.decoding.people import Detections
 from refine.decoding.raw.files import FLIPPED, read_arrays
 from refine.decoding.raw.image import RawImage, read_image_outputs
@@ -67,23 +75,27 @@ class YoloOptions(GridOptions):
     """How a YOLO pose network is read.
 
     Attributes:
-        layout: of `output0`, see `decode_yolo_output`; by default by its shape.
+        layout: of `output0`, see `decode_yolo_output`; by default "end2end" where the shape
+            allows it and either the version is "v26" or `is_end_to_end`, else "v8".
         version: of `raw`, see `decode_yolo_pose`.
+        classes: of the network, see there; by default one in `raw`, and in `output0` as many as
+            the shape leaves over. Class 0 becomes category 1, as Ultralytics numbers its results.
         normalised: coordinates are fractions of the input (TFLite exports); by default
             `coordinates_normalised` in the JSON.
     """
 
     layout: Layout | None = None
     version: Version = "v8"
+    classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
     normalised: bool | None = None
 
     def layout_of(self, raw: RawImage) -> Layout:
         """Return the layout of `output0`."""
         if self.layout is not None:
             return self.layout
-        shape, k = _table(raw).shape, len(self.skeleton)
-        ends = len(shape) == 2 and shape[1] in (6 + 3 * k, 6 + 2 * k)
-        return "end2end" if ends else "v8"
+        table, k = _table(raw), len(self.skeleton)
+        told = self.version == "v26" and table.shape[1:] in {(6 + 3 * k,), (6 + 2 * k,)}
+        return "end2end" if told or is_end_to_end(table, k) else "v8"
 
     def suppression(self, raw: RawImage) -> Suppress:
         """Return "none" for end-to-end outputs, unless something else is asked for."""
@@ -114,10 +126,19 @@ def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
             _input_size(raw),
             options.strides,
             options.version,
+            classes=options.classes or 1,
             threshold=least,
         )
     else:
-        found = decode_yolo_output(_table(raw), k, options.layout_of(raw), threshold=least)
+        size = raw.input_size
+        found = decode_yolo_output(
+            _table(raw),
+            k,
+            options.layout_of(raw),
+            classes=options.classes,
+            cells=None if size is None else len(grid_points(size, options.strides)[0]),
+            threshold=least,
+        )
         normalised = options.normalised
         if normalised is None:
             normalised = bool(raw.meta.get("coordinates_normalised", False))
@@ -329,7 +350,7 @@ def _finished(raw: RawImage, options: DetectionOptions, found: Detections) -> Po
         max_poses=options.max_poses,
     )
     corners = raw.to_image(kept.box.reshape(-1, 2, 2))
-    return Poses.from_arrays(
+    poses = Poses.from_arrays(
         joints,
         raw.to_image(kept.xy),
         None if np.isnan(kept.score).all() and len(kept.score) else kept.score,
@@ -338,6 +359,9 @@ def _finished(raw: RawImage, options: DetectionOptions, found: Detections) -> Po
         score_kind="probability",
         box=np.concatenate([corners.min(1), corners.max(1)], 1),
     )
+    if kept.label is None:
+        return poses
+    return poses.replace(extra=tuple({"category_id": c} for c in (kept.label + 1).tolist()))
 
 
 YOLO = Family("yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs)

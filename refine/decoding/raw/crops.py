@@ -10,13 +10,19 @@ import numpy.typing as npt
 
 from refine._types import Floats, Indices
 from refine.decoding.raw.files import FLIPPED, KEYS, id_of_name, names_of, read_arrays, read_meta
-from refine.decoding.raw.image import affine_of, input_size_of
+from refine.decoding.raw.image import LETTERBOX, affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Alignment, Crop, xywh_to_xyxy
 from refine.poses import ImageRef
 
-GEOMETRY = "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`"
-ABOUT = {name for key in KEYS if key not in ("heatmaps", "flipped", "joints") for name in KEYS[key]}
+GEOMETRY = (
+    "`affine` (N, 2, 3), `center` and `scale`, `box_xywh` or `box_xyxy`, "
+    "or `scale` with `pad_left` and `pad_top`"
+)
+ABOUT = {
+    *(name for key in KEYS if key not in ("heatmaps", "flipped", "joints") for name in KEYS[key]),
+    *LETTERBOX,
+}
 """Names of what is not an output of the network."""
 
 
@@ -82,11 +88,16 @@ class Crops:
                 where=self.where,
                 hint="--padding 1.25",
             )
-        raise GeometryError(
-            f"expected the geometry of the crops, got outputs alone: {GEOMETRY}",
-            where=self.where,
-            hint="adding one of them to the file, or a JSON file with --meta",
-        )
+        raise no_geometry(self.where)
+
+
+def no_geometry(where: str) -> GeometryError:
+    """Say that outputs came without the geometry of their crops."""
+    return GeometryError(
+        f"expected the geometry of the crops, got outputs alone: {GEOMETRY}",
+        where=where,
+        hint="adding one of them to the file, or a JSON file with --meta",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -116,7 +127,9 @@ def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
         path: the arrays, under any of the names in `KEYS`. Without `image_id` the digits at the
             end of the file name are the image id, or else the name itself.
         meta: JSON object with what the file lacks; by default the file of the same name with
-            the suffix .json, if there is one. Arrays in `path` come first.
+            the suffix .json, if there is one. Arrays in `path` come first. Where neither holds
+            `affine`, `center` or a box, `scale_x` and `scale_y`, or `scale`, with `pad_left` and
+            `pad_top` stand for it, one for all crops or one for each.
 
     Raises:
         FormatError: not such a file, no heatmaps, or arrays that do not fit together.
@@ -124,16 +137,19 @@ def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
     where = str(path)
     fields = dict(read_arrays(Path(path)))
     side = Path(path).with_suffix(".json") if meta is None else Path(meta)
+    table: Mapping[str, Any] = {}
     if meta is not None or side.is_file():
         table = read_meta(side)
         for key, name in ((key, alias) for key, aliases in KEYS.items() for alias in aliases):
             if name in table and (key != "joints" or names_of(table[name])):
                 fields.setdefault(name, table[name])
-    return raw_heatmaps(fields, where=where)
+    return raw_heatmaps(fields, table, where=where)
 
 
-def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHeatmaps:
-    """Check arrays named as in `KEYS` and put them together.
+def raw_heatmaps(
+    fields: Mapping[str, Any], meta: Mapping[str, Any] | None = None, *, where: str = "heatmaps"
+) -> RawHeatmaps:
+    """Check arrays named as in `KEYS` and put them together, see `read_raw`.
 
     Raises:
         FormatError: no heatmaps, or arrays that do not fit together.
@@ -164,7 +180,7 @@ def raw_heatmaps(fields: Mapping[str, Any], *, where: str = "heatmaps") -> RawHe
             where=where,
         )
     return RawHeatmaps(
-        heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, len(heatmaps), where)
+        heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, meta, len(heatmaps), where)
     )
 
 
@@ -172,8 +188,16 @@ def _find(fields: Mapping[str, Any], key: str) -> tuple[str, Any] | None:
     return next(((n, fields[n]) for n in KEYS[key] if n in fields), None)
 
 
-def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]:
-    """Check what `fields` tells about the crops of n poses; return the attributes of `Crops`.
+def crop_fields(
+    fields: Mapping[str, Any], meta: Mapping[str, Any] | None, n: int, where: str
+) -> dict[str, Any]:
+    """Check what is told about the crops of n poses; return the attributes of `Crops`.
+
+    Args:
+        fields: under the names of `KEYS`.
+        meta: where there is neither affine nor centre nor box: see `affine_of`.
+        n: poses.
+        where: the file.
 
     Raises:
         FormatError: arrays that do not fit together.
@@ -207,11 +231,15 @@ def crop_fields(fields: Mapping[str, Any], n: int, where: str) -> dict[str, Any]
     image, images = _images(found["image_id"], found["image_size"], n, where)
     named = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
     known = {name for key in KEYS if key != "joints" for name in KEYS[key]}
-    known |= {name for name, joints in named.items() if joints}
+    known |= {name for name, joints in named.items() if joints} | set(LETTERBOX)
+    affine, center = numbers("affine", (n, 2, 3)), numbers("center", (n, 2))
+    # Without centres `scale` is that of the whole image.
+    if affine is None and center is None and box is None:
+        affine = _letterbox(fields, meta or {}, n, where)
     return {
-        "affine": numbers("affine", (n, 2, 3)),
-        "center": numbers("center", (n, 2)),
-        "scale": numbers("scale", (n, 2), (n,)),
+        "affine": affine,
+        "center": center,
+        "scale": None if center is None else numbers("scale", (n, 2), (n,)),
         "box": box,
         "box_score": np.full(n, np.nan) if box_score is None else box_score.reshape(n),
         "input_size": None if size is None else (int(size[0]), int(size[1])),
@@ -262,8 +290,7 @@ def read_crop_outputs(path: str | Path, meta: str | Path | None = None) -> RawCr
         path: the arrays and the geometry of the crops, the latter under any of the names in
             `refine.decoding.raw.files.KEYS`.
         meta: JSON object with what the file lacks; by default the file of the same name with
-            the suffix .json, if there is one. Where neither holds a geometry, `scale_x` and
-            `scale_y`, or `scale`, with `pad_left` and `pad_top` stand for that of all crops.
+            the suffix .json, if there is one; see `read_raw` for the geometry.
 
     Raises:
         FormatError: not such a file, no arrays, or arrays that do not fit together.
@@ -305,17 +332,19 @@ def raw_crops(
         shapes = ", ".join(f"`{k}` {v.shape}" for k, v in arrays.items())
         raise FormatError(f"expected as many rows as there are poses, got {shapes}", where=where)
     told = {k: v for k, v in fields.items() if k not in arrays}
-    known = crop_fields(told, n, where)
+    known = crop_fields(told, meta, n, where)
     if all(known[key] is None for key in ("affine", "center", "box")):
-        try:
-            known["affine"] = np.tile(affine_of(meta or {}, where), (n, 1, 1))
-        except GeometryError as error:
-            raise GeometryError(
-                f"expected the geometry of the crops, got outputs alone: {GEOMETRY}",
-                where=where,
-                hint=error.hint,
-            ) from None
+        raise no_geometry(where)
     return RawCrops(arrays=arrays, **known)
+
+
+def _letterbox(
+    fields: Mapping[str, Any], meta: Mapping[str, Any], n: int, where: str
+) -> Floats | None:
+    try:
+        return affine_of(fields, meta, where, n)
+    except GeometryError:
+        return None
 
 
 def _images(

@@ -22,6 +22,9 @@ ABOUT = {
 }
 """What is read besides the arrays, and the names under which files hold it."""
 
+LETTERBOX = ("scale", "scale_x", "scale_y", "pad_left", "pad_top", "crop_xyxy")
+"""The other way to say how an image became the input, see `affine_of`; in the file or beside it."""
+
 GEOMETRY = "`affine_image_to_input` (2, 3), or `scale` with `pad_left` and `pad_top`"
 
 
@@ -112,7 +115,7 @@ def read_image_outputs(
     path = Path(path)
     fields = dict(read_arrays(path))
     table, side = _sidecar(path, meta, picture)
-    for names in ABOUT.values():
+    for names in (*ABOUT.values(), LETTERBOX):
         for name in names:
             if name in table:
                 fields.setdefault(name, table[name])
@@ -138,7 +141,7 @@ def raw_image(
     """
     meta = {} if meta is None else meta
     about = {key: _first(fields, names) for key, names in ABOUT.items()}
-    known = {name for names in ABOUT.values() for name in names}
+    known = {name for names in (*ABOUT.values(), LETTERBOX) for name in names}
     arrays = {k: np.asarray(v) for k, v in fields.items() if k not in known}
     arrays = {k: v for k, v in arrays.items() if v.ndim and v.dtype.kind in "fiub"}
     if not arrays:
@@ -150,7 +153,7 @@ def raw_image(
     size = _numbers(about["input_size"], ((2,),), "input_size", where)
     image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
-    affine = affine_of(meta, where) if affine is None else affine.reshape(2, 3)
+    affine = affine_of(fields, meta, where)[0] if affine is None else affine.reshape(2, 3)
     try:
         Crop.from_matrix(affine, (0, 0))
     except GeometryError as error:
@@ -203,32 +206,46 @@ def _numbers(
     return array
 
 
-def affine_of(meta: Mapping[str, Any], where: str) -> Floats:
-    """Build image -> input (2, 3) from `scale` (or `scale_x`, `scale_y`), padding and `crop_xyxy`.
+def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n: int = 1) -> Floats:
+    """Build image -> input (n, 2, 3) from `scale` (or `scale_x`, `scale_y`), padding, `crop_xyxy`.
+
+    The scale is input px per image px; the padding is px of the input, left and above.
+
+    Args:
+        fields: what stands among the arrays; it comes first.
+        meta: the JSON, perhaps with a table `preprocessing`.
+        where: the file.
+        n: number of inputs; a value is one for all, or one for each.
 
     Raises:
         FormatError: numbers of another shape.
         GeometryError: there is no scale.
+
+    >>> affine_of({"scale": np.array(0.5), "pad_top": [4]}, {}, "here").tolist()
+    [[[0.5, 0.0, 0.0], [0.0, 0.5, 4.0]]]
     """
-    table = {**meta, **meta["preprocessing"]} if _is_table(meta, "preprocessing") else meta
-    values = [
-        table.get("scale_x", table.get("scale")),
-        table.get("scale_y", table.get("scale")),
-        table.get("pad_left", 0),
-        table.get("pad_top", 0),
-    ]
-    if values[0] is None or values[1] is None:
+    inner = meta["preprocessing"] if _is_table(meta, "preprocessing") else {}
+    table = {k: v for t in (meta, inner, fields) for k, v in t.items() if k in LETTERBOX}
+
+    def column(name: str, value: Any, width: int = 1) -> Floats:
+        shapes = ((), (1,), (n,), (n, 1)) if width == 1 else ((width,), (n, width))
+        numbers = _numbers(value, shapes, name, where)
+        assert numbers is not None
+        return np.broadcast_to(numbers.reshape(-1, width), (n, width))
+
+    scales = [table.get(name, table.get("scale")) for name in ("scale_x", "scale_y")]
+    if any(value is None for value in scales):
         raise GeometryError(
             f"expected how the image became the input: {GEOMETRY}",
             where=where,
             hint="adding it to the file, or a JSON file with --meta",
         )
-    numbers = _numbers(values, ((4,),), "scale, pad_left, pad_top", where)
-    corner = _numbers(table.get("crop_xyxy"), ((4,),), "crop_xyxy", where)
-    assert numbers is not None
-    scale, pad = numbers[:2], numbers[2:]
-    shift = pad if corner is None else pad - scale * corner[:2]
-    return np.column_stack([np.diag(scale), shift])
+    scale = np.concatenate([column("scale", value) for value in scales], 1)
+    pads = [column(name, table.get(name, 0)) for name in ("pad_left", "pad_top")]
+    shift = np.concatenate(pads, 1)
+    if table.get("crop_xyxy") is not None:
+        shift = shift - scale * column("crop_xyxy", table["crop_xyxy"], 4)[:, :2]
+    return np.concatenate([scale[:, :, None] * np.eye(2), shift[:, :, None]], 2)
 
 
 def input_size_of(size: Floats | None, meta: Mapping[str, Any]) -> tuple[int, int] | None:
