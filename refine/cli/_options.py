@@ -26,12 +26,14 @@ class Input:
         skeleton: name or file, where the file does not tell.
         images: COCO file that tells of the images.
         keep_zeros: whether (0, 0) is a place.
+        category: id or name of the only one to read, of annotations where there are some.
     """
 
     format: str | None = None
     skeleton: str | None = None
     images: str | None = None
     keep_zeros: bool = False
+    category: str | None = None
 
 
 _OPTIONS = (
@@ -46,6 +48,11 @@ _OPTIONS = (
         "--keep-zeros/--zero-is-missing",
         help="Whether (0, 0) is a place or, whatever its score, a missing joint.  [missing]",
     ),
+    click.option(
+        "--category",
+        metavar="NAME|ID",
+        help="Only what is of this category; needed where categories differ in joints.",
+    ),
 )
 
 
@@ -59,9 +66,10 @@ def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
         skeleton: str | None,
         images: str | None,
         keep_zeros: bool,
+        category: str | None,
         **others: Any,
     ) -> Any:
-        inputs = Input(from_, skeleton, images, keep_zeros)
+        inputs = Input(from_, skeleton, images, keep_zeros, category)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
@@ -86,6 +94,8 @@ def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "
         skeleton=inputs.skeleton,
         images=inputs.images,
         default=default,
+        # Of predictions, those of the category of the truth are found by its number.
+        category=inputs.category if default is None else None,
         zero_is_missing=not inputs.keep_zeros,
     )
     say(

@@ -152,7 +152,8 @@ def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[
     Rows of COCO-WholeBody hold them in five fields; where a row lacks one, all but the body stay
     unknown fields that are carried along.
     """
-    whole = options.skeleton is None or len(options.skeleton) == sum(PARTS.values())
+    body = options.skeleton or options.default
+    whole = body is None or len(body) == sum(PARTS.values())
     if rows and whole and all(_has_parts(row) for row in rows):
         return [[v for field in PARTS for v in row[field]] for row in rows], set(PARTS)
     return [row.get("keypoints") for row in rows], {"keypoints"}

@@ -38,11 +38,11 @@ from refine.formats._rows import (
 from refine.formats._unlabelled import FIELD as UNLABELLED, put_back, unlabelled_places
 from refine.formats.annotations import (
     find_category,
-    holds,
     listed_categories_of,
     named_categories,
     named_skeleton,
     with_body,
+    without_body,
 )
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.geometry import xywh_to_xyxy
@@ -157,6 +157,9 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "counted": any("num_keypoints" in a for a in annotations),
             "document": {k: x for k, x in document.items() if k not in ("images", "annotations")},
             "others": others,
+            "category": None
+            if options.category is None
+            else find_category(document, options.category, options.where).get("id"),
             "notes": _notes(len(others), len(document["annotations"])),
         },
     )
@@ -191,8 +194,10 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
                 row[field] = value
         annotations.append(arrange(row, ORDER))
     document = dict(source or {})
-    if source is None or not holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = with_body(document.get("categories"), poses.skeleton)
+    listed, only = document.get("categories"), poses.meta.get("category")
+    others = without_body(listed, poses.skeleton, only)
+    if source is None or (others and not poses.meta.get("parts")):
+        document["categories"] = with_body(listed, poses.skeleton, only)
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
     images = [image_record(ref) for ref in poses.images]

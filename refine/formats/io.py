@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import refine.skeletons as skeletons
+from refine.categories import categories_of
 from refine.exceptions import FormatError
 from refine.files import STDIO
 from refine.formats._images import with_images
@@ -22,6 +23,7 @@ def read(
     zero_is_missing: bool = True,
     images: str | Path | None = None,
     default: Skeleton | None = None,
+    category: int | str | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -36,6 +38,7 @@ def read(
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
         default: skeleton where neither the file nor `skeleton` tells and the number of joints fits:
             that of the ground truth which the poses are compared with.
+        category: read only poses of this one: its id or, of annotations, its name.
 
     Raises:
         FormatError: unreadable, not of this format, or ambiguous.
@@ -51,12 +54,27 @@ def read(
             f"got {HOLDINGS[source.held]}",
             where=source.path,
         )
-    poses = form.read(source, Options(source.path, body, zero_is_missing, default))
+    poses = form.read(source, Options(source.path, body, zero_is_missing, default, category))
+    if category is not None and form.name != "coco-gt":
+        poses = _of_category(poses, category, source.path)
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending}
     poses = poses.replace(meta={**poses.meta, **about})
     return poses if images is None else with_images(poses, images)
+
+
+def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
+    found = categories_of(poses)
+    rows = [i for i, each in enumerate(found) if str(each) == str(category)]
+    if len(poses) and not rows:
+        told = ", ".join(sorted(set(map(repr, found)))[:20])
+        raise FormatError(
+            f"expected poses of category {category!r}, got those of {told}",
+            where=where,
+            hint="the number of the category, which is all that predictions tell",
+        )
+    return poses[rows]
 
 
 def write(
