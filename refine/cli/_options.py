@@ -28,6 +28,7 @@ class Input:
         pictures: folder of their pictures: ``--images``.
         keep_zeros: whether (0, 0) is a place.
         normalised: whether coordinates are shares of the images; None looks at them.
+        category: id or name of the only one to read, of annotations where there are some.
     """
 
     format: str | None = None
@@ -36,6 +37,7 @@ class Input:
     keep_zeros: bool = False
     normalised: bool | None = None
     pictures: str | None = None
+    category: str | None = None
 
 
 _OPTIONS = (
@@ -54,6 +56,11 @@ _OPTIONS = (
         "--normalised/--pixels",
         default=None,
         help="Whether coordinates are shares of the images, whose sizes must be known.  [sniffed]",
+    ),
+    click.option(
+        "--category",
+        metavar="NAME|ID",
+        help="Only what is of this category; needed where categories differ in joints.",
     ),
 )
 
@@ -85,10 +92,11 @@ def input_options(
         images: str | None,
         keep_zeros: bool,
         normalised: bool | None,
+        category: str | None,
         **others: Any,
     ) -> Any:
         sizes, folder = _tell_apart(sizes, images, pictures)
-        inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder)
+        inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder, category)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
@@ -130,6 +138,8 @@ def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "
         skeleton=inputs.skeleton,
         images=inputs.images,
         default=default,
+        # Of predictions, those of the category of the truth are found by its number.
+        category=inputs.category if default is None else None,
         zero_is_missing=not inputs.keep_zeros,
         normalised=inputs.normalised,
     )

@@ -24,7 +24,6 @@ class Truth:
         path: COCO keypoint annotations.
         image_ids: the images that count; None for all.
         sigmas: name or file of a skeleton with the sigmas to use, or one number.
-        category: id or name of the one whose annotations count.
         strict: whether poses on unknown images are refused.
         max_dets: best poses per image that count.
     """
@@ -32,7 +31,6 @@ class Truth:
     path: str
     image_ids: list[int | str] | None
     sigmas: str | None
-    category: str | None
     strict: bool
     max_dets: int
 
@@ -66,7 +64,7 @@ class Truth:
             self.path,
             default=source if isinstance(source, Skeleton) else None,
             asked=asked,
-            category=self.category,
+            category=inputs.category,
         )
         if asked is not None and asked != truth.skeleton:
             say(
@@ -113,11 +111,6 @@ _ALWAYS = (
         help="Other sigmas: those of a skeleton, by joint name, or one number for all joints.",
     ),
     click.option(
-        "--category",
-        metavar="NAME|ID",
-        help="Only annotations of this category count; needed where categories differ in joints.",
-    ),
-    click.option(
         "--image-ids",
         metavar="FILE[:KEY]",
         help="Only these images count: a JSON list, the list under KEY, or one id per line.",
@@ -128,7 +121,7 @@ _ALWAYS = (
 def ground_truth_options(
     *names: str, argument: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a verb --gt, --image-ids, --sigmas and --category, as the `Truth` named `truth`.
+    """Give a verb --gt, --image-ids and --sigmas, as the `Truth` named `truth`.
 
     Args:
         names: which of "keep_going" and "max_dets" it has, too.
@@ -142,7 +135,6 @@ def ground_truth_options(
             gt: str | None,
             image_ids: str | None,
             sigmas: str | None,
-            category: str | None,
             annotations: str | None = None,
             keep_going: bool = False,
             max_dets: int = 20,
@@ -153,7 +145,7 @@ def ground_truth_options(
             ids = read_image_ids(image_ids) if image_ids else None
             path = gt or annotations or ""
             strict = "keep_going" in names and not keep_going
-            truth = Truth(path, ids, sigmas, category, strict, max_dets)
+            truth = Truth(path, ids, sigmas, strict, max_dets)
             return function(*arguments, truth=truth, **others)
 
         verb: Callable[..., Any] = gather

@@ -13,7 +13,7 @@ from refine.formats._images import image_record
 from refine.formats._keypoints import flat
 from refine.formats._rows import ORDER, arrange, sizes, split
 from refine.formats._unlabelled import FIELD as UNLABELLED, put_back
-from refine.formats.annotations import holds, with_body
+from refine.formats.annotations import with_body, without_body
 from refine.geometry import keypoint_box
 from refine.poses import ImageRef, Poses
 
@@ -54,8 +54,10 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
                 row[field] = value
         annotations.append(arrange(row, ORDER))
     document = dict(source or {})
-    if source is None or not holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = with_body(document.get("categories"), poses.skeleton)
+    listed, only = document.get("categories"), poses.meta.get("category")
+    others = without_body(listed, poses.skeleton, only)
+    if source is None or (others and not poses.meta.get("parts")):
+        document["categories"] = with_body(listed, poses.skeleton, only)
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
     images = [image_record(ref if source else _named(ref)) for ref in poses.images]

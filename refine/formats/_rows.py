@@ -195,7 +195,8 @@ def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[
     Rows of COCO-WholeBody hold them in five fields; where a row lacks one, all but the body stay
     unknown fields that are carried along. Keypoints that are null or [] are None.
     """
-    whole = options.skeleton is None or len(options.skeleton) == sum(PARTS.values())
+    body = options.skeleton or options.default
+    whole = body is None or len(body) == sum(PARTS.values())
     some = [row for row in rows if row.get("keypoints") not in (None, [])]
     if some and whole and all(_has_parts(row) for row in some):
         joined = [_has_parts(row) and [v for field in PARTS for v in row[field]] for row in rows]

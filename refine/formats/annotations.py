@@ -86,13 +86,17 @@ def named_categories(categories: Any) -> list[dict[str, Any]]:
     ]
 
 
-def holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
-    """Whether categories name the joints of a skeleton, or none at all."""
-    named = named_categories(document.get("categories"))
-    return parts or all(skeleton_from_category(c, "") == body for c in named)
+def without_body(categories: Any, body: Skeleton, only: int | str | None) -> list[dict[str, Any]]:
+    """Return the categories that name other joints than a skeleton's; `only` the one of this id."""
+    named = named_categories(categories)
+    return [
+        c
+        for c in named
+        if (only is None or c.get("id") == only) and skeleton_from_category(c, "") != body
+    ]
 
 
-def with_body(categories: Any, body: Skeleton) -> list[Any]:
+def with_body(categories: Any, body: Skeleton, only: int | str | None = None) -> list[Any]:
     """Give the categories with joints those of another skeleton; make one where there is none."""
     own = {
         "keypoints": list(body.joints),
@@ -100,5 +104,5 @@ def with_body(categories: Any, body: Skeleton) -> list[Any]:
     }
     if not named_categories(categories):
         return [{"id": 1, "name": "person"} | own]
-    named = named_categories(categories)
-    return [c | own if c in named else c for c in categories]
+    others = without_body(categories, body, only)
+    return [c | own if c in others else c for c in categories]

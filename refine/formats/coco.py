@@ -154,6 +154,9 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "counted": any("num_keypoints" in a for a in annotations),
             "document": {k: x for k, x in document.items() if k not in ("images", "annotations")},
             "others": others,
+            "category": None
+            if options.category is None
+            else find_category(document, options.category, options.where).get("id"),
             "notes": _notes(len(others), len(document["annotations"])),
         },
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import refine.skeletons as skeletons
+from refine.categories import categories_of
 from refine.exceptions import ArrayError, FormatError
 from refine.files import STDIO, unpack
 from refine.formats._crossing import prepare
@@ -28,6 +29,7 @@ def read(
     images: str | Path | None = None,
     normalised: bool | None = None,
     default: Skeleton | None = None,
+    category: int | str | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -44,6 +46,7 @@ def read(
             looked at. What is read is px, scaled by the sizes of the images.
         default: skeleton where neither the file nor `skeleton` tells and the number of joints fits:
             that of the ground truth which the poses are compared with.
+        category: read only poses of this one: its id or, of annotations, its name.
 
     Raises:
         FormatError: unreadable, not of this format, ambiguous, or shares of images without sizes.
@@ -59,13 +62,28 @@ def read(
             f"got {HOLDINGS[source.held]}",
             where=source.path,
         )
-    poses = form.read(source, Options(source.path, body, zero_is_missing, default))
+    poses = form.read(source, Options(source.path, body, zero_is_missing, default, category))
+    if category is not None and form.name != "coco-gt":
+        poses = _of_category(poses, category, source.path)
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending}
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
     return in_pixels(poses, source.path, normalised)
+
+
+def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
+    found = categories_of(poses)
+    rows = [i for i, each in enumerate(found) if str(each) == str(category)]
+    if len(poses) and not rows:
+        told = ", ".join(sorted(set(map(repr, found)))[:20])
+        raise FormatError(
+            f"expected poses of category {category!r}, got those of {told}",
+            where=where,
+            hint="the number of the category, which is all that predictions tell",
+        )
+    return poses[rows]
 
 
 def write(
