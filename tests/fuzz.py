@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-TIMES = 10
+TIMES = 3
 """Examples in a round, over those of `make test`."""
 
 
