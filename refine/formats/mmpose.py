@@ -26,7 +26,8 @@ from refine.formats._keypoints import (
     number,
     skeleton_of,
 )
-from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
+from refine.formats._records import describe
+from refine.formats._rows import column, extras, first_keys, fours, tracks
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category

@@ -28,7 +28,8 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._person import one_person
-from refine.formats._rows import describe, first_keys
+from refine.formats._records import describe
+from refine.formats._rows import first_keys
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
