@@ -24,6 +24,8 @@ FLOORS = (
     "skeletons",
     "geometry",
     "poses",
+    "categories",
+    "images",
     "oks",
     "rescore",
     "onnx",

@@ -12,6 +12,7 @@ from refine.cli._output import say
 
 if TYPE_CHECKING:
     from refine.poses import Poses
+    from refine.skeletons import Skeleton
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,8 +78,14 @@ def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def read_poses(path: str, inputs: Input) -> "Poses":
-    """Read poses as the options say, and say what the file was taken for."""
+def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "Poses":
+    """Read poses as the options say, and say what the file was taken for.
+
+    Args:
+        path: of the poses.
+        inputs: the options.
+        default: skeleton of the ground truth, see `refine.read`.
+    """
     from refine.formats import read
 
     poses = read(
@@ -86,6 +93,7 @@ def read_poses(path: str, inputs: Input) -> "Poses":
         inputs.format,
         skeleton=inputs.skeleton,
         images=inputs.images,
+        default=default,
         zero_is_missing=not inputs.keep_zeros,
         normalised=inputs.normalised,
     )

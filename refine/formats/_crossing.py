@@ -7,6 +7,7 @@ import numpy as np
 from refine._types import Floats
 from refine.exceptions import SkeletonError
 from refine.formats._keypoints import shortest
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Format
 from refine.poses import Poses
 from refine.skeletons import skeleton
@@ -61,7 +62,8 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
             return field
         return renamed.setdefault(field, f"{source.name}_{field}")
 
-    rows = [{name(k): v for k, v in e.items() if k not in source.private} for e in poses.extra]
+    gone = source.private - ({UNLABELLED} & form.fields)
+    rows = [{name(k): v for k, v in e.items() if k not in gone} for e in poses.extra]
     images = tuple(
         ref
         if not ref.extra

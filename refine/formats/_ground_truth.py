@@ -1,6 +1,6 @@
 """The writer of COCO ground truth, the counterpart of `coco.read_ground_truth`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,9 +12,10 @@ from refine.formats import _history
 from refine.formats._images import image_record
 from refine.formats._keypoints import flat
 from refine.formats._rows import ORDER, arrange, sizes, split
+from refine.formats._unlabelled import FIELD as UNLABELLED, put_back
+from refine.formats.annotations import holds, with_body
 from refine.geometry import keypoint_box
 from refine.poses import ImageRef, Poses
-from refine.skeletons import Skeleton
 
 ABSENT = "absent"
 """What `extra` holds as the keypoints of an annotation that has no such field."""
@@ -40,6 +41,7 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     for i, keypoints in enumerate(lists):
         own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
+        put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
         if counts[i] or "keypoints" not in row:
             row |= split(keypoints, bool(poses.meta.get("parts")))
             if poses.meta.get("counted", True):
@@ -52,8 +54,8 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
                 row[field] = value
         annotations.append(arrange(row, ORDER))
     document = dict(source or {})
-    if source is None or not _holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = _with_body(document.get("categories"), poses.skeleton)
+    if source is None or not holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
+        document["categories"] = with_body(document.get("categories"), poses.skeleton)
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
     images = [image_record(ref if source else _named(ref)) for ref in poses.images]
@@ -118,34 +120,3 @@ def _merge(persons: list[dict[str, Any]], others: Sequence[tuple[int, Any]]) -> 
         out.extend(islice(left, max(0, number - len(out))))
         out.append(other)
     return [*out, *left]
-
-
-def named_categories(categories: Any) -> list[dict[str, Any]]:
-    """Return the categories that name joints (Halpe's do not)."""
-    rows = categories if isinstance(categories, list) else []
-    return [
-        c
-        for c in rows
-        if isinstance(c, dict)
-        and isinstance(c.get("keypoints"), list)
-        and c["keypoints"]
-        and all(isinstance(joint, str) for joint in c["keypoints"])
-    ]
-
-
-def _holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
-    """Whether categories name the joints of a skeleton, or none at all."""
-    named = named_categories(document.get("categories"))
-    return parts or all(tuple(c["keypoints"]) == body.joints for c in named)
-
-
-def _with_body(categories: Any, body: Skeleton) -> list[Any]:
-    """Give the categories with joints those of another skeleton; make one where there is none."""
-    own = {
-        "keypoints": list(body.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in body.edges],
-    }
-    if not named_categories(categories):
-        return [{"id": 1, "name": "person"} | own]
-    named = named_categories(categories)
-    return [c | own if c in named else c for c in categories]

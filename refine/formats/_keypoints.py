@@ -212,6 +212,8 @@ def skeleton_of(
                 where=where,
             )
         return options.skeleton
+    if options.default is not None and len(options.default) == count:
+        return options.default
     if default is not None and len(skeleton(default)) == count:
         return skeleton(default)
     fitting = [n for n in skeleton_names() if len(skeleton(n)) == count]
@@ -221,7 +223,7 @@ def skeleton_of(
         raise SkeletonError(
             f"expected one skeleton for {count} joints, got several: {', '.join(fitting)}",
             where=where,
-            hint=f"--skeleton {fitting[0]}",
+            hint="--skeleton with the one in whose order the joints are",
         )
     raise SkeletonError(
         f"expected a skeleton for {count} joints, got none that ships: {_nearby(3 * count)}",

@@ -108,11 +108,15 @@ class Options:
         where: the file, for messages.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
+        default: skeleton where neither the file nor `skeleton` tells and the number of joints fits.
+        category: id or name of the one whose annotations are read; None for all.
     """
 
     where: str
     skeleton: Skeleton | None = None
     zero_is_missing: bool = True
+    default: Skeleton | None = None
+    category: int | str | None = None
 
     def record(self, what: str) -> Where:
         """Return the namer of records of one kind."""

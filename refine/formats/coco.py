@@ -8,21 +8,21 @@ one skeleton of 133 joints where every row has them all.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from refine._types import Floats
-from refine.exceptions import FormatError, SkeletonError
+from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._ground_truth import (
     ABSENT,
     annotate,
-    named_categories as _named,
     visibility as visibility,
     write_ground_truth as write_ground_truth,
 )
-from refine.formats._images import read_images
+from refine.formats._images import FIELDS, read_images
 from refine.formats._keypoints import joints, matrix, skeleton_of
 from refine.formats._records import describe, hold, is_flat
 from refine.formats._rows import (
@@ -38,10 +38,17 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.formats._unlabelled import FIELD as UNLABELLED, unlabelled_places
+from refine.formats.annotations import (
+    find_category,
+    listed_categories_of,
+    named_categories,
+    named_skeleton,
+)
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.geometry import xywh_to_xyxy
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton
 
 
 def read_results(source: Source, options: Options) -> Poses:
@@ -88,7 +95,8 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     Persons are the annotations of the categories that name joints; where none does, those of the
     categories whose annotations have keypoints. Other annotations are carried in
     ``meta["others"]`` and written back. Annotations without keypoints are poses without joints;
-    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0).
+    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0); the
+    places of the missing ones are carried in ``extra["unlabelled_places"]`` and written back.
     `area` is NaN where absent.
 
     Raises:
@@ -106,11 +114,12 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
 
     lists, parts = assemble(annotations, options)
     named = skeleton("wholebody133") if len(parts) > 1 else None
-    body = options.skeleton or named or named_skeleton(document, options.where)
+    body = options.skeleton or named or named_skeleton(document, options.where, options.category)
     body = _fitting(body, lists, options, where)
     values = matrix(lists, 3 * len(body), "keypoints", where).reshape(-1, len(body), 3)
     flags = np.nan_to_num(values[..., 2])
     _check_labelled(values, flags, where)
+    aside = unlabelled_places(values, lists, body.joints)
     values = np.where((flags > 0)[..., None], values, [np.nan, np.nan, 0.0])
     found = joints(values, Options(options.where, zero_is_missing=False), where)
     _check_ids(annotations, where)
@@ -121,7 +130,10 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     track = tracks(annotations)
     own = {*parts, "image_id", "score", "bbox", "area"}
     extra = extras(annotations, own, track)
-    for row, x, count in zip(extra, lists, (flags > 0).sum(1).tolist(), strict=True):
+    counts = (flags > 0).sum(1).tolist()
+    for row, x, count, places in zip(extra, lists, counts, aside, strict=True):
+        if places:
+            row[UNLABELLED] = places
         if x is None:
             row.setdefault("keypoints", ABSENT)
         elif row.get("num_keypoints") == count:
@@ -148,23 +160,6 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "notes": _notes(len(others), len(document["annotations"])),
         },
     )
-
-
-def named_skeleton(document: Any, where: str) -> Skeleton | None:
-    """Return the skeleton that the categories of COCO ground truth name, None without any.
-
-    Raises:
-        SkeletonError: they name several.
-    """
-    named = _named(document.get("categories")) if isinstance(document, Mapping) else []
-    if len({tuple(c["keypoints"]) for c in named}) > 1:
-        raise SkeletonError(
-            "expected one skeleton in 'categories', got several: "
-            + ", ".join(repr(c.get("name")) for c in named),
-            where=where,
-            hint="a file for each category",
-        )
-    return skeleton_from_category(named[0], where) if named else None
 
 
 def _check_document(document: Any, where: str) -> None:
@@ -197,15 +192,30 @@ def _split_annotations(
             wrong = f"a category id, got {describe(row['category_id'])}"
         if wrong:
             raise FormatError(f"expected {wrong}", where=f"{options.where}, annotation {i}")
-    named = _named(document.get("categories"))
+    named = named_categories(document.get("categories"))
     if options.skeleton is not None and len({len(c["keypoints"]) for c in named}) > 1:
         named = [c for c in named if len(c["keypoints"]) == len(options.skeleton)]
-    if named:
-        # An annotation that names no category can only be one of these.
-        chosen = [c.get("id") for c in named] + [None]
+    known = listed_categories_of(document)
+    if options.category is not None:
+        chosen = [find_category(document, options.category, options.where).get("id")]
+    elif named:
+        chosen = [c.get("id") for c in named]
     else:
         chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
-    ours = [not chosen or row.get("category_id") in chosen for row in rows]
+        chosen = [c for c in chosen if c in known] if known else chosen
+    if not chosen and len(known) > 1:
+        # Boxes alone: those of the category that bears the name, or nobody's.
+        chosen = [c for c, name in known.items() if name.lower() == "person"]
+    every = not chosen and len(known) <= 1
+    ours = [every or row.get("category_id") in chosen for row in rows]
+    posed = [row for row in rows if row.get("keypoints")]
+    if posed and known and not any(row.get("category_id") in known for row in posed):
+        raise FormatError(
+            f"expected annotations of a category of the file ({', '.join(map(repr, known))}), "
+            f"got 'category_id' {posed[0].get('category_id')!r:.40}, and none of those in the "
+            "others",
+            where=f"{options.where}, annotation {rows.index(posed[0])}",
+        )
     numbers = [i for i, own in enumerate(ours) if own]
     others = tuple((i, row) for i, row in enumerate(rows) if not ours[i])
     return [rows[i] for i in numbers], numbers, others
@@ -227,7 +237,7 @@ def _fitting(
         expected = "a list x1, y1, v1, x2, ..." if body is None else f"{3 * len(body)} numbers"
         raise FormatError(f"expected {expected} in 'keypoints', got {usual} values", where=at)
     default = "coco17" if body is None else None
-    return skeleton_of(usual // 3, Options(options.where, body), default, where=at)
+    return skeleton_of(usual // 3, replace(options, skeleton=body), default, where=at)
 
 
 def _check_labelled(values: Floats, flags: Floats, where: Where) -> None:
@@ -293,8 +303,8 @@ FORMATS = (
         detect=_is_ground_truth,
         read=_read_ground_truth,
         write=_write_ground_truth,
-        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", "file_name", "width", "height"},
-        private=frozenset({"keypoints", "bbox", "score", "area"}),
+        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", *FIELDS, UNLABELLED},
+        private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
         complete=annotate,
         cannot_hold=("frame numbers", "keypoint scores", "score kind"),
     ),

@@ -36,6 +36,7 @@ def read(
     zero_is_missing: bool = True,
     images: str | Path | None = None,
     normalised: bool | None = None,
+    default: Skeleton | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
@@ -50,6 +51,8 @@ def read(
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
         normalised: whether coordinates are shares of the images instead of px; by default they are
             looked at. What is read is px, scaled by the sizes of the images.
+        default: skeleton where neither the file nor `skeleton` tells and the number of joints fits:
+            that of the ground truth which the poses are compared with.
 
     Raises:
         FormatError: unreadable, not of this format, ambiguous, or shares of images without sizes.
@@ -70,7 +73,7 @@ def read(
     alone = alone and bool(form.detect([head]))
     if alone:
         source = replace(source, documents=[[head]])
-    poses = form.read(source, Options(source.path, body, zero_is_missing))
+    poses = form.read(source, Options(source.path, body, zero_is_missing, default))
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}

@@ -204,7 +204,8 @@ def _poses(
     old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
     k = len(first["keypoints"])
     found = joints(_points(rows, where, 3 if old else 2, k), options, where)
-    body = skeleton_of(k, options, "coco17") if k else options.skeleton or skeleton("coco17")
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)

@@ -7,6 +7,7 @@ coordinates in [0, 1] of it, perhaps null for a body; ComfyUI writes a list of s
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -281,7 +282,8 @@ def _body(found: Joints, options: Options) -> Skeleton:
     if not k:
         return options.skeleton or skeleton("openpose25")
     if k != 25 or options.skeleton is not None:
-        return skeleton_of(k, options)
+        # 18 joints are OpenPose's own, whatever the ground truth has.
+        return skeleton_of(k, replace(options, default=None) if k == 18 else options)
     body = skeleton("openpose25")
     shoulders, hips = ([body.index(j) for j in body.derived[name]] for name in ("neck", "mid_hip"))
     top, bottom = found.xy[:, shoulders].mean(1), found.xy[:, hips].mean(1)
