@@ -130,7 +130,7 @@ def write_rows(
     track = np.full(len(poses), -1) if poses.track is None else poses.track
     ids = [ref.id for ref in poses.images]
     out = []
-    empty = ~poses.present.any(1)
+    empty = np.asarray(~poses.present.any(1))
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
         if not (empty[i] and "keypoints" in row):

@@ -126,8 +126,10 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
 def documents_of(form: Format, poses: Poses, precision: int | None, held: Holding) -> Document:
     """Return what `Format.write` gives; a record that stood alone in its file does so again."""
     written = form.write(poses, precision, held)
-    alone = held == "document" and poses.meta.get("single") and isinstance(written, list)
-    return written[0] if alone and len(written) == 1 else written
+    if held == "document" and poses.meta.get("single") and isinstance(written, list):
+        only: Document = written[0] if len(written) == 1 else written
+        return only
+    return written
 
 
 def dump(written: Document, held: Holding) -> bytes:

@@ -104,7 +104,7 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
-    empty = ~poses.present.any(1)
+    empty = np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
@@ -162,11 +162,9 @@ def _dumped(document: Document) -> list[Any] | None:
         document = document.get("predictions")
     elif isinstance(document, list) and "predictions" in first_keys(document):
         each = [d.get("predictions") if isinstance(d, dict) else None for d in document]
-        if not all(isinstance(d, list) for d in each):
-            return None
-        document = list(chain.from_iterable(each))
-    lists = isinstance(document, list) and all(isinstance(d, list) for d in document)
-    return document if lists and document else None
+        document = list(chain.from_iterable(d if isinstance(d, list) else [d] for d in each))
+    lists = document if isinstance(document, list) else []
+    return lists if lists and all(isinstance(d, list) for d in lists) else None
 
 
 def _around(document: Document) -> Any:
@@ -200,7 +198,7 @@ def _poses(
             raise FormatError(
                 f"expected an object with a list 'keypoints', got {describe(row)}", where=where(i)
             )
-    first = next((row for row in rows if row["keypoints"]), {"keypoints": []})
+    first: dict[str, Any] = next((row for row in rows if row["keypoints"]), {"keypoints": []})
     old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
     k = len(first["keypoints"])
     found = joints(_points(rows, where, 3 if old else 2, k), options, where)
@@ -291,7 +289,7 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
 
 def _is_mmpose(document: Document) -> Verdict:
     if lists := _dumped(document):
-        first = next((each for each in lists if each), [])
+        first: list[Any] = next((each for each in lists if each), [])
         return Verdict.YES if _is_mmpose(first) else Verdict.NO
     if isinstance(document, dict):
         return Verdict.YES if "instance_info" in document else Verdict.NO

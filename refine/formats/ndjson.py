@@ -119,7 +119,7 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         "score": poses.instance_score.tolist(),
         "area": None if poses.area is None else poses.area.tolist(),
     }
-    lines, empty = [], ~poses.present.any(1)
+    lines, empty = [], np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         people = []
         for i in rows.tolist():
