@@ -1,12 +1,16 @@
 """What becomes of poses on their way from one format into another."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from refine._types import Floats
-from refine.exceptions import SkeletonError
+from refine.exceptions import FormatError, SkeletonError
 from refine.formats._keypoints import shortest
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Format
 from refine.poses import Poses
 from refine.skeletons import skeleton
@@ -24,8 +28,10 @@ def prepare(poses: Poses, form: Format, source: Format | None) -> tuple[Poses, t
         The poses, and what a person should know of the change.
 
     Raises:
+        FormatError: Infinity in what is carried along.
         SkeletonError: joints that the format has no order for.
     """
+    _check_finite(poses)
     notes: list[str] = []
     if form is not source:
         _check_skeleton(poses, form)
@@ -61,7 +67,8 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
             return field
         return renamed.setdefault(field, f"{source.name}_{field}")
 
-    rows = [{name(k): v for k, v in e.items() if k not in source.private} for e in poses.extra]
+    gone = source.private - ({UNLABELLED} & form.fields)
+    rows = [{name(k): v for k, v in e.items() if k not in gone} for e in poses.extra]
     images = tuple(
         ref
         if not ref.extra
@@ -72,6 +79,30 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
     )
     told = ", ".join(f"{old!r} is now {new!r}" for old, new in renamed.items())
     return poses.replace(extra=tuple(rows), images=images), told
+
+
+def _check_finite(poses: Poses) -> None:
+    """Refuse what JSON cannot hold in the fields that are carried along."""
+    held = [
+        *((f"image {ref.id!r}", ref.extra) for ref in poses.images),
+        *((f"pose {i}", extra) for i, extra in enumerate(poses.extra)),
+        ("the file", poses.meta.get("document")),
+    ]
+    for where, value in held:
+        if value and _is_infinite(value):
+            raise FormatError(
+                "expected finite numbers, which JSON holds, got Infinity in an unknown field",
+                where=where,
+                hint="null in its place",
+            )
+
+
+def _is_infinite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_infinite, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_is_infinite, value))
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _without_noise(poses: Poses) -> Poses:

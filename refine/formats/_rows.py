@@ -24,7 +24,7 @@ from refine.formats._keypoints import (
     skeleton_of,
     triples,
 )
-from refine.formats._unlabelled import FIELD as UNLABELLED
+from refine.formats._records import records
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -55,34 +55,8 @@ def first_keys(document: Document) -> set[str]:
     return set(row) if isinstance(row, dict) else set()
 
 
-def rows_of(source: Source) -> list[dict[str, Any]]:
-    """Check that a source is a list of objects with `image_id` and `keypoints`.
-
-    Raises:
-        FormatError: it is not.
-    """
-    document = source.document
-    if not isinstance(document, list):
-        raise FormatError(
-            f"expected a list of records, got {describe(document)}",
-            where=source.path,
-            hint="--from coco-gt, if these are annotations",
-        )
-    where = source.record("record")
-    for i, row in enumerate(document):
-        if not isinstance(row, dict):
-            raise FormatError(f"expected an object, got {describe(row)}", where=where(i))
-        missing = [f for f in ("image_id", "keypoints") if f not in row]
-        if missing:
-            raise FormatError(
-                f"expected an object with {missing[0]!r}, got only {', '.join(row) or '{}'}",
-                where=where(i),
-            )
-    return document
-
-
 def read_rows(source: Source, options: Options, box: str, track_field: str = "track_id") -> Poses:
-    """Build poses from such a list; keypoints that are null or [] are a pose without joints.
+    """Build poses from records; keypoints that are null or [] are a pose without joints.
 
     Args:
         source: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
@@ -94,23 +68,26 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
         FormatError: a value of the wrong kind, or rows of different histories.
         SkeletonError: see `skeleton_of`.
     """
-    rows, where = rows_of(source), source.record("record")
+    rows, where, named, about = records(source)
     lists, parts = assemble(rows, options)
     found = joints(triples(lists, "keypoints", where), options, where)
     k = found.xy.shape[1]
     empty = options.skeleton or options.default or skeleton("coco17")
     body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
-    image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
+    score_field = "score" if any("score" in row for row in rows) or not about else "scores"
+    refs = [ImageRef(image_id(name, source.path)) for name in named]
+    refs = [*refs, *(_ref(row, where(i)) for i, row in enumerate(rows))]
+    image, images = index_images(refs)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows, track_field)
-    own = {*parts, "image_id", "score", box, "area", _history.FIELD}
+    own = {*parts, "image_id", score_field, box, "area", _history.FIELD}
     return Poses(
         body,
         found.xy,
         found.score,
-        column(rows, "score", where),
-        image,
+        column(rows, score_field, where),
+        image[len(named) :],
         images,
         score_kind=kind_after(history, found.kind),
         box=boxes(rows, box, where),
@@ -118,7 +95,13 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
         track=track,
         history=history,
         extra=extras(rows, own, track if track_field == "track_id" else None),
-        meta={**found.meta, "parts": len(parts) > 1, "track_field": track_field},
+        meta={
+            **found.meta,
+            **about,
+            "parts": len(parts) > 1,
+            "track_field": track_field,
+            "score_field": score_field,
+        },
     )
 
 
@@ -140,7 +123,7 @@ def write_rows(
     """
     steps = _history.encode(poses.history)
     columns = {
-        "score": poses.instance_score.tolist(),
+        poses.meta.get("score_field", "score"): poses.instance_score.tolist(),
         box: sizes(poses.box),
         "area": None if poses.area is None else poses.area.tolist(),
     }
@@ -150,7 +133,6 @@ def write_rows(
     empty = np.asarray(~poses.present.any(1))
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
-        row.pop(UNLABELLED, None)
         if not (empty[i] and "keypoints" in row):
             row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():
@@ -318,12 +300,6 @@ def extras(
 def arrange(row: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
     """Put some fields first, in their usual order."""
     return {key: row[key] for key in order if key in row} | row
-
-
-def describe(value: Any) -> str:
-    """Name the kind of a JSON value for messages."""
-    kinds = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
-    return kinds.get(type(value), f"{value!r:.40}")
 
 
 def _ref(row: Mapping[str, Any], where: str) -> ImageRef:

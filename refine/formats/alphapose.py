@@ -1,5 +1,7 @@
 """AlphaPose results: the default list, and the objects by image name of ``--format cmu, open``.
 
+PoseFlow's lists of records by image name, with `idx` and `scores`, are the default form, too.
+
 AlphaPose: alphapose/utils/pPose_nms.py, write_json. `score` is the mean keypoint score + box score
 + 1.25 x the best, which exceeds 1. The joints of cmu and open are OpenPose's 18; their neck is
 appended at value 51, which is right for networks of 17 joints only: for Halpe's it is the head.
@@ -14,14 +16,13 @@ from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
+from refine.formats._records import describe, hold, is_by_image, records
 from refine.formats._rows import (
     ROW,
-    describe,
     first_keys,
     give_scores,
     only,
     read_rows,
-    rows_of,
     write_rows,
 )
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
@@ -41,7 +42,7 @@ def read_alphapose(source: Source, options: Options) -> Poses:
 
     `idx` is the track. Without a tracker all are 0, which is none.
     """
-    rows = rows_of(source)
+    rows = records(source).rows
     found = [only(row.get("idx")) for row in rows if "idx" in row]
     field = "idx" if found else "track_id"
     poses = read_rows(source, options, "box", field)
@@ -53,9 +54,9 @@ def read_alphapose(source: Source, options: Options) -> Poses:
 
 def write_alphapose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write the default form; `box` where there is one."""
-    del held
     field = poses.meta.get("track_field", "idx")
-    return write_rows(poses, precision, "box", {"category_id": 1}, field)
+    defaults = {} if poses.meta.get("by_image") else {"category_id": 1}
+    return hold(write_rows(poses, precision, "box", defaults, field), poses, held)
 
 
 def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
@@ -135,6 +136,8 @@ def _is_own(poses: Poses) -> bool:
 
 
 def _is_list(document: Document) -> Verdict:
+    if is_by_image(document):
+        return Verdict.YES
     keys = first_keys(document)
     if not {"image_id", "keypoints"} <= keys or not isinstance(document, list):
         return Verdict.NO
@@ -183,7 +186,7 @@ FORMATS = (
         detect=_is_list,
         read=read_alphapose,
         write=write_alphapose,
-        holdings=("document", "lines"),
+        holdings=("document", "lines", "folder"),
         fields=ROW | {"box", "idx"},
         private=frozenset({"keypoints", "box", "score", "area", "idx"}),
         complete=give_scores,

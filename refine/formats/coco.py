@@ -22,13 +22,13 @@ from refine.formats._ground_truth import (
     visibility as visibility,
     write_ground_truth as write_ground_truth,
 )
-from refine.formats._images import read_images
+from refine.formats._images import FIELDS, read_images
 from refine.formats._keypoints import joints, matrix, skeleton_of
+from refine.formats._records import describe, hold, is_flat
 from refine.formats._rows import (
     ROW,
     assemble,
     column,
-    describe,
     extras,
     first_keys,
     fours,
@@ -63,12 +63,15 @@ def read_results(source: Source, options: Options) -> Poses:
 
 def write_results(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write COCO results; category 1 where the source gave none."""
-    del held
-    return write_rows(poses, precision, "bbox", {"category_id": 1})
+    return hold(write_rows(poses, precision, "bbox", {"category_id": 1}), poses, held)
 
 
 def _are_results(document: Document) -> Verdict:
-    given = document == [] or {"image_id", "keypoints"} <= first_keys(document)
+    keys = first_keys(document)
+    given = document == [] or {"image_id", "keypoints"} <= keys
+    if not given and isinstance(document, list) and keys & {"score", "bbox", "category_id"}:
+        # OpenPifPaf's, a file per image: only its name tells which.
+        given = is_flat(document[0].get("keypoints"))
     return Verdict.PERHAPS if given else Verdict.NO
 
 
@@ -283,7 +286,7 @@ FORMATS = (
         detect=_are_results,
         read=read_results,
         write=write_results,
-        holdings=("document", "lines"),
+        holdings=("document", "lines", "folder"),
         fields=ROW | {"bbox"},
         private=frozenset({"keypoints", "bbox", "score", "area"}),
         complete=give_scores,
@@ -303,8 +306,8 @@ FORMATS = (
         detect=_is_ground_truth,
         read=_read_ground_truth,
         write=_write_ground_truth,
-        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", "file_name", "width", "height"},
-        private=frozenset({"keypoints", "bbox", "score", "area"}),
+        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", *FIELDS, UNLABELLED},
+        private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
         complete=annotate,
         cannot_hold=("frame numbers", "keypoint scores", "score kind"),
     ),

@@ -114,13 +114,22 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
         raise _needs_folder(form, poses, path)
     if held == "folder" and not _is_free(Path(path)):
         raise _needs_folder(form, poses, path)
-    written = form.write(poses, precision, held)
+    written = documents_of(form, poses, precision, held)
     if held == "folder":
         documents = written if isinstance(written, list) else [written]
         pages = zip(names, documents, strict=True)
         write_folder(path, ((name, dump_json(page)) for name, page in pages))
     else:
         write_bytes(path, dump(written, held))
+
+
+def documents_of(form: Format, poses: Poses, precision: int | None, held: Holding) -> Document:
+    """Return what `Format.write` gives; a record that stood alone in its file does so again."""
+    written = form.write(poses, precision, held)
+    if held == "document" and poses.meta.get("single") and isinstance(written, list):
+        only: Document = written[0] if len(written) == 1 else written
+        return only
+    return written
 
 
 def dump(written: Document, held: Holding) -> bytes:
@@ -139,15 +148,17 @@ def file_names(form: Format, poses: Poses) -> list[str]:
     """
     own = poses.meta.get("format") == form.name
     ending = poses.meta.get("ending", form.ending)
+    files = poses.meta.get("files", {})
     names: dict[str, ImageRef] = {}
     for ref in poses.images:
         name = stem(str(ref.id)) if own else Path(ref.file_name or str(ref.id)).stem
-        if name + ending in names:
+        name = files.get(ref.id, name + ending)
+        if name in names:
             raise FormatError(
-                f"expected images of different names, got two that would be {name + ending!r}",
+                f"expected images of different names, got two that would be {name!r}",
                 hint="another --to",
             )
-        names[name + ending] = ref
+        names[name] = ref
     return list(names)
 
 

@@ -1,5 +1,6 @@
 """Paths to poses and back, whatever the format and however its documents are held."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,7 +12,15 @@ from refine.formats._crossing import prepare
 from refine.formats._images import with_images
 from refine.formats._units import in_pixels
 from refine.formats.base import HOLDINGS, Format, Options, Source
-from refine.formats.containers import dump, holding_for, is_lines_name, load, parse, save
+from refine.formats.containers import (
+    documents_of,
+    dump,
+    holding_for,
+    is_lines_name,
+    load,
+    parse,
+    save,
+)
 from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
@@ -62,12 +71,17 @@ def read(
             f"got {HOLDINGS[source.held]}",
             where=source.path,
         )
+    head = source.documents[0]
+    alone = source.held == "document" and isinstance(head, dict) and not form.detect(head)
+    alone = alone and bool(form.detect([head]))
+    if alone:
+        source = replace(source, documents=[[head]])
     poses = form.read(source, Options(source.path, body, zero_is_missing, default, category))
     if category is not None and form.name != "coco-gt":
         poses = _of_category(poses, category, source.path)
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
-    about = {"format": form.name, "held": source.held, "ending": ending}
+    about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
     return in_pixels(poses, source.path, normalised)
@@ -167,7 +181,7 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             where=name,
             hint="a folder, or another format",
         )
-    data = dump(form.write(poses, precision, held), held)
+    data = dump(documents_of(form, poses, precision, held), held)
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
     file.write(data.decode() if hasattr(file, "encoding") else data)
 

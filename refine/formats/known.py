@@ -2,7 +2,7 @@
 
 from refine.exceptions import FormatError
 from refine.formats import alphapose, coco, mmpose, ndjson, openpose
-from refine.formats._rows import describe
+from refine.formats._records import describe
 from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
@@ -42,6 +42,10 @@ def tell(source: Source) -> Format:
     heads = (head, [head]) if source.held == "lines" else (head,)
     verdicts = {f.name: max(f.detect(document) for document in heads) for f in FORMATS.values()}
     best = max(verdicts.values())
+    if best == Verdict.NO and isinstance(head, dict):
+        # A record that stands alone.
+        verdicts = {form.name: form.detect([head]) for form in FORMATS.values()}
+        best = max(verdicts.values())
     if best == Verdict.NO:
         raise _unknown(head, source.where(at), source.held == "document")
     found = [FORMATS[name] for name, verdict in verdicts.items() if verdict == best]

@@ -26,8 +26,8 @@ from refine.formats._keypoints import (
     number,
     skeleton_of,
 )
-from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
-from refine.formats._unlabelled import FIELD as UNLABELLED
+from refine.formats._records import describe
+from refine.formats._rows import column, extras, first_keys, fours, tracks
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -46,6 +46,10 @@ def read_mmpose(source: Source, options: Options) -> Poses:
     pages = source.pages()
     if source.held == "lines":
         pages = [Page(source.path, source.document, source.path)]
+    lists = _dumped(pages[0].document) if len(pages) == 1 else None
+    if lists is not None:
+        frames = [{"frame_id": i, "instances": each} for i, each in enumerate(lists)]
+        pages = [pages[0]._replace(document=frames)]
     demo = pages[0].document if isinstance(pages[0].document, dict) else None
     contents = [_content(page) for page in pages]
     video = any(_is_video(content) for content in contents)
@@ -77,6 +81,7 @@ def read_mmpose(source: Source, options: Options) -> Poses:
         options = replace(options, skeleton=_named(demo))
     meta = {
         "video": video,
+        "dump": None if lists is None else _around(source.document),
         "demo": demo and {k: v for k, v in demo.items() if k != "instance_info"},
     }
     first = np.searchsorted(image, np.arange(len(pages)))
@@ -103,7 +108,7 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
-            row = {k: v for k, v in poses.extra[i].items() if k != UNLABELLED}
+            row = dict(poses.extra[i])
             if empty[i] and "keypoints" in row:
                 pass
             elif old:
@@ -136,8 +141,39 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
             f"got {bad[0]!r}",
             hint="another --to",
         )
+    if (dump := poses.meta.get("dump")) is not None and held == "document":
+        groups = [frame["instances"] for frame in frames]
+        if isinstance(dump, dict):
+            return {**dump, "predictions": groups}
+        if len(dump) == len(groups):
+            return [{**d, "predictions": [g]} for d, g in zip(dump, groups, strict=True)]
+        return groups
     content = frames if video else frames[0]["instances"]
     return content if demo is None or held == "lines" else {**demo, "instance_info": content}
+
+
+def _dumped(document: Document) -> list[Any] | None:
+    """Return the instances of each image where they stand in lists of their own, else None.
+
+    0.x wrote a video as a list per frame; results of an inferencer, when they are dumped, have one
+    per image under `predictions`, and come in a list where they were collected.
+    """
+    if isinstance(document, dict):
+        document = document.get("predictions")
+    elif isinstance(document, list) and "predictions" in first_keys(document):
+        each = [d.get("predictions") if isinstance(d, dict) else None for d in document]
+        document = list(chain.from_iterable(d if isinstance(d, list) else [d] for d in each))
+    lists = document if isinstance(document, list) else []
+    return lists if lists and all(isinstance(d, list) for d in lists) else None
+
+
+def _around(document: Document) -> Any:
+    """Return what stands around lists that `_dumped` found, for them to be written back into."""
+    if isinstance(document, dict):
+        return {k: v for k, v in document.items() if k != "predictions"}
+    if isinstance(document, list) and "predictions" in first_keys(document):
+        return [{k: v for k, v in d.items() if k != "predictions"} for d in document]
+    return []
 
 
 def _content(page: Page) -> list[Any]:
@@ -252,6 +288,9 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
 
 
 def _is_mmpose(document: Document) -> Verdict:
+    if lists := _dumped(document):
+        first: list[Any] = next((each for each in lists if each), [])
+        return Verdict.YES if _is_mmpose(first) else Verdict.NO
     if isinstance(document, dict):
         return Verdict.YES if "instance_info" in document else Verdict.NO
     keys = first_keys(document)

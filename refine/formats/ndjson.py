@@ -15,7 +15,9 @@ from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
-from refine.formats._rows import column, describe, extras, fours, optional, tracks
+from refine.formats._records import describe
+from refine.formats._rows import column, extras, fours, optional, tracks
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses, ScoreKind
 from refine.skeletons import (
@@ -204,7 +206,7 @@ FORMATS = (
         read=read_ndjson,
         write=write_ndjson,
         holdings=("lines", "folder", "document"),
-        fields=frozenset({*LINE, *POSE, *FIELDS, "image_id", "frame", "track_id"}),
-        private=frozenset({*LINE, *POSE, *FIELDS, "frame"}),
+        fields=frozenset({*LINE, *POSE, *FIELDS, "image_id", "frame", "track_id", UNLABELLED}),
+        private=frozenset({*LINE, *POSE, *FIELDS, "frame", UNLABELLED}),
     ),
 )

@@ -29,8 +29,8 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._person import one_person
-from refine.formats._rows import describe, first_keys
-from refine.formats._unlabelled import FIELD as UNLABELLED
+from refine.formats._records import describe
+from refine.formats._rows import first_keys
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
@@ -266,7 +266,6 @@ def people_by_image(
         people = []
         for i in rows.tolist():
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
-            person.pop(UNLABELLED, None)
             if not empty[i]:
                 person[BODY] = keypoints[i]
             track = -1 if poses.track is None else int(poses.track[i])

@@ -173,3 +173,13 @@ def test_names_of_folders_may_have_a_dot(file, person, tmp_path):
     assert (tmp_path / "v1.2").is_dir()
     write(read(tmp_path / "in"), tmp_path / "bare", "ndjson")
     assert read(tmp_path / "bare").meta["format"] == "ndjson"
+
+
+@pytest.mark.parametrize("field", [float("inf"), [1, {"a": [-float("inf")]}]])
+@pytest.mark.parametrize("name", ["coco", "ndjson"])
+def test_infinity_is_not_lost_in_silence(cli, file, row, values, tmp_path, field, name):
+    line = {"image_id": 1, "skeleton": "coco17", "mine": field, "poses": [{"keypoints": values()}]}
+    source = file([row(mine=field)] if name == "coco" else line)
+    result = cli("convert", source, "-o", tmp_path / "out.json")
+    assert (result.code, "got Infinity in an unknown field" in result.err) == (3, True)
+    assert not (tmp_path / "out.json").exists()

@@ -56,7 +56,7 @@ def test_a_joint_that_was_filled_has_its_own(source, tmp_path):
     write(run(read(source), Config(steps=("complete",))), out)
     row = keypoints(out)[0][3:6]
     assert row[:2] != ASIDE[:2]
-    assert row[2] == 2
+    assert row[2] == 1  # The refiner is not sure enough to call it visible.
 
 
 @pytest.mark.parametrize("to", ["coco", "openpose", "mmpose", "alphapose"])
