@@ -145,7 +145,7 @@ def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Docu
         if None in canvas.values() and poses.meta.get("format") != "controlnet":
             raise FormatError(
                 f"expected the size of image {ref.id!r}, which ControlNet files need, got none",
-                hint="--images FILE",
+                hint="--sizes FILE",
             )
         known = {k: v for k, v in canvas.items() if v is not None}
         frames.append({"people": people, **ref.extra, **known, **steps})

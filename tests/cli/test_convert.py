@@ -46,7 +46,7 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
     refine.write(people, sizes, "coco-gt")
     result = cli(
         "convert", middle, "-o", last, "--from", first, "--to", second,
-        "--skeleton", "coco17", "--images", sizes,
+        "--skeleton", "coco17", "--sizes", sizes,
     )  # fmt: skip
     if second == "mmpose" and first in OPENPOSE_FAMILY - {"controlnet"}:
         # Frames have numbers; these formats name their images.
@@ -165,7 +165,7 @@ def test_controlnet_needs_sizes(cli, tmp_path, people):
     out = tmp_path / "b.json"
     result = cli("convert", tmp_path / "a.json", "-o", out, "--to", "controlnet")
     assert result.code == 3
-    assert "--images" in result.err
+    assert "--sizes" in result.err
     assert not out.exists()
 
 
@@ -214,6 +214,6 @@ def test_openpose_images_get_the_ids_of_the_ground_truth(cli, tmp_path):
     truth = tmp_path / "gt.json"
     images = [{"id": 139, "file_name": "000000000139.jpg"}, {"id": 5, "file_name": "b.png"}]
     truth.write_text(json.dumps({"images": images}))
-    options = ["--to", "coco", "--to-skeleton", "coco17", "--images", truth]
+    options = ["--to", "coco", "--to-skeleton", "coco17", "--sizes", truth]
     assert cli("convert", source, "-o", out, *options).code == 0
     assert [r["image_id"] for r in json.loads(out.read_text())] == [139, 5]
