@@ -1,5 +1,7 @@
 """Exceptions of the project: what was expected, what came, where, and what to try."""
 
+from collections.abc import Sequence
+
 
 class RefineError(Exception):
     """Base of every error that the user can mend; the command line exits with 3.
@@ -42,4 +44,13 @@ class WeightsError(RefineError):
 
 
 class RefineWarning(UserWarning):
-    """Something was counted, left out or done otherwise; the command line says it and goes on."""
+    """Something was counted, left out or done otherwise; the command line says it and goes on.
+
+    Args:
+        message: what, in a line.
+        details: each of what was counted; the command line lists them with ``--verbose``.
+    """
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)

@@ -90,6 +90,8 @@ def _show_with(show: Any) -> Any:
     ) -> None:
         if issubclass(category, RefineWarning):
             say(f"warning: {message}", least=-1)
+            for detail in getattr(message, "details", ()):
+                say(f"  {detail}", least=1)
         else:
             show(message, category, filename, lineno, file, line)
 

@@ -41,7 +41,7 @@ def command(
     """Convert PRED, a file or a folder, and write it to OUT.
 
     Joints that the other skeleton lacks are left out, as are, in COCO results, images without
-    poses; the summary counts them. With --images, COCO files get the ids of that file.
+    poses; the summary counts them. With --sizes, COCO files get the ids of that file.
     """
     from refine.formats import format_for
     from refine.formats.coco import visibility

@@ -86,7 +86,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     say(f"see {picture}")
     say("the same by hand:")
     for line in (
-        "refine run {predictions} --images {truth} -o {refined}",
+        "refine run {predictions} --sizes {truth} -o {refined}",
         "refine eval --gt {truth} {predictions} {refined}",
         "refine decode {heatmaps} --preset refine -o {decoded}",
     ):

@@ -73,19 +73,19 @@ def read_skeleton(path: Path) -> Skeleton:
     try:
         raw = path.read_bytes()
         table = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw.decode("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SkeletonError(
             f"expected a readable skeleton file, got {error}", where=str(path)
         ) from None
-    if isinstance(table, dict) and isinstance(table.get("categories"), list):
-        return skeleton_from_category(_keypoint_category(table["categories"], path), path.stem)
     if not isinstance(table, dict):
         raise SkeletonError("expected a table with a list `joints`", where=str(path))
     try:
+        if isinstance(table.get("categories"), list):
+            return skeleton_from_category(_keypoint_category(table["categories"], path), path.stem)
         return skeleton_from_table(table, path.stem)
     except SkeletonError as error:
         raise SkeletonError(error.message, where=str(path), hint=error.hint) from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         raise SkeletonError(
             f"expected a skeleton table, got one of another shape ({error})",
             where=str(path),
@@ -113,7 +113,7 @@ def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:
     if "sigmas" in table:
         sigmas = np.full(len(joints), np.nan)
         for joint, value in table["sigmas"].items():
-            if not isinstance(value, (int, float)) or not value > 0:
+            if not isinstance(value, (int, float)) or not 0 < value < np.inf:
                 raise SkeletonError(f"expected a positive sigma for {joint!r}, got {value!r}")
             sigmas[at(joint)] = value
     regions = ["upper"] * len(joints)

@@ -47,7 +47,7 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
     refine.write(people, sizes, "coco-gt")
     result = cli(
         "convert", middle, "-o", last, "--from", first, "--to", second,
-        "--skeleton", before, "--to-skeleton", after, "--images", sizes,
+        "--skeleton", before, "--to-skeleton", after, "--sizes", sizes,
     )  # fmt: skip
     if second == "mmpose" and first in OPENPOSE_FAMILY - {"controlnet"}:
         # Frames have numbers; these formats name their images.
@@ -220,6 +220,6 @@ def test_openpose_images_get_the_ids_of_the_ground_truth(cli, tmp_path):
     truth = tmp_path / "gt.json"
     images = [{"id": 139, "file_name": "000000000139.jpg"}, {"id": 5, "file_name": "b.png"}]
     truth.write_text(json.dumps({"images": images}))
-    options = ["--to", "coco", "--to-skeleton", "coco17", "--images", truth]
+    options = ["--to", "coco", "--to-skeleton", "coco17", "--sizes", truth]
     assert cli("convert", source, "-o", out, *options).code == 0
     assert [r["image_id"] for r in json.loads(out.read_text())] == [139, 5]

@@ -258,7 +258,7 @@ def test_bad_configs(run, tmp_path, text, message):
         (["--skeleton", "openpose25"], "25"),
         (["--nms-area", "box"], "box"),
         (["--config", "absent.toml"], "absent.toml"),
-        (["--images", "absent.json"], "absent.json"),
+        (["--sizes", "absent.json"], "absent.json"),
     ],
 )
 def test_bad_options(run, options, message):

@@ -51,6 +51,17 @@ def test_a_broken_picture_is_named_and_the_exit_code_is_4(go, folder, content):
     assert "partial" not in facts
 
 
+def test_all_names_are_listed_with_verbose(go, folder):
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    result, _ = go("--images", folder, "-v")
+    assert result.code == 4
+    assert [s for s in result.err.splitlines() if s.startswith("  ")] == [
+        f"  {i:012}.jpg (an empty file)" for i in (1, 2, 3)
+    ]
+    assert not any(s.startswith("  ") for s in go("--images", folder)[0].err.splitlines())
+
+
 def test_one_pixel_is_no_look(go, folder):
     Image.new("RGB", (1, 1)).save(folder / "000000000003.jpg")
     result, _ = go("--images", folder)

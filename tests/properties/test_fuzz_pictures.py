@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from PIL import Image
 
 from refine.exceptions import RefineError
-from refine.refiner.image.crops import read_picture
+from refine.refiner.image.pictures import read_picture
 from tests.properties.fuzzing import budget
 
 KINDS = ["PNG", "JPEG", "TIFF", "WEBP", "BMP"]

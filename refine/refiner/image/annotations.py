@@ -126,7 +126,9 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
     # Annotations are of pictures as they are stored (COCO's are), whoever turns them later.
     sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=False)
     for name, reason in sight.unread.items():
-        raise FormatError(reason, where=str(Path(table["images"]) / name))
+        raise FormatError(
+            f"expected a picture, got: {reason}", where=str(Path(table["images"]) / name)
+        )
     tell(replace(sight, otherwise=0), exif=False)
     paths, sizes = sight.pictures, sight.poses.image_sizes
     there = np.array([p is not None for p in paths], np.bool_)

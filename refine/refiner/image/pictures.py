@@ -157,7 +157,8 @@ def check_found(folder: str | Path, pictures: Sequence[Picture | None], poses: P
         )
     _warn(
         f"{len(pictures) - len(lacking)} of {len(pictures)} images have a picture in {folder}; "
-        f"not found: {names_of(lacking)}"
+        f"not found: {names_of(lacking)}",
+        lacking,
     )
 
 
@@ -165,8 +166,11 @@ def tell(sight: Sight, *, exif: bool) -> None:
     """Name the pictures that are left out."""
     for left_out, what in ((sight.unread, "could not be read"), (sight.unfit, "do not fit")):
         if left_out:
-            named = names_of([f"{name} ({reason})" for name, reason in left_out.items()])
-            _warn(f"refined without {len(left_out)} of the pictures, which {what}: {named}")
+            named = [f"{name} ({reason})" for name, reason in left_out.items()]
+            _warn(
+                f"refined without {len(left_out)} of the pictures, which {what}: {names_of(named)}",
+                named,
+            )
     if sight.otherwise:
         option = "exif=False (--no-exif)" if exif else "exif=True (--exif)"
         _warn(
@@ -175,8 +179,8 @@ def tell(sight: Sight, *, exif: bool) -> None:
         )
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, RefineWarning, stacklevel=3)
+def _warn(message: str, details: Sequence[str] = ()) -> None:
+    warnings.warn(RefineWarning(message, details), stacklevel=3)
 
 
 def read_picture(path: str | Picture, *, exif: bool = True) -> Pixels:
