@@ -37,16 +37,19 @@ def check_finite(outputs: Any) -> None:
 
 def count_blank(outputs: Any) -> int:
     """Count the maps, or rows of numbers, that hold nothing but NaN: their joints are missing."""
-    return sum(_blank(array) for _, array in _arrays(outputs) if array.dtype.kind == "f")
+    crops = hasattr(outputs, "affine") and np.ndim(outputs.affine) != 2
+    floats = (array for _, array in _arrays(outputs) if array.dtype.kind == "f")
+    return sum(_blank(array, array.ndim - crops) for array in floats)
 
 
-def _blank(array: npt.NDArray[Any]) -> int:
-    if array.ndim < 2:
+def _blank(array: npt.NDArray[Any], axes: int) -> int:
+    """Count blank maps of an array with so many axes besides that of the crops."""
+    if axes < 2 or not array.size:
         return 0
-    # Of a map both axes; channels that come last are fewer than the cells of an axis or as few.
-    last = array.ndim == 3 and array.shape[2] < min(array.shape[:2])
-    axes = (0, 1) if last else (-2, -1) if array.ndim in (3, 4, 5) else (-1,)
-    return int(np.isnan(array).all(axes).sum()) if array.size else 0
+    # Channels that come last are fewer than the cells of an axis.
+    last = array.ndim == axes == 3 and array.shape[2] < min(array.shape[:2])
+    inner = (0, 1) if last else (-2, -1) if axes > 2 else (-1,)
+    return int(np.isnan(array).all(inner).sum())
 
 
 def _arrays(outputs: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
