@@ -1,12 +1,13 @@
 """What all adapters need: tensors in, arrays out, and back."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats32
-from refine.poses import Poses
+from refine.poses import Poses, ScoreKind
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 
@@ -31,6 +32,26 @@ def like(values: npt.NDArray[Any], other: Any) -> Any:
     dtype('float32')
     """
     return other.new_tensor(values) if hasattr(other, "new_tensor") else values.astype(other.dtype)
+
+
+def frames_of(given: Any, mark: str) -> Iterable[Any]:
+    """Return frames, one per image, of one, a sequence or a generator.
+
+    Args:
+        given: what the caller has.
+        mark: an attribute that one frame has; some frames can be iterated over, too.
+
+    >>> list(frames_of((frame for frame in "ab"), "keypoints"))
+    ['a', 'b']
+    """
+    return [given] if hasattr(given, mark) else given
+
+
+def joined(parts: Sequence[Poses], skeleton: Skeleton, kind: ScoreKind) -> Poses:
+    """Return the poses of all frames, none of no frames."""
+    if not parts:
+        return Poses.empty(skeleton).replace(score_kind=kind)
+    return Poses.concat(parts)
 
 
 def as_skeleton(given: str | Skeleton) -> Skeleton:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.adapters._arrays import as_skeleton, zero_missing
+from refine.adapters._arrays import as_skeleton, frames_of, joined, zero_missing
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
@@ -25,10 +25,10 @@ def to_poses(
     """Turn `KeyPoints` into poses.
 
     Joints at (0, 0) are missing, as supervision's annotators have it. `visible` is a filter for
-    drawing and not read. `class_id` and `data` are carried along.
+    drawing and not read. `class_id` and `data` are carried along; class 0 is category 1.
 
     Args:
-        key_points: one `KeyPoints` or a sequence, one per image.
+        key_points: one `KeyPoints`, a sequence or a generator, one per image.
         skeleton: of the K joints.
         images: one for every image; by default numbered from 0.
 
@@ -41,15 +41,16 @@ def to_poses(
     (2, 17)
     """
     joints = as_skeleton(skeleton)
-    frames = key_points if isinstance(key_points, Sequence) else [key_points]
+    frames = list(frames_of(key_points, "xy"))
     refs = [ImageRef(i) for i in range(len(frames))] if images is None else images
     if len(refs) != len(frames):
         raise ArrayError(f"expected {len(frames)} images, got {len(refs)}")
-    return Poses.concat([_frame(f, r, joints) for f, r in zip(frames, refs, strict=True)])
+    parts = [_frame(f, r, joints) for f, r in zip(frames, refs, strict=True)]
+    return joined(parts, joints, "unknown")
 
 
 def _frame(frame: Any, ref: ImageRef, joints: Skeleton) -> Poses:
-    xy = np.asarray(frame.xy, np.float64) if len(frame.xy) else np.empty((0, len(joints), 2))
+    xy = np.asarray(frame.xy, np.float64) if np.size(frame.xy) else np.empty((0, len(joints), 2))
     # Called `confidence` before 0.29.
     name = "keypoint_confidence" if hasattr(frame, "keypoint_confidence") else "confidence"
     confidence = getattr(frame, name, None)
@@ -63,12 +64,16 @@ def _frame(frame: Any, ref: ImageRef, joints: Skeleton) -> Poses:
     )
     extra = [
         {
-            **({} if classes is None else {"class_id": int(classes[i])}),
+            **({} if classes is None else _category(int(classes[i]))),
             "data": {key: values[i] for key, values in data.items()},
         }
         for i in range(len(poses))
     ]
     return poses.replace(extra=tuple(extra), score_kind="unknown")
+
+
+def _category(label: int) -> dict[str, int]:
+    return {"class_id": label, "category_id": label + 1}
 
 
 def from_poses(poses: Poses) -> list[Any]:

@@ -4,7 +4,7 @@ Switch with one line:
     torchvision.models.detection.roi_heads.keypointrcnn_inference = keypointrcnn_inference
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from refine.adapters._arrays import as_skeleton, to_array, zero_missing
+from refine.adapters._arrays import as_skeleton, joined, to_array, zero_missing
 from refine.decoding.heatmap.roi import decode_roi_heatmaps
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
@@ -53,15 +53,16 @@ def keypointrcnn_inference(x: Tensor, boxes: Sequence[Tensor]) -> tuple[list[Ten
 
 
 def to_poses(
-    outputs: Sequence[Mapping[str, Any]],
+    outputs: Iterable[Mapping[str, Any]],
     skeleton: str | Skeleton = "coco17",
     images: Sequence[ImageRef] | None = None,
 ) -> Poses:
     """Turn what the model returns into poses, in its own pixels: the first spans 0 to 1.
 
     Args:
-        outputs: one dict an image, with `boxes` (n, 4), `scores` (n,), `keypoints` (n, K, 3) and
-            `keypoints_scores` (n, K); `labels` (n,) are carried along.
+        outputs: one dict per image, of a sequence or a generator, with `boxes` (n, 4), `scores`
+            (n,), `keypoints` (n, K, 3) and `keypoints_scores` (n, K); `labels` (n,) are carried
+            along as categories.
         skeleton: of the K joints.
         images: one for every image; by default numbered from 0.
 
@@ -69,21 +70,28 @@ def to_poses(
         poses with `score_kind` "logit".
 
     Raises:
-        ArrayError: no outputs, or arrays that do not fit the skeleton.
+        ArrayError: arrays that do not fit the skeleton.
 
     >>> output = {"boxes": torch.ones(2, 4), "scores": torch.ones(2)}
     >>> output |= {"keypoints": torch.ones(2, 17, 3), "keypoints_scores": torch.ones(2, 17)}
     >>> to_poses([output]).instance_score.tolist()
     [1.0, 1.0]
     """
-    joints = as_skeleton(skeleton)
+    joints, outputs = as_skeleton(skeleton), list(outputs)
     refs = [ImageRef(i) for i in range(len(outputs))] if images is None else images
     if len(refs) != len(outputs):
         raise ArrayError(f"expected {len(outputs)} images, got {len(refs)}")
     parts = []
     for output, ref in zip(outputs, refs, strict=True):
-        points = to_array(output["keypoints"]).reshape(-1, len(joints), 3)
-        labels = output.get("labels", [PERSON] * len(points))
+        points = to_array(output["keypoints"])
+        points = points if points.size else np.empty((0, len(joints), 3))
+        if points.shape[1:] != (len(joints), 3):
+            raise ArrayError(
+                f"expected keypoints (N, {len(joints)}, 3) for {joints.name!r}, got {points.shape}",
+                where=f"image {ref.id}",
+                hint="to_poses(outputs, skeleton) with their skeleton",
+            )
+        labels = to_array(output.get("labels", [PERSON] * len(points))).tolist()
         poses = Poses.from_arrays(
             joints,
             np.where(points[..., 2:] > 0, points[..., :2], np.nan),
@@ -91,10 +99,10 @@ def to_poses(
             instance_score=to_array(output["scores"]),
             images=[ref],
             score_kind="logit",
-            box=to_array(output["boxes"]),
+            box=to_array(output["boxes"]).reshape(-1, 4),
         )
-        parts.append(poses.replace(extra=tuple({"label": i} for i in to_array(labels).tolist())))
-    return Poses.concat(parts)
+        parts.append(poses.replace(extra=tuple({"label": i, "category_id": i} for i in labels)))
+    return joined(parts, joints, "logit")
 
 
 def from_poses(poses: Poses) -> list[dict[str, Tensor]]:

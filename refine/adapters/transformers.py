@@ -4,7 +4,7 @@ Switch with one line:
     results = post_process_pose_estimation(outputs, boxes)  # was processor.post_process_...
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -83,7 +83,7 @@ def post_process_pose_estimation(
 
 
 def to_poses(
-    results: Sequence[Sequence[Mapping[str, Any]]],
+    results: Iterable[Sequence[Mapping[str, Any]]],
     skeleton: str | Skeleton = "coco17",
     images: Sequence[ImageRef] | None = None,
 ) -> Poses:
@@ -106,6 +106,7 @@ def to_poses(
     ([3], 1)
     """
     joints = as_skeleton(skeleton)
+    results = list(results)
     counts = [len(people) for people in results]
     refs = [ImageRef(i) for i in range(len(counts))] if images is None else images
     if len(refs) != len(counts):
@@ -114,8 +115,9 @@ def to_poses(
     xy, score = np.full((n, k, 2), np.nan), np.full((n, k), np.nan)
     for i, person in enumerate(chain.from_iterable(results)):
         labels = to_array(person["labels"])
-        if labels.size and labels.max() >= k:
+        if labels.size and not (labels.min() >= 0 and labels.max() < k):
             raise ArrayError(f"expected labels below {k} for {joints.name!r}, got {labels.max()}")
+        labels = labels.astype(np.intp)  # An empty list is one of floats.
         xy[i, labels], score[i, labels] = to_array(person["keypoints"]), to_array(person["scores"])
     known = np.isfinite(score)
     total = np.where(known, score, 0).sum(1)

@@ -4,12 +4,12 @@ Switch with one line:
     model.add_callback("on_predict_postprocess_end", refined())
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from refine.adapters._arrays import as_skeleton, like, to_array, zero_missing
+from refine.adapters._arrays import as_skeleton, frames_of, joined, like, to_array, zero_missing
 from refine.exceptions import ArrayError
 from refine.pipeline import Config, run
 from refine.poses import ImageRef, Poses
@@ -25,11 +25,16 @@ def to_poses(results: Any, skeleton: str | Skeleton = "coco17") -> Poses:
     """Turn `Results` into poses.
 
     Joints at (0, 0) are missing: Ultralytics zeroed those below a confidence of 0.5 from 2023 to
-    2025. Boxes, their confidence and track ids come along.
+    2025. Boxes, their confidence and track ids come along; class 0 is category 1, as Ultralytics
+    numbers its own results.
 
     Args:
-        results: one `Results` or a sequence, one per image.
+        results: one `Results`, a sequence or a generator (`stream=True`), one per image; a
+            generator is used up, and `from_poses` needs them again.
         skeleton: of the K joints.
+
+    Returns:
+        poses with `score_kind` "probability"; networks of two values per joint give no scores.
 
     Raises:
         ArrayError: results without keypoints, or with another number of joints.
@@ -41,8 +46,8 @@ def to_poses(results: Any, skeleton: str | Skeleton = "coco17") -> Poses:
     640
     """
     joints = as_skeleton(skeleton)
-    frames = results if isinstance(results, Sequence) else [results]
-    return Poses.concat([_frame(r, i, joints) for i, r in enumerate(frames)])
+    frames = frames_of(results, "keypoints")
+    return joined([_frame(r, i, joints) for i, r in enumerate(frames)], joints, "probability")
 
 
 def _frame(result: Any, index: int, joints: Skeleton) -> Poses:
@@ -53,24 +58,33 @@ def _frame(result: Any, index: int, joints: Skeleton) -> Poses:
             hint="a -pose model",
         )
     data = to_array(result.keypoints.data).astype(np.float64)
-    data = data if len(data) else np.empty((0, len(joints), 3))
+    # Frames without anybody come in several shapes, (1, 0, 51) among them.
+    data = data if data.size else np.empty((0, len(joints), 3))
+    if data.shape[1:] not in {(len(joints), 2), (len(joints), 3)}:
+        raise ArrayError(
+            f"expected keypoints (N, {len(joints)}, 2 or 3) for {joints.name!r}, got {data.shape}",
+            where=f"image {index}",
+            hint="to_poses(results, skeleton) with their skeleton",
+        )
     xy = data[..., :2]
     boxes = None if result.boxes is None else to_array(result.boxes.data).astype(np.float64)
     height, width = result.orig_shape
     poses = Poses.from_arrays(
         joints,
         np.where((xy == 0).all(-1, keepdims=True), np.nan, xy),
-        data[..., 2] if data.shape[-1] == 3 else None,
+        data[..., 2] if data.shape[-1] == 3 else np.full(data.shape[:2], np.nan),
         # Columns: x1, y1, x2, y2, maybe the track id, confidence, class.
         instance_score=None if boxes is None else boxes[:, -2],
         images=[ImageRef(index, str(result.path), int(width), int(height))],
         score_kind="probability",
         box=None if boxes is None else boxes[:, :4],
     )
-    tracked = boxes is not None and boxes.shape[1] == 7
+    if boxes is None:
+        return poses.replace(extra=tuple({ROW: i} for i in range(len(poses))))
+    labels = boxes[:, -1].astype(np.int64).tolist()
     return poses.replace(
-        track=boxes[:, 4].astype(np.int64) if boxes is not None and tracked else None,
-        extra=tuple({ROW: i} for i in range(len(poses))),
+        track=boxes[:, 4].astype(np.int64) if boxes.shape[1] == 7 else None,
+        extra=tuple({ROW: i, "category_id": c + 1} for i, c in enumerate(labels)),
     )
 
 
@@ -87,10 +101,11 @@ def from_poses(poses: Poses, results: Any) -> list[Any]:
     Raises:
         ArrayError: poses that do not come from these results.
     """
-    frames = results if isinstance(results, Sequence) else [results]
+    frames = list(frames_of(results, "keypoints"))
     if len(frames) != len(poses.images) or any(ROW not in e for e in poses.extra):
         raise ArrayError(
-            f"expected poses of `to_poses` on {len(frames)} images, got {len(poses.images)} images"
+            f"expected poses of `to_poses` on {len(frames)} images, got {len(poses.images)} images",
+            hint="keeping the results in a list, for a generator is used up",
         )
     xy, score = zero_missing(poses)
     data = np.concatenate([xy, score[..., None]], -1)
@@ -98,7 +113,8 @@ def from_poses(poses: Poses, results: Any) -> list[Any]:
     for result, (_, rows) in zip(frames, poses.by_image(), strict=True):
         kept = np.array([poses.extra[i][ROW] for i in rows], np.intp)
         new = result[kept]
-        changes = {"keypoints": like(data[rows], result.keypoints.data)}
+        wide = 2 if tuple(result.keypoints.data.shape)[-1] == 2 else 3
+        changes = {"keypoints": like(data[rows][..., :wide], result.keypoints.data)}
         if result.boxes is not None:
             boxes = to_array(new.boxes.data).copy()
             known = np.isfinite(poses.instance_score[rows])

@@ -60,6 +60,7 @@ def command(
     JSON file beside MAPS, or meta.json with a table `images`, may hold what the arrays lack.
     """
     from refine.decoding import RawHeatmaps, decode, read_outputs
+    from refine.decoding.sanity import count_blank
     from refine.exceptions import FormatError
     from refine.formats import write
     from refine.poses import Poses
@@ -71,9 +72,10 @@ def command(
     if no_flip:
         given["flip"] = False
     parts: list[Any] = []
-    merged = set()
+    merged, blank = set(), 0
     for file in files:
         raw = read_outputs(file, preset, meta)
+        blank += count_blank(raw)
         merged.add(isinstance(raw, RawHeatmaps) and raw.flipped is not None and not no_flip)
         if len(merged) > 1:
             raise FormatError(
@@ -90,7 +92,10 @@ def command(
     else:
         poses = Poses.concat(parts)
     write(poses, output, format="coco", precision=precision)
+    if blank:
+        say(f"{blank} maps hold nothing but NaN: their joints are missing")
     told: dict[str, Any] = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
+    told |= {"blank_maps": blank} if blank else {}
     if as_json:
         for step in poses.history:
             told |= step.parameters

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from refine.decoding.families import FAMILIES
 from refine.decoding.family import Options, change_options, named_skeleton
 from refine.decoding.presets import Preset, get_preset
 from refine.decoding.raw.crops import Crops, RawCrops, RawHeatmaps
 from refine.decoding.raw.image import RawImage
+from refine.decoding.sanity import check_finite, checked_poses
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.poses import Poses
 
@@ -36,8 +39,9 @@ def decode(
         poses in image px.
 
     Raises:
-        FormatError: the file cannot be read, its arrays do not fit together or with an option, or
-            they are not of the preset's family.
+        FormatError: the file cannot be read, its arrays do not fit together or with an option, they
+            are not of the preset's family, they hold infinity, or what comes out of them is no
+            place in an image. Maps of NaN give missing joints.
         GeometryError: nothing says where in the image the outputs lie.
         SkeletonError: the skeleton has another number of joints than there are maps.
         RefineError: no such preset, an option that its family does not have, or a value of the
@@ -61,11 +65,15 @@ def decode(
             hint=f"read_outputs(path, {system.name!r})",
         )
     options = options_for(outputs, system, changes)
+    check_finite(outputs)
     try:
-        poses = family.decode(outputs, options)
+        # What overflows is found among the poses.
+        with np.errstate(over="ignore", invalid="ignore"):
+            poses = family.decode(outputs, options)
     except ArrayError as error:
         where = f"{outputs.where}, {error.where}" if error.where else outputs.where
         raise FormatError(error.message, where=where, hint=error.hint) from None
+    poses = checked_poses(poses, outputs.where)
     return poses.done("decode", None, preset=system.name, **options.told(outputs))
 
 

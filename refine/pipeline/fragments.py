@@ -139,13 +139,14 @@ def _join_pairs(poses: Poses, pairs: Indices, gone: Bools) -> Poses:
     area = None if poses.area is None else poses.area.copy()
     extra = list(poses.extra)
     free = np.ones(len(poses), np.bool_)
-    count, rank = poses.present.sum(1), ranking_score(poses)
+    present, rank = poses.present, ranking_score(poses)
+    count = present.sum(1)
     for a, b in pairs.tolist():
         if not (free[a] and free[b]):
             continue
         free[[a, b]] = False
         stays, goes = (a, b) if (count[a], rank[a]) >= (count[b], rank[b]) else (b, a)
-        take = ~poses.present[stays] & poses.present[goes]
+        take = ~present[stays] & present[goes]
         xy[stays, take], score[stays, take] = xy[goes, take], score[goes, take]
         instance[stays] = np.fmax(instance[stays], instance[goes])
         if box is not None:

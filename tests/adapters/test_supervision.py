@@ -98,3 +98,12 @@ def test_it_takes_our_results_of_vitpose(peer):
     outputs, boxes = SimpleNamespace(heatmaps=maps), [[[0.0, 0, 60, 80], [5, 5, 30, 40]]]
     [people] = post_process_pose_estimation(outputs, boxes)
     assert peer("supervision").KeyPoints.from_transformers(people).xy.shape == (2, 17, 2)
+
+
+def test_edges_are_taken():
+    assert len(to_poses([])) == 0
+    some = KeyPoints(np.ones((2, 17, 2)), class_id=np.array([0, 3]))
+    none = KeyPoints(np.empty((0, 17, 2)))
+    poses = to_poses(frame for frame in (none, some, KeyPoints(np.empty((1, 0, 2)))))
+    assert (len(poses), len(poses.images)) == (2, 3)
+    assert [e["category_id"] for e in poses.extra] == [1, 4]

@@ -63,3 +63,20 @@ def test_bad_input_is_told(outputs, heads):
         to_poses(outputs, images=[])
     with pytest.raises(ArrayError, match="boxes"):
         keypointrcnn_inference(heads[0], heads[1][:1])
+
+
+def test_edges_are_taken(outputs):
+    assert len(to_poses([])) == 0
+    assert to_poses(iter(outputs)).images == to_poses(outputs).images
+    bare = {"boxes": [], "scores": [], "labels": [], "keypoints": [], "keypoints_scores": []}
+    poses = to_poses([bare, *outputs])
+    assert poses.score_kind == "logit"
+    assert [e["category_id"] for e in poses.extra] == [1] * 5
+
+
+@pytest.mark.parametrize("joints", [5, 34])
+def test_another_number_of_joints_is_told(outputs, joints):
+    points = torch.ones(2, joints, 3)
+    wrong = outputs[0] | {"keypoints": points, "keypoints_scores": torch.ones(2, joints)}
+    with pytest.raises(ArrayError, match=rf"expected keypoints \(N, 17, 3\).*\(2, {joints}, 3\)"):
+        to_poses([wrong])

@@ -121,3 +121,13 @@ def test_peaks_lie_where_theirs_lie(peer, outputs, maps, centres):
     inside = ((centres > 5) & (centres < (42, 58))).all(-1)
     inside[0, :3] = False
     np.testing.assert_allclose(ours[inside], xy[inside], atol=0.3)
+
+
+def test_persons_without_labels_and_generators():
+    person = {"keypoints": torch.ones(0, 2), "scores": torch.ones(0), "labels": []}
+    poses = to_poses(people for people in ([person], []))
+    assert (len(poses), len(poses.images), bool(poses.present.any())) == (1, 2, False)
+    assert len(to_poses([])) == 0
+    wrong = {"keypoints": torch.ones(1, 2), "scores": torch.ones(1), "labels": [-1]}
+    with pytest.raises(ArrayError, match="labels below 17"):
+        to_poses([[wrong]])

@@ -99,3 +99,55 @@ def test_bad_input_is_told(results):
         to_poses(SimpleNamespace(keypoints=None))
     with pytest.raises(ArrayError, match="3 images"):
         from_poses(to_poses(results), results[:2])
+
+
+def boxes_of(labels):
+    return torch.tensor([[1.0, 2, 30, 40, 0.9, c] for c in labels]).reshape(-1, 6)
+
+
+def test_generators_are_taken(results):
+    poses = to_poses(r for r in results[:2])
+    assert len(poses) == len(to_poses(results[:2]))
+    assert [len(rows) for _, rows in poses.by_image()] == [4, 0]
+    with pytest.raises(ArrayError, match="in a list"):
+        from_poses(poses, iter(()))
+
+
+def test_no_frames_are_no_poses():
+    poses = to_poses([])
+    assert (len(poses), poses.images, poses.score_kind) == (0, (), "probability")
+    assert from_poses(poses, []) == []
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 0, 51), (0, 17, 3), (0, 51), (0,), (0, 17, 2), (1, 0, 17, 3)]
+)
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_kind_of_score_does_not_depend_on_the_frame(shape, dims):
+    empty = Standin(boxes_of([]), torch.zeros(shape), (480, 640), "a.jpg")
+    full = Standin(boxes_of([0]), torch.ones(1, 17, dims), (480, 640), "b.jpg")
+    for frames in ([empty, full], [full, empty], [empty]):
+        poses = to_poses(frames)
+        assert poses.score_kind == "probability"
+        assert len(poses.images) == len(frames)
+    both = to_poses([empty, full])
+    assert np.isfinite(both.score).all() == (dims == 3)
+    again = from_poses(both, [empty, full])
+    assert again[1].keypoints.data.shape == (1, 17, dims)
+
+
+def test_classes_are_categories_and_boxes_and_tracks_stay():
+    tracked = torch.tensor([[1.0, 2, 30, 40, 7, 0.9, 1], [1, 2, 30, 40, 9, 0.8, 0]])
+    frame = Standin(tracked, torch.ones(2, 17, 3), (480, 640), "dir/b.jpg")
+    poses = to_poses(frame)
+    assert [e["category_id"] for e in poses.extra] == [2, 1]
+    assert poses.track.tolist() == [7, 9]
+    assert poses.images[0].file_name == "dir/b.jpg"
+    back = from_poses(poses[[1]], [frame])[0]
+    torch.testing.assert_close(back.boxes.data, tracked[1:])
+
+
+def test_another_number_of_joints_is_told():
+    frame = Standin(boxes_of([0]), torch.ones(1, 5, 3), (480, 640), "a.jpg")
+    with pytest.raises(ArrayError, match=r"image 0: expected keypoints \(N, 17.*got \(1, 5, 3\)"):
+        to_poses([frame])

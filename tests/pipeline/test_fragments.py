@@ -3,7 +3,7 @@ import pytest
 
 from refine.exceptions import WeightsError
 from refine.pipeline.fragments import agreement, fragment_pairs, join_fragments
-from refine.poses import Poses
+from refine.poses import ImageRef, Poses
 from refine.refiner.pose.refiner import Refiner
 from refine.sample import make_people
 from refine.skeletons import skeleton
@@ -119,3 +119,21 @@ def test_a_skeleton_without_weights(refiner):
     xy[0, :10], xy[1, 10:] = np.nan, np.nan
     with pytest.raises(WeightsError, match="refine train"):
         join_fragments(Poses.from_arrays(skeleton("hand21"), xy), refiner)
+
+
+def test_joints_are_looked_for_once_and_not_for_every_pair(person, refiner, monkeypatch):
+    asked = []
+    present = Poses.present.fget
+    monkeypatch.setattr(Poses, "present", property(lambda p: asked.append(1) or present(p)))
+    counts = []
+    for copies in (1, 8):
+        halves = Poses.concat(
+            [
+                cut(person, UPPER, ~UPPER).replace(images=(ImageRef(i),), image=np.zeros(2, int))
+                for i in range(copies)
+            ]
+        )
+        asked.clear()
+        assert len(join_fragments(halves, refiner)) == copies
+        counts.append(len(asked))
+    assert counts[0] == counts[1]

@@ -12,6 +12,8 @@ from refine.exceptions import ArrayError
 
 Score = Literal["logit", "probability"]
 SCORES: tuple[str, ...] = get_args(Score)
+MOST_SIDE = 65_535
+"""px: what a JPEG holds; the maps are resized to the box."""
 
 
 def decode_roi_heatmaps(
@@ -47,9 +49,11 @@ def decode_roi_heatmaps(
         raise ArrayError(f"expected {len(stack)} finite boxes (N, 4), got {corners.shape}")
     if score not in SCORES:
         raise ArrayError(f"expected a score, got {score!r}", hint=f"one of {', '.join(SCORES)}")
+    size = np.maximum(corners[:, 2:] - corners[:, :2], 1)
+    if (size > MOST_SIDE).any():
+        raise ArrayError(f"expected boxes of at most {MOST_SIDE} px a side, got {size.max():g} px")
     n, k = stack.shape[:2]
     out = np.full((n, k, 3), np.nan)
-    size = np.maximum(corners[:, 2:] - corners[:, :2], 1)
     cells = np.ceil(size).astype(np.intp)
     kernels.decode(stack, cells, score == "probability", out)
     xy = (out[..., :2] + 0.5) * (size / cells)[:, None] + corners[:, None, :2]

@@ -149,7 +149,8 @@ def sample_heatmaps(heatmaps: npt.NDArray[np.floating], xy: Floats) -> Floats:
     """Read heatmaps (K, H, W), upsampled to the input, at the whole px below joints (M, K, 2)."""
     joints, height, width = heatmaps.shape
     last = np.array([width - 1, height - 1])
-    at = np.clip(np.floor(xy) / STRIDE, 0, last)
+    # Joints without a place are read at the first px; they stay without.
+    at = np.clip(np.floor(np.nan_to_num(xy)) / STRIDE, 0, last)
     low = np.minimum(at.astype(np.intp), np.maximum(last - 1, 0))
     high = np.minimum(low + 1, last)
     x, y = np.moveaxis(at - low, 2, 0)

@@ -251,7 +251,7 @@ def decode_direct_pose_outputs(raw: RawImage, options: GridOptions) -> Poses:
         options.strides,
         threshold=options.threshold,
     )
-    return _finished(raw, options, found)
+    return _finished(raw, options, found, scored=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,8 +334,13 @@ def _input_size(raw: RawImage) -> tuple[int, int]:
     return raw.input_size
 
 
-def _finished(raw: RawImage, options: DetectionOptions, found: Detections) -> Poses:
-    """Remove duplicates and bring what stays to the image."""
+def _finished(
+    raw: RawImage, options: DetectionOptions, found: Detections, scored: bool = True
+) -> Poses:
+    """Remove duplicates and bring what stays to the image.
+
+    Whether joints have scores follows from the network, not from what it found in this image.
+    """
     joints, suppress = options.skeleton, options.suppression(raw)
     if found.xy.shape[1:] != (len(joints), 2):
         raise ArrayError(
@@ -353,7 +358,7 @@ def _finished(raw: RawImage, options: DetectionOptions, found: Detections) -> Po
     poses = Poses.from_arrays(
         joints,
         raw.to_image(kept.xy),
-        None if np.isnan(kept.score).all() and len(kept.score) else kept.score,
+        kept.score if scored else None,
         instance_score=kept.instance_score,
         images=(raw.image,),
         score_kind="probability",

@@ -265,7 +265,7 @@ def _decode_v8(
     cell, s = cells[0][kept], cells[1][kept, None]
     distance = picked[:, :4]
     if sides > 4:
-        logits = picked[:, :sides].reshape(len(picked), 4, -1)
+        logits = picked[:, :sides].reshape(len(picked), 4, sides // 4)
         share = np.exp(logits - logits.max(2, keepdims=True, initial=-np.inf))
         distance = (share @ np.arange(share.shape[2])) / share.sum(2)
     box = np.concatenate([cell + 0.5 - distance[:, :2], cell + 0.5 + distance[:, 2:]], 1) * s
