@@ -24,7 +24,6 @@ def encoded(kind, seed, mode):
     return file.getvalue()
 
 
-@pytest.mark.xfail(strict=False)  # As yet, some of Pillow's complaints get through.
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_bytes(kind):
     @budget(120)
