@@ -67,7 +67,7 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
             return field
         return renamed.setdefault(field, f"{source.name}_{field}")
 
-    gone = source.private - ({UNLABELLED} & form.fields)
+    gone = source.private - ({UNLABELLED} & form.fields & source.fields)
     rows = [{name(k): v for k, v in e.items() if k not in gone} for e in poses.extra]
     images = tuple(
         ref

@@ -25,6 +25,7 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._records import records
+from refine.formats._unlabelled import FIELD as UNLABELLED, half_places, put_back
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -70,7 +71,8 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
     """
     rows, where, named, about = records(source)
     lists, parts = assemble(rows, options)
-    found = joints(triples(lists, "keypoints", where), options, where)
+    values = triples(lists, "keypoints", where)
+    found = joints(values, options, where)
     k = found.xy.shape[1]
     empty = options.skeleton or options.default or skeleton("coco17")
     body = skeleton_of(k, options, "coco17") if k else empty
@@ -82,6 +84,10 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows, track_field)
     own = {*parts, "image_id", score_field, box, "area", _history.FIELD}
+    extra = extras(rows, own, track if track_field == "track_id" else None)
+    for row, places in zip(extra, half_places(values, lists, body.joints), strict=True):
+        if places:
+            row[UNLABELLED] = places
     return Poses(
         body,
         found.xy,
@@ -94,7 +100,7 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
         area=optional(column(rows, "area", where)),
         track=track,
         history=history,
-        extra=extras(rows, own, track if track_field == "track_id" else None),
+        extra=extra,
         meta={
             **found.meta,
             **about,
@@ -133,6 +139,7 @@ def write_rows(
     empty = np.asarray(~poses.present.any(1))
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
+        put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
         if not (empty[i] and "keypoints" in row):
             row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():

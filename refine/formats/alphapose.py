@@ -25,6 +25,7 @@ from refine.formats._rows import (
     read_rows,
     write_rows,
 )
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.formats.openpose import BODY, SKELETONS, Person, people_by_image, poses_from_people
 from refine.poses import ImageRef, Poses
@@ -188,7 +189,7 @@ FORMATS = (
         write=write_alphapose,
         holdings=("document", "lines", "folder"),
         fields=ROW | {"box", "idx"},
-        private=frozenset({"keypoints", "box", "score", "area", "idx"}),
+        private=frozenset({"keypoints", "box", "score", "area", "idx", UNLABELLED}),
         complete=give_scores,
         cannot_hold=(
             "image names",

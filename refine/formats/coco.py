@@ -288,7 +288,7 @@ FORMATS = (
         write=write_results,
         holdings=("document", "lines", "folder"),
         fields=ROW | {"bbox"},
-        private=frozenset({"keypoints", "bbox", "score", "area"}),
+        private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
         complete=give_scores,
         cannot_hold=(
             "image names",

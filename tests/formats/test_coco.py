@@ -75,7 +75,7 @@ def test_nan_is_missing_with_score_zero(file, row, back):
     poses = read(file(text.encode()))
     assert not poses.present[0, 0]
     assert poses.score[0, 0] == 0
-    assert back(poses)[0]["keypoints"][:3] == [None, None, 0]
+    assert back(poses)[0]["keypoints"][:3] == [None, 5, 1.0]
 
 
 def test_joints_filled_later_are_written(file, row, back):
@@ -323,3 +323,19 @@ def test_names_that_images_share_are_not_used(file, row, truth):
 def test_precision_rounds_what_is_asked(file, row, tmp_path):
     write(read(file([row()])), tmp_path / "out.json", precision=0)
     assert np.array_equal(read(tmp_path / "out.json").xy, read(file([row()])).xy.round(0))
+
+
+@pytest.mark.parametrize(
+    "triple", [[None, 5.5, 0.5], [4.5, None, 0], [None, None, 0.5], [None, 3, None]]
+)
+def test_what_is_told_beside_a_null_comes_back(file, row, values, back, tmp_path, triple):
+    rows = [row(keypoints=[*triple, *values()[3:]]), row(keypoints=[])]
+    poses = read(file(rows))
+    assert not poses.present[0, 0]
+    assert back(poses) == rows
+    filled = np.where(poses.present[..., None], poses.xy, 7.0)
+    moved = back(poses.replace(xy=filled, score=np.full((2, 17), 0.25)))
+    assert moved[0]["keypoints"][:3] == [7, 7, 0.25]
+    write(poses, tmp_path / "gt.json", "coco-gt")
+    (one, _) = json.loads((tmp_path / "gt.json").read_text())["annotations"]
+    assert one["keypoints"][:3] == [0, 0, 0]
