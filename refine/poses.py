@@ -158,7 +158,7 @@ class Poses:
     @classmethod
     def from_arrays(
         cls,
-        skeleton: Skeleton,
+        skeleton: Skeleton | str | Path,
         xy: npt.ArrayLike,
         score: npt.ArrayLike | None = None,
         *,
@@ -172,7 +172,7 @@ class Poses:
         """Build poses from plain arrays; all on one image unless `image` says otherwise.
 
         Args:
-            skeleton: the K joints.
+            skeleton: the K joints, or their skeleton's name or file.
             xy: (N, K, 2) image px, NaN where missing; (K, 2) is one pose.
             score: (N, K), or None.
             instance_score: (N,), or None.
@@ -184,9 +184,9 @@ class Poses:
 
         Raises:
             ArrayError: shapes that do not agree.
+            SkeletonError: no such skeleton.
 
-        >>> from refine.skeletons import skeleton
-        >>> poses = Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2)))
+        >>> poses = Poses.from_arrays("coco17", np.zeros((2, 17, 2)))
         >>> len(poses), poses[:1].xy.shape
         (2, (1, 17, 2))
         """
@@ -197,7 +197,7 @@ class Poses:
         if images is None:
             images = [ImageRef(i) for i in range(int(where.max(initial=0)) + 1)]
         return cls(
-            skeleton,
+            find_skeleton(skeleton),
             points,
             np.full((n, k), np.nan) if score is None else np.array(score, np.float64),
             np.full(n, np.nan) if instance_score is None else np.array(instance_score, np.float64),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from refine.exceptions import ArrayError
+from refine.exceptions import ArrayError, SkeletonError
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
@@ -186,3 +186,9 @@ def test_runs_are_joined_whatever_they_counted():
     assert Poses.concat([first, second, third]).history == told
     assert Poses.concat([first, Poses.concat([second, third])]).history == told
     assert Poses.concat([first, third]).history == first.history
+
+
+def test_skeletons_go_by_name():
+    assert Poses.from_arrays("coco17", np.ones((1, 17, 2))).skeleton == skeleton("coco17")
+    with pytest.raises(SkeletonError):
+        Poses.from_arrays("nobody", np.ones((1, 17, 2)))

@@ -38,4 +38,6 @@ class Detections(NamedTuple):
 
     def take(self, rows: Indices | Bools) -> "Detections":
         """Select people by indices or mask."""
-        return Detections(*(None if a is None else a[rows] for a in self))
+        xy, score, instance_score, box = (a[rows] for a in self[:4])
+        label = None if self.label is None else self.label[rows]
+        return Detections(xy, score, instance_score, box, label)

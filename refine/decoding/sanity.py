@@ -69,7 +69,8 @@ def checked_poses(poses: Poses, where: str) -> Poses:
     """
     with np.errstate(invalid="ignore"):
         far = np.argwhere((np.abs(poses.xy) > FAR).any(-1))
-        wide = np.flatnonzero((np.abs(poses.box) > FAR).any(1)) if poses.box is not None else ()
+        boxes = np.empty((0, 4)) if poses.box is None else poses.box
+        wide = np.flatnonzero((np.abs(boxes) > FAR).any(1))
     if len(far):
         pose, joint = far[0].tolist()
         raise FormatError(
@@ -80,7 +81,7 @@ def checked_poses(poses: Poses, where: str) -> Poses:
         )
     if len(wide):
         raise FormatError(
-            f"expected boxes within {FAR:g} px, got {poses.box[wide[0]].tolist()}",  # type: ignore[index]
+            f"expected boxes within {FAR:g} px, got {boxes[wide[0]].tolist()}",
             where=f"{where}, record {wide[0]}",
             hint="looking at the outputs and their geometry",
         )
@@ -91,7 +92,7 @@ def checked_poses(poses: Poses, where: str) -> Poses:
             where=f"{where}, record {endless.argmax()}",
             hint="looking at the scores of the outputs",
         )
-    half = ~poses.present & np.isfinite(poses.xy).any(-1)
+    half = np.asarray(~poses.present & np.isfinite(poses.xy).any(-1))
     if half.any():
         poses = poses.replace(
             xy=np.where(half[..., None], np.nan, poses.xy),
@@ -99,5 +100,5 @@ def checked_poses(poses: Poses, where: str) -> Poses:
         )
     if poses.box is not None and not np.isfinite(poses.box).all():
         known = np.isfinite(poses.box).all(1)
-        poses = poses.replace(box=np.where(known[:, None], poses.box, np.nan))
+        poses = poses.replace(box=np.where(np.asarray(known)[:, None], poses.box, np.nan))
     return poses

@@ -22,7 +22,7 @@ def oks_nms(
     threshold: float = 0.9,
     *,
     image: Indices | None = None,
-    joint_visible: Bools | None = None,
+    joint_visible: npt.ArrayLike | None = None,
     max_poses: int | None = None,
     compat: bool = False,
 ) -> Indices:
@@ -71,7 +71,7 @@ def soft_oks_nms(
     *,
     kind: Literal["gaussian", "linear"] = "gaussian",
     image: Indices | None = None,
-    joint_visible: Bools | None = None,
+    joint_visible: npt.ArrayLike | None = None,
     max_poses: int | None = None,
     score_floor: float = 0.0,
     compat: bool = False,
@@ -159,7 +159,7 @@ def _pile(
     sigmas: Floats,
     threshold: float,
     image: Indices | None,
-    visible: Bools | None,
+    visible: npt.ArrayLike | None,
     max_poses: int | None,
     compat: bool,
 ) -> _Pile:
@@ -179,6 +179,7 @@ def _pile(
         if not fine.all():
             raise ArrayError(f"expected {name} for every pose", where=f"pose {fine.argmin()}")
     present = np.asarray(np.isfinite(points).all(-1))
+    visible = None if visible is None else np.asarray(visible).astype(np.bool_)
     if visible is not None and visible.shape != present.shape:
         raise ArrayError(f"expected joint_visible {present.shape}, got {visible.shape}")
     if not 0 < threshold <= 1:

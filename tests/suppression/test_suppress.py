@@ -333,3 +333,13 @@ def test_thresholds_that_are_no_numbers(name, value):
 def test_more_poses_than_can_be_counted():
     poses = Poses.from_arrays(skeleton("coco17"), np.ones((1, 17, 2)))
     assert len(suppress(poses, max_poses=10**20)) == 1
+
+
+def test_visible_joints_may_be_a_list():
+    xy = np.array([[[0.0, 0], [50, 80]], [[1, 0], [50, 81]]])
+    given = (xy, np.array([0.5, 0.8]), np.full(2, 4000.0), np.array([0.1, 0.1]))
+    for flags in ([[1, 1], [2, 0]], [[True, True], [True, False]]):
+        kept = oks_nms(*given, joint_visible=flags)
+        assert kept.tolist() == oks_nms(*given, joint_visible=np.array(flags) > 0).tolist()
+    with pytest.raises(ArrayError, match="joint_visible"):
+        oks_nms(*given, joint_visible=[1, 1])

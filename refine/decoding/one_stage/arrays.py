@@ -198,8 +198,8 @@ def keep_best(
         alone = [found.take(found.label == c)._replace(label=None) for c in kinds]
         best = [keep_best(f, suppress, nms_threshold, sigmas=sigmas, max_poses=None) for f in alone]
         count = [len(f.xy) for f in best]
-        columns = (np.concatenate(c) for c in zip(*(f[:4] for f in best), strict=True))
-        joined = Detections(*columns, label=np.repeat(kinds, count))
+        xy, score, rank, box = (np.concatenate([f[i] for f in best]) for i in range(4))
+        joined = Detections(xy, score, rank, box, np.repeat(kinds, count))
         return keep_best(joined, "none", max_poses=max_poses)
     if suppress == "box":
         kept = box_nms(found.box, found.instance_score, nms_threshold, max_poses=max_poses)

@@ -143,8 +143,8 @@ def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
         if normalised is None:
             normalised = bool(raw.meta.get("coordinates_normalised", False))
         if normalised:
-            size = np.array(_input_size(raw), np.float64)
-            found = found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))
+            px = np.array(_input_size(raw), np.float64)
+            found = found._replace(xy=found.xy * px, box=found.box * np.tile(px, 2))
     return _finished(raw, options, found)
 
 
