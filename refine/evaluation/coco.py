@@ -230,7 +230,8 @@ def _detections(
 def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
     """Return persons as the dicts that pycocotools counts."""
     flags = persons.visible[..., None]
-    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2).reshape(len(persons), -1)
+    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2)
+    points = points.reshape(len(points), 3 * flags.shape[1])
     # Nine decimals undo x + width - x.
     boxes = np.round(xyxy_to_xywh(persons.box), 9).tolist()
     return [

@@ -28,3 +28,11 @@ def test_objects_of_pycocotools_are_taken(tmp_path):
     rows = json.loads((tmp_path / "pred.json").read_text())
     assert evaluate(gt.dataset, rows).metrics == expected.metrics
     assert evaluate(gt, [])["AP"] == 0
+
+
+def test_ground_truth_without_anybody():
+    nobody = refine.Poses.empty("coco17", [refine.ImageRef(1)]).replace(score_kind="flag")
+    found = refine.Poses.from_arrays(
+        nobody.skeleton, np.ones((1, 17, 2)), instance_score=[1], images=nobody.images
+    )
+    assert set(evaluate(nobody, found).metrics.values()) == {-1}
