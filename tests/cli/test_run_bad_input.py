@@ -49,7 +49,6 @@ BAD = {
                                ["pred.json, record 1", "50 values"]),
     "wrong number of values at first": ([row(keypoints=keypoints()[:-1])],
                                         ["pred.json, record 0", "50 values"]),
-    "no values": ([row(keypoints=[])], ["pred.json, record 0"]),
     "mixed skeletons": ([row(), row(keypoints=[*keypoints(), 1.0, 2.0, 0.5])],
                         ["pred.json, record 1", "54 values"]),
     "a skeleton that nobody has": ([row(keypoints=[1.0] * 9)], ["pred.json", "3 joints"]),
