@@ -214,6 +214,7 @@ def test_unwritable_targets(cli, tmp_path, kind):
     }[kind]
     if kind == "a folder":
         out.mkdir()
+        (out / "what was there").touch()
     result = cli("run", file, "-o", out, "--no-refine")
     assert result.code == 3
     assert str(out) in result.err
