@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,11 +62,14 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
     name = path.name.removesuffix(".gz")
     if name.endswith(".npz"):
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            found = np.load(io.BytesIO(data), allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                raise ValueError("one array without a name, as np.save writes it")
+            with found as archive:
                 return {key: archive[key] for key in archive.files}
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy and zipfile raise a dozen types for damaged files
             raise FormatError(
-                f"expected an .npz archive of plain arrays, got: {error}",
+                f"expected an .npz archive of plain arrays, got: {error or type(error).__name__}",
                 where=str(path),
                 hint="np.savez(path, heatmaps=..., affine=...)",
             ) from None

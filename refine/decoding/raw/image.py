@@ -249,8 +249,14 @@ def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n:
 
 
 def input_size_of(size: Floats | None, meta: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return width and height of the network input: `size`, or from the shape under `input`."""
+    """Return width and height of the network input: `size`, or from the shape under `input`.
+
+    Raises:
+        FormatError: a size that is not finite.
+    """
     if size is not None:
+        if not np.isfinite(size).all():
+            raise FormatError(f"expected a finite `input_size`, got {np.asarray(size).tolist()}")
         return int(size[0]), int(size[1])
     if not _is_table(meta, "input"):
         return None
