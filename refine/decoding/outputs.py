@@ -11,7 +11,7 @@ from refine.decoding.family import Options, change_options, named_skeleton
 from refine.decoding.presets import Preset, get_preset
 from refine.decoding.raw.crops import Crops, RawCrops, RawHeatmaps
 from refine.decoding.raw.image import RawImage
-from refine.decoding.sanity import check_finite, checked_poses
+from refine.decoding.sanity import checked_poses
 from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.poses import Poses
 
@@ -65,7 +65,6 @@ def decode(
             hint=f"read_outputs(path, {system.name!r})",
         )
     options = options_for(outputs, system, changes)
-    check_finite(outputs)
     try:
         # What overflows is found among the poses.
         with np.errstate(over="ignore", invalid="ignore"):

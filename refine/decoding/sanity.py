@@ -1,4 +1,4 @@
-"""What must hold of raw outputs before decoding, and of poses after it."""
+"""What must hold of decoded poses, and what is said of the outputs that they came from."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,39 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine.decoding.raw.files import Arrays
 from refine.exceptions import FormatError
 from refine.formats._keypoints import FAR
 from refine.poses import Poses
 
-GREATEST = float(np.finfo(np.float32).max)
-"""Numbers of float64 beyond this are infinite in the single precision of most decoders."""
-CHUNK = 1 << 22
-"""Numbers that are looked at in one go."""
-
-
-def check_finite(outputs: Any) -> None:
-    """Raise FormatError where an array of raw outputs holds infinity; NaN passes."""
-    for name, array in _arrays(outputs):
-        if array.dtype.kind != "f":
-            continue
-        greatest = min(GREATEST, float(np.finfo(array.dtype).max))
-        step = max(1, CHUNK // max(1, array[:1].size))
-        for i in range(0, len(array), step):
-            with np.errstate(invalid="ignore"):
-                bad = np.abs(array[i : i + step]) > greatest
-            if bad.any():
-                record = i + int(bad.reshape(len(bad), -1).any(1).argmax())
-                raise FormatError(
-                    f"expected finite numbers in `{name}`, got infinity or beyond 3.4e38",
-                    where=f"{outputs.where}, record {record}",
-                    hint="looking at the network's half precision or its export",
-                )
-
 
 def count_blank(outputs: Any) -> int:
-    """Count the maps, or rows of numbers, that hold nothing but NaN: their joints are missing."""
+    """Count the maps, or rows of numbers, that hold nothing but NaN: their joints are missing.
+
+    Args:
+        outputs: that have been decoded; arrays of a file that nobody asked for do not count.
+    """
     crops = hasattr(outputs, "affine") and np.ndim(outputs.affine) != 2
-    floats = (array for _, array in _arrays(outputs) if array.dtype.kind == "f")
+    floats = (array for array in _arrays(outputs) if array.dtype.kind == "f")
     return sum(_blank(array, array.ndim - crops) for array in floats)
 
 
@@ -52,13 +33,12 @@ def _blank(array: npt.NDArray[Any], axes: int) -> int:
     return int(np.isnan(array).all(inner).sum())
 
 
-def _arrays(outputs: Any) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+def _arrays(outputs: Any) -> Iterator[npt.NDArray[Any]]:
     if hasattr(outputs, "heatmaps"):
-        yield "heatmaps", outputs.heatmaps
-        if outputs.flipped is not None:
-            yield "heatmaps_flipped_input", outputs.flipped
+        yield from (a for a in (outputs.heatmaps, outputs.flipped) if a is not None)
     else:
-        yield from outputs.arrays.items()
+        arrays = outputs.arrays
+        yield from (arrays.used if isinstance(arrays, Arrays) else arrays).values()
 
 
 def checked_poses(poses: Poses, where: str) -> Poses:

@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Indices
-from refine.decoding.raw.files import FLIPPED, KEYS, id_of_name, names_of, read_arrays, read_meta
+from refine.decoding.raw.files import (
+    FLIPPED,
+    KEYS,
+    Arrays,
+    Stored,
+    check_finite,
+    id_of_name,
+    names_of,
+    read_arrays,
+    read_meta,
+)
 from refine.decoding.raw.image import LETTERBOX, affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Alignment, Crop, xywh_to_xyxy
@@ -179,6 +189,9 @@ def raw_heatmaps(
             f"expected mirrored heatmaps of shape {heatmaps.shape}, got {flipped.shape}",
             where=where,
         )
+    check_finite(heatmaps, found["heatmaps"][0], where)
+    if flipped is not None:
+        check_finite(flipped, "heatmaps_flipped_input", where)
     return RawHeatmaps(
         heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, meta, len(heatmaps), where)
     )
@@ -321,7 +334,11 @@ def raw_crops(
     >>> len(raw), raw.array("simcc_x").shape
     (1, (1, 17, 384))
     """
-    arrays = {k: np.asarray(v) for k, v in fields.items() if k not in ABOUT}
+    arrays = {
+        k: v if isinstance(v, Stored) else np.asarray(v)
+        for k, v in fields.items()
+        if k not in ABOUT
+    }
     arrays = {k: v for k, v in arrays.items() if v.ndim >= 2 and v.dtype.kind in "fiu"}
     if not arrays:
         raise FormatError(
@@ -335,7 +352,7 @@ def raw_crops(
     known = crop_fields(told, meta, n, where)
     if all(known[key] is None for key in ("affine", "center", "box")):
         raise no_geometry(where)
-    return RawCrops(arrays=arrays, **known)
+    return RawCrops(arrays=Arrays(arrays, where), **known)
 
 
 def _letterbox(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.raw.files import KEYS, id_of_name, read_arrays, read_meta
+from refine.decoding.raw.files import KEYS, Arrays, Stored, id_of_name, read_arrays, read_meta
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Crop
 from refine.poses import ImageRef
@@ -142,14 +142,17 @@ def raw_image(
     meta = {} if meta is None else meta
     about = {key: _first(fields, names) for key, names in ABOUT.items()}
     known = {name for names in (*ABOUT.values(), LETTERBOX) for name in names}
-    arrays = {k: np.asarray(v) for k, v in fields.items() if k not in known}
+    arrays = {
+        k: v if isinstance(v, Stored) else np.asarray(v)
+        for k, v in fields.items()
+        if k not in known
+    }
     arrays = {k: v for k, v in arrays.items() if v.ndim and v.dtype.kind in "fiub"}
     if not arrays:
         raise FormatError(
             f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
         )
-    if all(v.shape[0] == 1 for v in arrays.values()):
-        arrays = {k: v[0] for k, v in arrays.items()}
+    batch = all(v.shape[0] == 1 for v in arrays.values())
     size = _numbers(about["input_size"], ((2,),), "input_size", where)
     image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
@@ -160,7 +163,7 @@ def raw_image(
         raise GeometryError(error.message, where=side or where) from None
     width, height = (None, None) if image_size is None else (int(v) for v in image_size)
     return RawImage(
-        arrays,
+        Arrays(arrays, where, batch=batch),
         affine,
         input_size_of(size, meta),
         ImageRef(_image_id(about["image_id"], meta, where), None, width, height),
