@@ -38,4 +38,7 @@ class Detections(NamedTuple):
 
     def take(self, rows: Indices | Bools) -> "Detections":
         """Select people by indices or mask."""
-        return Detections(*(None if a is None else a[rows] for a in self))
+        label = None if self.label is None else self.label[rows]
+        return Detections(
+            self.xy[rows], self.score[rows], self.instance_score[rows], self.box[rows], label
+        )

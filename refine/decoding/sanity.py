@@ -49,7 +49,6 @@ def checked_poses(poses: Poses, where: str) -> Poses:
     """
     with np.errstate(invalid="ignore"):
         far = np.argwhere((np.abs(poses.xy) > FAR).any(-1))
-        wide = np.flatnonzero((np.abs(poses.box) > FAR).any(1)) if poses.box is not None else ()
     if len(far):
         pose, joint = far[0].tolist()
         raise FormatError(
@@ -58,23 +57,26 @@ def checked_poses(poses: Poses, where: str) -> Poses:
             where=f"{where}, record {pose}",
             hint="looking at the outputs and their geometry: this is no place in an image",
         )
-    if len(wide):
-        raise FormatError(
-            f"expected boxes within {FAR:g} px, got {poses.box[wide[0]].tolist()}",  # type: ignore[index]
-            where=f"{where}, record {wide[0]}",
-            hint="looking at the outputs and their geometry",
-        )
-    endless = np.isinf(poses.score).any(1) | np.isinf(poses.instance_score)
+    if poses.box is not None:
+        with np.errstate(invalid="ignore"):
+            wide = np.flatnonzero((np.abs(poses.box) > FAR).any(1))
+        if len(wide):
+            raise FormatError(
+                f"expected boxes within {FAR:g} px, got {poses.box[wide[0]].tolist()}",
+                where=f"{where}, record {wide[0]}",
+                hint="looking at the outputs and their geometry",
+            )
+    endless = np.atleast_1d(np.isinf(poses.score).any(1) | np.isinf(poses.instance_score))
     if endless.any():
         raise FormatError(
             "expected finite scores, got infinity",
             where=f"{where}, record {endless.argmax()}",
             hint="looking at the scores of the outputs",
         )
-    half = ~poses.present & np.isfinite(poses.xy).any(-1)
+    half = np.asarray(~poses.present & np.isfinite(poses.xy).any(-1))
     if half.any():
         poses = poses.replace(
-            xy=np.where(half[..., None], np.nan, poses.xy),
+            xy=np.where(np.expand_dims(half, -1), np.nan, poses.xy),
             score=np.where(half, np.nan, poses.score),
         )
     if poses.box is not None and not np.isfinite(poses.box).all():

@@ -33,6 +33,9 @@ from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
 
+MOST_SHARE = 1.5
+"""Fractions of the input may lie outside it, by half of it: the boxes of people cut off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionOptions(Options):
@@ -81,7 +84,7 @@ class YoloOptions(GridOptions):
         classes: of the network, see there; by default one in `raw`, and in `output0` as many as
             the shape leaves over. Class 0 becomes category 1, as Ultralytics numbers its results.
         normalised: coordinates are fractions of the input (TFLite exports); by default
-            `coordinates_normalised` in the JSON.
+            `coordinates_normalised` in the JSON. Where neither says, fractions are an error.
     """
 
     layout: Layout | None = None
@@ -139,13 +142,29 @@ def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
             cells=None if size is None else len(grid_points(size, options.strides)[0]),
             threshold=least,
         )
-        normalised = options.normalised
-        if normalised is None:
-            normalised = bool(raw.meta.get("coordinates_normalised", False))
-        if normalised:
-            size = np.array(_input_size(raw), np.float64)
-            found = found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))
+        found = _scaled(raw, options.normalised, found)
     return _finished(raw, options, found)
+
+
+def _scaled(raw: RawImage, normalised: bool | None, found: Detections) -> Detections:
+    """Bring fractions of the input to its px, where the options or the file tell of them.
+
+    Raises:
+        FormatError: nobody tells, but all lies within a pixel or two.
+    """
+    told = raw.meta.get("coordinates_normalised") if normalised is None else normalised
+    if told:
+        size = np.array(_input_size(raw), np.float64)
+        return found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))
+    reach = max(np.nanmax(found.xy, initial=0), np.nanmax(found.box, initial=0))
+    if told is None and 0 < reach <= MOST_SHARE:
+        raise FormatError(
+            f"expected boxes and joints in px of the input, got all within {reach:.3g} px: "
+            "they look like fractions of it",
+            where=raw.where,
+            hint="--set normalised=true, or false where they are px",
+        )
+    return found
 
 
 def _table(raw: RawImage) -> Any:
@@ -187,9 +206,11 @@ class RtmoOptions(DetectionOptions):
 
     Attributes:
         padding: of the boxes that the bins span, see `decode_dcc`.
+        normalised: see `YoloOptions`.
     """
 
     padding: float = DCC_PADDING
+    normalised: bool | None = None
 
 
 def decode_rtmo_outputs(raw: RawImage, options: RtmoOptions) -> Poses:
@@ -226,6 +247,7 @@ def decode_rtmo_outputs(raw: RawImage, options: RtmoOptions) -> Poses:
             if seen.shape != xy.shape[:2]:
                 raise ArrayError(f"expected `visibility` {xy.shape[:2]}, got {seen.shape}")
     found = Detections(xy, seen, dets[:, 4], dets[:, :4]).take(dets[:, 4] > options.threshold)
+    found = _scaled(raw, options.normalised, found)
     return _finished(raw, options, found)
 
 

@@ -164,7 +164,7 @@ def is_end_to_end(output: npt.ArrayLike, joints: int) -> bool:
 
 def _lies_down(table: npt.NDArray[Any], joints: int, classes: int, cells: int | None) -> bool:
     """Tell whether the values of a pose lie along the first axis."""
-    rows, columns = table.shape
+    rows, columns = map(int, table.shape)
     if cells is not None and (rows == cells) != (columns == cells):
         return columns == cells
     usual = [4 + classes + d * joints for d in (3, 2)]
@@ -177,7 +177,7 @@ def _lies_down(table: npt.NDArray[Any], joints: int, classes: int, cells: int | 
 
 def _classes(table: npt.NDArray[Any], head: int, joints: int, classes: int | None) -> int:
     """Return the number of classes of a table (A, head + C + D K)."""
-    rest = table.shape[1] - head
+    rest = int(table.shape[1]) - head
     ways = [rest - d * joints for d in (3, 2)]
     if classes is not None:
         if classes in ways:
