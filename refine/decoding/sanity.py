@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._types import Bools
 from refine.decoding.raw.files import Arrays
 from refine.exceptions import FormatError
 from refine.formats._keypoints import FAR
@@ -66,14 +67,14 @@ def checked_poses(poses: Poses, where: str) -> Poses:
                 where=f"{where}, record {wide[0]}",
                 hint="looking at the outputs and their geometry",
             )
-    endless = np.atleast_1d(np.isinf(poses.score).any(1) | np.isinf(poses.instance_score))
+    endless: Bools = np.isinf(poses.score).any(1) | np.isinf(poses.instance_score)
     if endless.any():
         raise FormatError(
             "expected finite scores, got infinity",
             where=f"{where}, record {endless.argmax()}",
             hint="looking at the scores of the outputs",
         )
-    half = np.asarray(~poses.present & np.isfinite(poses.xy).any(-1))
+    half: Bools = np.asarray(~poses.present & np.isfinite(poses.xy).any(-1))
     if half.any():
         poses = poses.replace(
             xy=np.where(np.expand_dims(half, -1), np.nan, poses.xy),

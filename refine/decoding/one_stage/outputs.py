@@ -33,6 +33,8 @@ from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
 
+OUTPUT = ("output0", "output", "predictions")
+"""Names of what exported YOLO networks return."""
 MOST_SHARE = 1.5
 """Fractions of the input may lie outside it, by half of it: the boxes of people cut off."""
 
@@ -169,7 +171,7 @@ def _scaled(raw: RawImage, normalised: bool | None, found: Detections) -> Detect
 
 def _table(raw: RawImage) -> Any:
     # One pose looks like a batch of one to the reader, which takes that axis off.
-    return np.atleast_2d(raw.array("output0", "output", "predictions"))
+    return np.atleast_2d(raw.array(*OUTPUT))
 
 
 def decode_yolox_outputs(raw: RawImage, options: GridOptions) -> Poses:
@@ -391,10 +393,26 @@ def _finished(
     return poses.replace(extra=tuple({"category_id": c} for c in (kept.label + 1).tolist()))
 
 
-YOLO = Family("yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs)
+YOLO = Family(
+    "yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs, ((*OUTPUT, "raw"),)
+)
 YOLOX = Family("yolox-pose", RawImage, read_image_outputs, GridOptions, decode_yolox_outputs)
-RTMO = Family("rtmo", RawImage, read_image_outputs, RtmoOptions, decode_rtmo_outputs)
-DEKR = Family("dekr", RawImage, read_image_outputs, DekrOptions, decode_dekr_outputs)
+RTMO = Family(
+    "rtmo",
+    RawImage,
+    read_image_outputs,
+    RtmoOptions,
+    decode_rtmo_outputs,
+    (("dets",), ("keypoints",)),
+)
+DEKR = Family(
+    "dekr",
+    RawImage,
+    read_image_outputs,
+    DekrOptions,
+    decode_dekr_outputs,
+    (("heatmaps",), ("offsets",)),
+)
 DIRECT_POSE = Family(
     "directpose", RawImage, read_image_outputs, GridOptions, decode_direct_pose_outputs
 )

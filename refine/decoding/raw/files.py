@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +56,30 @@ DAMAGE = (
 
 FLIPPED = "_flipped_input"
 """Ends the name of an array of the mirrored input."""
+
+
+def named(
+    fields: Mapping[str, Any], names: Sequence[Sequence[str]], known: Container[str]
+) -> dict[str, Any]:
+    """Return fields with names for outputs that have none, or are the only ones.
+
+    Args:
+        fields: arrays by name; those that `np.savez` has counted, arr_0, and "" have none.
+        names: what each of the arrays of a family goes by, in their order.
+        known: names of what is no output.
+
+    >>> sorted(named({"arr_0": 1, "arr_1": 2, "affine": 3}, [["x"], ["y"]], {"affine"}))
+    ['affine', 'x', 'y']
+    """
+    out = dict(fields)
+    bare = [k for k in out if k == UNNAMED or re.fullmatch(r"arr_\d+", k)]
+    if len(bare) <= len(names):
+        for key, name in zip(sorted(bare, key=lambda k: (len(k), k)), names, strict=False):
+            out.setdefault(name[0], out.pop(key))
+    maps = [k for k, v in out.items() if k not in known and np.ndim(v) >= 2]
+    if len(maps) == len(names) == 1 and maps[0] not in names[0]:
+        out[names[0][0]] = out.pop(maps[0])
+    return out
 
 
 def names_of(value: Any) -> tuple[str, ...] | None:
@@ -175,8 +199,7 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
     """Read the arrays of an .npz, .npy or .safetensors file, and the metadata of the latter.
 
     Returns:
-        by name; the one array of an .npy, or the only one of an .npz that `np.savez` has named
-        itself, goes by "". Large members of an archive are `Stored`.
+        by name; the one array of an .npy goes by "". Large members of an archive are `Stored`.
 
     Raises:
         FormatError: not such a file.
@@ -208,9 +231,6 @@ def _numpy(data: bytes, where: str) -> Mapping[str, Any]:
             stored = Stored(data, member, where)
             small = member.file_size <= SMALL
             arrays[member.filename.removesuffix(".npy")] = np.asarray(stored) if small else stored
-    outputs = [k for k in arrays if re.fullmatch(r"arr_\d+", k)]
-    if len(outputs) == 1:
-        arrays[UNNAMED] = arrays.pop(outputs[0])
     return arrays
 
 
