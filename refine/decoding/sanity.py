@@ -77,10 +77,10 @@ def checked_poses(poses: Poses, where: str) -> Poses:
     half: Bools = np.asarray(~poses.present & np.isfinite(poses.xy).any(-1))
     if half.any():
         poses = poses.replace(
-            xy=np.where(np.expand_dims(half, -1), np.nan, poses.xy),
+            xy=np.where(half.reshape(*half.shape, 1), np.nan, poses.xy),
             score=np.where(half, np.nan, poses.score),
         )
     if poses.box is not None and not np.isfinite(poses.box).all():
-        known = np.isfinite(poses.box).all(1)
+        known = np.asarray(np.isfinite(poses.box).all(1))
         poses = poses.replace(box=np.where(known[:, None], poses.box, np.nan))
     return poses

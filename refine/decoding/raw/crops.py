@@ -13,7 +13,7 @@ from refine.decoding.raw.files import (
     FLIPPED,
     KEYS,
     Arrays,
-    Stored,
+    as_array,
     check_finite,
     id_of_name,
     named,
@@ -339,16 +339,13 @@ def raw_crops(
 
     Raises:
         FormatError: no arrays, or arrays that do not fit together.
+        GeometryError: nothing says where the crops lie.
 
     >>> raw = raw_crops({"simcc_x": np.ones((1, 17, 384)), "affine": [[[1, 0, 0], [0, 1, 0]]]})
     >>> len(raw), raw.array("simcc_x").shape
     (1, (1, 17, 384))
     """
-    arrays = {
-        k: v if isinstance(v, Stored) else np.asarray(v)
-        for k, v in fields.items()
-        if k not in ABOUT
-    }
+    arrays = {k: as_array(v) for k, v in fields.items() if k not in ABOUT}
     arrays = {k: v for k, v in arrays.items() if v.ndim >= 2 and v.dtype.kind in "fiu"}
     if not arrays:
         raise FormatError(

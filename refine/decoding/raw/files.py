@@ -142,6 +142,11 @@ class Stored:
         return zipfile.ZipFile(io.BytesIO(self._data)).open(self._member)
 
 
+def as_array(value: Any) -> Any:
+    """Return an array; one that is `Stored` stays so until somebody asks for it."""
+    return value if isinstance(value, Stored) else np.asarray(value)
+
+
 class Arrays(Mapping[str, npt.NDArray[Any]]):
     """Arrays by name, those of a file read at first use; infinity in them is an error.
 

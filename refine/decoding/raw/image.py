@@ -12,7 +12,7 @@ from refine._types import Floats
 from refine.decoding.raw.files import (
     KEYS,
     Arrays,
-    Stored,
+    as_array,
     id_of_name,
     named,
     read_arrays,
@@ -157,11 +157,7 @@ def raw_image(
     """
     meta = {} if meta is None else meta
     about = {key: _first(fields, names) for key, names in ABOUT.items()}
-    arrays = {
-        k: v if isinstance(v, Stored) else np.asarray(v)
-        for k, v in fields.items()
-        if k not in NO_OUTPUTS
-    }
+    arrays = {k: as_array(v) for k, v in fields.items() if k not in NO_OUTPUTS}
     arrays = {k: v for k, v in arrays.items() if v.ndim and v.dtype.kind in "fiub"}
     if not arrays:
         raise FormatError(
