@@ -7,8 +7,11 @@ WHEEL := build/wheel
 LOWEST := build/lowest
 # Of test-lowest: where the oldest torch is to be had as a CUDA build alone, TORCH=torch=2.13.0.
 TORCH ?=
+# Of fuzz: for how long, and where to begin.
+SECONDS ?= 3600
+SEED ?= 1
 
-.PHONY: demo test lint test-wheel test-lowest clean
+.PHONY: demo test lint fuzz test-wheel test-lowest clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +31,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Long: make fuzz SECONDS=3600 SEED=1. Rounds of the property tests, with more examples each.
+fuzz: $(VENV)/.installed
+	$(BIN)/python tests/fuzz.py $(SECONDS) $(SEED)
 
 # The wheel is made from the sdist and runs where the checkout is out of sight. Its environment is
 # fresh but for the dependencies, which are those of $(VENV); pip checks that none is missing.

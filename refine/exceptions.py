@@ -1,5 +1,7 @@
 """Exceptions of the project: what was expected, what came, where, and what to try."""
 
+from collections.abc import Sequence
+
 
 class RefineError(Exception):
     """Base of every error that the user can mend; the command line exits with 3.
@@ -39,3 +41,16 @@ class ArrayError(RefineError, ValueError):
 
 class WeightsError(RefineError):
     """Weights that are missing, damaged or made for another skeleton."""
+
+
+class RefineWarning(UserWarning):
+    """Something was counted, left out or done otherwise; the command line says it and goes on.
+
+    Args:
+        message: what, in a line.
+        details: each of what was counted; the command line lists them with ``--verbose``.
+    """
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)

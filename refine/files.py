@@ -1,13 +1,16 @@
-"""Bytes in and out: standard streams, gzip by suffix, atomic writes, JSON without NaN."""
+"""Bytes in and out: standard streams, gzip by content, atomic writes, JSON without NaN."""
 
 import gzip
+import io
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,90 +19,194 @@ import msgspec
 from refine.exceptions import FormatError
 
 STDIO = "-"
+UNPACKED_LEAST = 1 << 28
+"""Bytes that any gzip file may hold: 256 MiB, the predictions on some 100,000 images."""
+UNPACKED_RATIO = 100
+"""Times its size that a larger one may hold: gzip makes poses 3 to 20 times smaller, and zeros,
+of which bombs are made, 1032 times."""
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """Read a whole file, gunzipped if it is named ``*.gz``; ``"-"`` is standard input.
+    """Read a whole file, gunzipped whatever its name; ``"-"`` is standard input.
 
     Raises:
-        FormatError: the file cannot be read, or holds nothing.
+        FormatError: the file cannot be read, or as for `unpack`.
     """
     try:
         if str(path) == STDIO:
+            if sys.stdin is None:
+                raise OSError("standard input is closed")
             data = sys.stdin.buffer.read()
         else:
             data = Path(path).read_bytes()
-            if str(path).endswith(".gz"):
-                data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, ValueError) as error:
+        # ValueError: a name that holds a null byte.
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
+    return unpack(data, str(path))
+
+
+def unpack(data: bytes, where: str) -> bytes:
+    """Return the content of a file, gunzipped where that is gzip or `where` ends so.
+
+    Raises:
+        FormatError: damaged gzip, nothing in it, or far more than its size lets one expect.
+    """
+    try:
+        if _is_gzip(data) or (data and where.endswith(".gz")):
+            most = max(UNPACKED_LEAST, UNPACKED_RATIO * len(data))
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+                unpacked = packed.read(most + 1)
+            if len(unpacked) > most:
+                raise FormatError(
+                    f"expected at most {most} bytes in a gzip file of {len(data)}, got more",
+                    where=where,
+                    hint="gunzip, if it is to be trusted, and the file that comes out",
+                )
+            data = unpacked
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"expected a readable file, got: {error}", where=where) from None
     if not data.strip():
-        raise FormatError("expected data, got an empty file (0 bytes)", where=str(path))
+        raise FormatError("expected data, got an empty file (0 bytes)", where=where)
     return data
+
+
+def _is_gzip(data: bytes) -> bool:
+    # Byte 8 is one of three in gzip, and a brace in safetensors, whose lengths may begin alike.
+    return data[:3] == b"\x1f\x8b\x08" and data[8:9] in (b"\0", b"\2", b"\4")
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write a file as a whole or not at all; ``"-"`` is standard output.
 
+    What is not a regular file (a device, a pipe) is written through, the target of a symbolic link
+    is replaced, and a file keeps its mode.
+
     Raises:
-        FormatError: the target cannot be written.
+        FormatError: the target cannot be written, or may not be: it is read-only.
     """
-    if str(path) == STDIO:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
     target = Path(path)
     if target.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
+        if str(path) in (STDIO, "/dev/stdout"):
+            _write_stdout(data)
+        elif (stream := _open_stream(target)) is not None:
+            with os.fdopen(stream, "wb") as file:
                 file.write(data)
-            # mkstemp makes private files; give the result the rights that open() would give.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise FormatError(
-            f"expected a writable target, got: {error.strerror}",
-            where=str(path),
-            hint="another -o",
-        ) from None
+        else:
+            _replace(Path(os.path.realpath(target)), data)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _write_stdout(data: bytes) -> None:
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _open_stream(target: Path) -> int | None:
+    """Open what is there and has no content to replace: a device, a pipe, a descriptor of ours."""
+    number = target.name if target.parent in (Path("/dev/fd"), Path("/proc/self/fd")) else ""
+    if str(target) == "/dev/stderr":
+        number = "2"
+    if number.isdecimal():
+        return os.dup(int(number))
+    try:
+        mode = target.stat().st_mode
+    except OSError:
+        return None
+    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return None if regular else os.open(target, os.O_WRONLY)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """Put a file in the place of another at once, with its mode and, where allowed, its owner."""
+    before = target.stat() if target.exists() else None
+    if before is not None and stat.S_ISDIR(before.st_mode):
+        raise IsADirectoryError(0, "a folder")
+    if before is not None and not before.st_mode & 0o222:
+        raise PermissionError(0, "a read-only file")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if before is None:
+            draft.chmod(0o666 & ~_umask())
+        else:
+            if hasattr(os, "chown"):
+                with suppress(OSError):
+                    os.chown(draft, before.st_uid, before.st_gid)
+            draft.chmod(stat.S_IMODE(before.st_mode))
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _umask() -> int:
+    """Return what rights open() would not give; mkstemp makes private files."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a new name outlives a power cut, where the system lets us."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _unwritable(path: str | Path, error: OSError | ValueError) -> FormatError:
+    # ValueError: a name that holds a null byte.
+    reason = getattr(error, "strerror", None) or str(error)
+    return FormatError(
+        f"expected a writable target, got: {reason}", where=str(path), hint="another -o"
+    )
 
 
 def write_folder(path: str | Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write a new or empty folder as a whole or not at all.
 
     Args:
-        path: the folder.
+        path: the folder; the target of a symbolic link is filled.
         files: name and content of each file.
 
     Raises:
         FormatError: the target cannot be written.
     """
-    target = Path(path)
     try:
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+        target = Path(os.path.realpath(path))
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:200]}."))
         try:
             inner = draft / "files"  # mkdtemp makes private folders; mkdir minds the umask.
             inner.mkdir()
             for name, data in files:
-                (inner / name).write_bytes(data)
+                with (inner / name).open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if target.is_dir():
+                inner.chmod(stat.S_IMODE(target.stat().st_mode))
             inner.replace(target)
+            _sync_folder(target.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     except (OSError, ValueError) as error:
-        # ValueError: a name that holds a null byte.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FormatError(
-            f"expected a writable target, got: {reason}", where=str(path), hint="another -o"
-        ) from None
+        raise _unwritable(path, error) from None
 
 
 def parse_json(data: bytes, where: str) -> Any:
@@ -115,6 +222,15 @@ def parse_json(data: bytes, where: str) -> Any:
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:
+        start = len(error.doc[: error.pos].rstrip().removesuffix(","))
+        comma, closing = error.doc[start : start + 1], error.doc[start + 1 :].lstrip()[:1]
+        if comma == "," and closing in ("]", "}"):
+            line = error.doc.count("\n", 0, start) + 1
+            raise FormatError(
+                f"expected JSON, got a comma before {closing!r}",
+                where=f"{where}, line {line} column {start - error.doc.rfind(chr(10), 0, start)}",
+                hint="without that comma",
+            ) from None
         cut = error.msg.startswith("Unterminated")
         end = cut or error.pos >= len(error.doc.rstrip()) - 1
         raise FormatError(

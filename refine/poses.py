@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,6 +21,9 @@ ScoreKind = Literal[
 
 DERIVED_DECIMALS = 3
 """Of derived joints: means of two rounded numbers carry noise in the last bits."""
+
+ROWS_SHOWN = 8
+"""Poses in the table that notebooks show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,48 @@ class Step:
     weights: str | None = None
 
 
+COUNTS = frozenset({"fragments", "joints", "poses", "removed", "without_picture"})
+"""Parameters of steps that count what was done to these very poses; the others say how."""
+
+
+def join_histories(one: Sequence[Step], other: Sequence[Step]) -> tuple[Step, ...] | None:
+    """Return the history of poses of two runs, None where they went through different steps.
+
+    Steps are the same if name, weights and parameters are, but for `COUNTS`; counts that differ
+    are left out, for they tell of neither.
+
+    >>> once, again = Step("complete", {"joints": 3}), Step("complete", {"joints": 5})
+    >>> join_histories([once], [again])
+    (Step(name='complete', parameters={}, weights=None),)
+    >>> join_histories([once], []) is None
+    True
+    """
+    if len(one) != len(other):
+        return None
+    steps = []
+    for a, b in zip(one, other, strict=True):
+        mine, others = dict(a.parameters), dict(b.parameters)
+        for key in COUNTS & (mine.keys() | others.keys()):
+            if key not in mine or key not in others or mine[key] != others[key]:
+                mine.pop(key, None)
+                others.pop(key, None)
+        if (a.name, a.weights, mine) != (b.name, b.weights, others):
+            return None
+        steps.append(Step(a.name, mine, a.weights))
+    return tuple(steps)
+
+
 EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
 """Steps that put expected keypoint similarities in the place of keypoint scores. Files do not say
 of what kind their scores are; their history does."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Poses:
     """N poses over any number of images: one frame, a batch and a corpus are the same type.
+
+    `poses[3]`, slices, indices and masks select poses, iteration yields them one by one; each
+    is `Poses` again, with all images.
 
     Attributes:
         skeleton: the K joints.
@@ -183,6 +221,30 @@ class Poses:
     def __len__(self) -> int:
         return len(self.xy)
 
+    def __iter__(self) -> Iterator[Self]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        steps = ", ".join(step.name for step in self.history) or "none"
+        return (
+            f"<Poses: {len(self)} of {self.skeleton.name}, images: {len(self.images)}, "
+            f"score kind: {self.score_kind}, steps: {steps}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the first poses as a table, which is what notebooks show."""
+        names = [ref.id if ref.file_name is None else ref.file_name for ref in self.images]
+        joints = self.present.sum(1)
+        rows: list[tuple[object, ...]] = [("", "image", "score", "joints", "track")]
+        for i in range(min(len(self), ROWS_SHOWN)):
+            track = "" if self.track is None else self.track[i]
+            score = f"{self.instance_score[i]:.3f}"
+            rows.append((i, names[self.image[i]], score, joints[i], track))
+        rows += [("...",)] if len(self) > ROWS_SHOWN else []
+        lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
+        table = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table><caption>{escape(repr(self)[1:-1])}</caption>{table}</table>"
+
     @property
     def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
@@ -229,11 +291,20 @@ class Poses:
         """Return a copy whose history tells of one more step."""
         return replace(self, history=(*self.history, Step(name, parameters, weights)))
 
-    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> Self:
-        """Select poses by slice, indices or mask; the images all stay."""
-        index = np.arange(len(self))[rows]
+    def __getitem__(self, rows: int | slice | Sequence[int] | npt.NDArray[Any]) -> Self:
+        """Select poses by index, slice, indices or mask; the images all stay.
+
+        Raises:
+            IndexError: no such pose.
+            ArrayError: indices of several dimensions.
+
+        >>> poses = Poses.from_arrays(find_skeleton("coco17"), np.zeros((2, 17, 2)))
+        >>> poses[1]
+        <Poses: 1 of coco17, images: 1, score kind: none, steps: none>
+        """
+        index = np.atleast_1d(np.arange(len(self))[rows])
         if index.ndim != 1:
-            raise ArrayError("expected a slice, a list of indices or a mask; try poses[i:i+1]")
+            raise ArrayError(f"expected an index, a slice, a list or a mask, got {index.ndim}-D")
         arrays: dict[str, Any] = {
             name: None if getattr(self, name) is None else getattr(self, name)[index]
             for name in ("xy", "score", "instance_score", "image", "box", "area", "track")
@@ -251,20 +322,33 @@ class Poses:
     def concat(cls, parts: Sequence["Poses"]) -> "Poses":
         """Join poses of one skeleton; images that are equal become one.
 
+        Of histories, counts may differ, see `join_histories`.
+
         Raises:
-            ArrayError: nothing to join, or skeletons, score kinds or histories that differ.
+            ArrayError: nothing to join, or skeletons, score kinds or steps that differ.
         """
         if not parts:
             raise ArrayError("expected at least one Poses to join, got none")
         first = parts[0]
+        history = first.history
         for other in parts[1:]:
             if other.skeleton != first.skeleton:
                 raise ArrayError(
                     f"expected one skeleton, got {first.skeleton.name!r} "
                     f"and {other.skeleton.name!r}"
                 )
-            if other.score_kind != first.score_kind or other.history != first.history:
-                raise ArrayError("expected poses of one score kind and history")
+            if other.score_kind != first.score_kind:
+                raise ArrayError(
+                    f"expected one score kind, got {first.score_kind!r} and {other.score_kind!r}"
+                )
+            joined = join_histories(history, other.history)
+            if joined is None:
+                ways = [", ".join(s.name for s in p.history) or "none" for p in (first, other)]
+                raise ArrayError(
+                    "expected poses that went through the same steps, with the same options and "
+                    f"weights, got {ways[0]} and {ways[1]}"
+                )
+            history = joined
         images: dict[ImageRef, int] = {}
         places = [
             np.array([images.setdefault(ref, len(images)) for ref in p.images], np.intp)
@@ -293,6 +377,7 @@ class Poses:
             box=join("box", np.nan),
             area=join("area", np.nan),
             track=join("track", -1),
+            history=history,
             extra=tuple(e for p in parts for e in p.extra),
         )
 

@@ -53,7 +53,7 @@ def read_metadata(source: str | Path | bytes) -> dict[str, str]:
             if size > Path(source).stat().st_size:
                 raise ValueError(f"a header of {size} bytes in a shorter file")
             text = file.read(size)
-    header = json.loads(text)
+    header = _loads(text)
     metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict):
         raise ValueError("a header that is no table")
@@ -66,10 +66,17 @@ def facts_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         ValueError: something else stands in their place.
     """
-    facts = json.loads(metadata.get(FACTS, "{}"))
+    facts = _loads(metadata.get(FACTS, "{}"))
     if not isinstance(facts, dict):
         raise ValueError(f"facts that are no table: {facts!r:.40}")
     return facts
+
+
+def _loads(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (RecursionError, TypeError) as error:
+        raise ValueError(f"a header that is no JSON: {error}") from None
 
 
 def write(arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = ["benchmarks", "lowest.py", "wheel.py"]
+collect_ignore = ["benchmarks", "fuzz.py", "journeys/make.py", "lowest.py", "wheel.py"]
 SKIPS = tomllib.loads(Path(__file__).with_name("skips.toml").read_text("utf-8"))["skip"]
 
 

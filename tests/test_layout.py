@@ -24,6 +24,8 @@ FLOORS = (
     "skeletons",
     "geometry",
     "poses",
+    "categories",
+    "images",
     "oks",
     "rescore",
     "onnx",
@@ -50,21 +52,16 @@ def module_of(path, root):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def tree_of(path):
-    """Parse a file; imports for the type checker alone do not run, and are left out."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = [ast.Pass()]
-    return tree
-
-
 class House:
-    """All imports of a package: (file, imported file, imported name)."""
+    """All imports of a package, also the type checker's: (file, imported file, imported name)."""
 
     def __init__(self, root, package="refine"):
         self.files = {module_of(p, root): p for p in sorted(root.rglob("*.py"))}
-        self.arrows = [a for m, p in self.files.items() for a in self._of(m, tree_of(p), package)]
+        self.arrows = [
+            a
+            for m, p in self.files.items()
+            for a in self._of(m, ast.parse(p.read_text("utf-8")), package)
+        ]
 
     def _of(self, module, tree, package):
         for node in ast.walk(tree):

@@ -65,9 +65,40 @@ def test_selection(rows):
     assert len(base) == 6
 
 
-def test_a_single_index_is_refused():
-    with pytest.raises(ArrayError, match=r"poses\[i:i\+1\]"):
-        poses()[2]
+def test_one_pose_and_each_in_turn():
+    base = poses(area=np.arange(6.0))
+    assert len(base[2]) == len(base[np.int64(2)]) == 1
+    assert base[2].extra == ({"n": 2},)
+    assert base[-1].area.tolist() == [5]
+    assert base[2].images == base.images
+    assert [one.extra[0]["n"] for one in base] == list(range(6))
+    np.testing.assert_array_equal(Poses.concat(list(base)).xy, base.xy)
+    assert list(Poses.empty(TABLE)) == []
+
+
+@pytest.mark.parametrize(("rows", "error"), [(6, IndexError), ([[0, 1]], ArrayError)])
+def test_an_index_that_is_none(rows, error):
+    with pytest.raises(error):
+        poses()[rows]
+
+
+def test_what_is_shown_is_one_line():
+    assert repr(poses().done("nms").done("rescore")) == (
+        "<Poses: 6 of three, images: 3, score kind: unknown, steps: nms, rescore>"
+    )
+    assert repr(Poses.empty("coco17")) == (
+        "<Poses: 0 of coco17, images: 0, score kind: none, steps: none>"
+    )
+
+
+def test_a_notebook_shows_the_first_poses_and_no_markup_of_names():
+    base = poses(n=20).replace(images=(ImageRef(0, "<script>"),) * 3, track=np.arange(20))
+    html = base._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert html.count("<tr>") == 10
+    assert "..." in html
+    assert "..." not in base[:8]._repr_html_()
 
 
 def test_by_image_yields_empty_images_and_keeps_order():
@@ -108,8 +139,10 @@ def test_concat_merges_equal_images_and_fills_what_a_part_lacks():
     [
         ([], "at least one"),
         ([poses(), Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2)))], "one skeleton"),
-        ([poses(), poses().done("nms")], "one score kind and history"),
-        ([poses(), poses().replace(score_kind="logit")], "one score kind and history"),
+        ([poses(), poses().done("nms")], "same steps, .* got none and nms"),
+        ([poses().done("nms", threshold=1), poses().done("nms", threshold=0.9)], "same steps"),
+        ([poses().done("nms", "a", joints=1), poses().done("nms", "b", joints=1)], "same steps"),
+        ([poses(), poses().replace(score_kind="logit")], "one score kind, got 'unknown' and"),
     ],
 )
 def test_concat_refuses(parts, message):
@@ -142,6 +175,17 @@ def test_history():
         Step("nms", {"threshold": 0.9}),
         Step("refine", {"margin": 1}, "abc"),
     )
+
+
+def test_runs_are_joined_whatever_they_counted():
+    first, second, third = (
+        poses(seed=i).done("complete", "w", joints=n, margin=0.1).done("suppress", removed=1)
+        for i, n in enumerate((3, 5, 3))
+    )
+    told = (Step("complete", {"margin": 0.1}, "w"), Step("suppress", {"removed": 1}))
+    assert Poses.concat([first, second, third]).history == told
+    assert Poses.concat([first, Poses.concat([second, third])]).history == told
+    assert Poses.concat([first, third]).history == first.history
 
 
 def test_skeletons_go_by_name():

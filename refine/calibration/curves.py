@@ -44,6 +44,16 @@ class Curve:
     joints: tuple[float, ...] = ()
     knots: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
+    def __post_init__(self) -> None:
+        numbers = (self.slope, self.offset, self.score, self.size, *self.joints)
+        x, y = self.knots
+        if not np.isfinite((*numbers, *x, *y)).all():
+            raise ValueError("expected finite numbers in a curve")
+        if len(x) != len(y) or (self.form == "isotonic" and not x):
+            raise ValueError(f"expected as many knots as values, got {len(x)} and {len(y)}")
+        if (np.diff(x) < 0).any():
+            raise ValueError("expected the knots of a curve to rise")
+
     def __call__(self, expected: Floats, score: Floats, size: Floats) -> Floats:
         """Put expected similarities right.
 

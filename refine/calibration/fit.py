@@ -10,7 +10,8 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.calibration.curves import Curve, fit_curve, fit_logistic, folds
 from refine.calibration.model import GENERIC, Calibration, deviates, rank_in
-from refine.evaluation.ground_truth import GroundTruth, match_images, read_ground_truth
+from refine.evaluation.comparison import compare
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.matching import (
     match,
     pair_oks,
@@ -161,11 +162,11 @@ def read_sample(
         )
     truth = read_ground_truth(gt)
     sigmas = truth.skeleton.require_sigmas()
-    image, _ = match_images(poses, truth, strict=strict and image_ids is None)
-    chosen = truth.rows_of(image_ids)
-    persons = truth.persons_on(chosen)
+    compared = compare(truth, poses, image_ids, strict=strict)
+    grouped = compared.by_category()
+    persons, image = grouped.persons, grouped.image
     belief = refiner.believe(poses)
-    inside = np.flatnonzero(np.isin(image, chosen))
+    inside = np.flatnonzero(compared.inside)
     shown = truth.skeleton.take(complete(poses, belief).xy, poses.skeleton)[inside]
     rough = same_image(image[inside], persons.image)
     ks = pair_similarity(np.nan_to_num(shown), persons, rough, sigmas)
@@ -197,7 +198,8 @@ def read_sample(
         out[np.ix_(owned, index[fed])] = values
     labels = np.zeros(n, np.int64)
     labels[owned] = labelled.sum(1)
-    return Sample(poses, belief, image, np.isin(image, chosen) & ~ignored, came, reach, labels)
+    counts = compared.inside & ~ignored
+    return Sample(poses, belief, compared.image, counts, came, reach, labels)
 
 
 def fit_score(

@@ -87,6 +87,12 @@ class Calibration:
                     f"expected a calibration made with {what} {theirs!r}, got one of {mine!r}",
                     hint="`refine calibrate` to make it again",
                 )
+        for curve in (self.keep, self.move, self.fill):
+            if len(curve.joints) not in (0, len(poses.skeleton)):
+                raise RefineError(
+                    f"expected offsets of {len(poses.skeleton)} joints, got {len(curve.joints)}",
+                    hint="`refine calibrate` to make it again",
+                )
 
     def calibrate(self, poses: Poses, belief: Belief) -> Belief:
         """Return the belief with honest expected similarities and the margin that fits them."""
@@ -192,7 +198,13 @@ def read_calibration(path: str | Path) -> Calibration:
         found = msgspec.convert(table, Calibration)
         if unknown := set(found.score) - set(GENERIC):
             raise ValueError(f"unknown column {min(unknown)!r}")
-    except (msgspec.ValidationError, ValueError) as error:
+        tables = (found.joint_scores, found.instance_scores, found.sizes)
+        numbers = (found.margin, found.intercept, *found.score.values())
+        if not all(np.isfinite(t).all() for t in (numbers, *tables)):
+            raise ValueError("numbers that are not finite")
+        if any((np.diff(t) < 0).any() for t in tables):
+            raise ValueError("quantiles that fall")
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise RefineError(
             f"expected a calibration ({FORMAT}), got: {error}",
             where=str(path),

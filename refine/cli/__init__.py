@@ -33,37 +33,51 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
+        from refine.cli._output import add_verbosity
+
         command: click.Command = import_module(f"refine.cli.{name}").command
-        return command
+        return add_verbosity(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from refine.cli._namesake import warn_of_namesake
+
+        click.echo(f"refine, version {__version__}")
+        warn_of_namesake()
+        ctx.exit()
+
+
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="refine")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Make other people's poses better.
 
-    Exit codes: 0 ok, 1 failure, 2 usage, 3 bad input, 4 partial, 130 interrupt.
+    Exit codes: 0 ok, 1 failure, 2 usage, 3 bad input, 4 partial (all is written, but something
+    that was named had to be left out), 130 interrupt, 143 terminated.
     """
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our standard output went away (head); Python would complain at exit.
-        sys.stderr.close()
-        sys.exit(0)
-    except Exception as error:
-        from refine.cli._output import report
+    from refine.cli._process import prepare, report_failure
 
-        sys.exit(report(error, as_json="--json" in sys.argv))
+    with prepare():
+        try:
+            code = cli.main(standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except Exception as error:
+            code = report_failure(error)
+    sys.exit(code)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +12,7 @@ from refine.cli._output import say
 
 if TYPE_CHECKING:
     from refine.poses import Poses
+    from refine.skeletons import Skeleton
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,54 +24,112 @@ class Input:
     Attributes:
         format: of the file; None sniffs.
         skeleton: name or file, where the file does not tell.
-        images: COCO file that tells of the images.
+        images: COCO file that tells of the images: ``--sizes``.
+        pictures: folder of their pictures: ``--images``.
         keep_zeros: whether (0, 0) is a place.
+        normalised: whether coordinates are shares of the images; None looks at them.
+        category: id or name of the only one to read, of annotations where there are some.
     """
 
     format: str | None = None
     skeleton: str | None = None
     images: str | None = None
     keep_zeros: bool = False
+    normalised: bool | None = None
+    pictures: str | None = None
+    category: str | None = None
 
 
 _OPTIONS = (
     click.option("--from", "from_", metavar="FORMAT", help="Format of the input.  [sniffed]"),
     click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not tell."),
     click.option(
-        "--images",
-        metavar="FILE",
+        "--sizes",
+        metavar="FILE.json",
         help="COCO file that tells the sizes, names and ids of the images.",
     ),
     click.option(
         "--keep-zeros/--zero-is-missing",
         help="Whether (0, 0) is a place or, whatever its score, a missing joint.  [missing]",
     ),
+    click.option(
+        "--normalised/--pixels",
+        default=None,
+        help="Whether coordinates are shares of the images, whose sizes must be known.  [sniffed]",
+    ),
+    click.option(
+        "--category",
+        metavar="NAME|ID",
+        help="Only what is of this category; needed where categories differ in joints.",
+    ),
 )
 
 
-def input_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb --from, --skeleton, --images and --keep-zeros, as the `Input` named `inputs`."""
+_IMAGES = click.option(
+    "--images", metavar="DIR", help="Folder of pictures: every pose is looked at again in its own."
+)
+_OLD_IMAGES = click.option("--images", metavar="FILE.json", hidden=True)
+
+
+def input_options(
+    function: Callable[..., Any] | None = None, *, pictures: bool = False
+) -> Callable[..., Any]:
+    """Give a verb the options of `Input`, as the argument named `inputs`.
+
+    Args:
+        function: the verb; without it a decorator is returned.
+        pictures: whether it looks at pictures, the folder --images.
+    """
+    if function is None:
+        return partial(input_options, pictures=pictures)
 
     @wraps(function)
     def gather(
         *arguments: Any,
         from_: str | None,
         skeleton: str | None,
+        sizes: str | None,
         images: str | None,
         keep_zeros: bool,
+        normalised: bool | None,
+        category: str | None,
         **others: Any,
     ) -> Any:
-        inputs = Input(from_, skeleton, images, keep_zeros)
+        sizes, folder = _tell_apart(sizes, images, pictures)
+        inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder, category)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
-    for option in reversed(_OPTIONS):
+    for option in reversed((*_OPTIONS, _IMAGES if pictures else _OLD_IMAGES)):
         verb = option(verb)
     return verb
 
 
-def read_poses(path: str, inputs: Input) -> "Poses":
-    """Read poses as the options say, and say what the file was taken for."""
+def _tell_apart(
+    sizes: str | None, images: str | None, pictures: bool
+) -> tuple[str | None, str | None]:
+    """Return the file of sizes and the folder of pictures; --images once took both."""
+    if images is None or (pictures and not Path(images).is_file()):
+        return sizes, images
+    if Path(images).is_dir():
+        raise click.UsageError(
+            "--images: this verb looks at no pictures; a COCO file with the sizes and names of "
+            "the images is --sizes FILE.json"
+        )
+    if sizes is not None:
+        raise click.UsageError(f"expected a folder of pictures in --images, got {images}")
+    say(f"--images {images}: a file of sizes and names is called --sizes now")
+    return images, None
+
+
+def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "Poses":
+    """Read poses as the options say, and say what the file was taken for.
+
+    Args:
+        path: of the poses.
+        inputs: the options.
+        default: skeleton of the ground truth, see `refine.read`.
+    """
     from refine.formats import read
 
     poses = read(
@@ -78,7 +137,11 @@ def read_poses(path: str, inputs: Input) -> "Poses":
         inputs.format,
         skeleton=inputs.skeleton,
         images=inputs.images,
+        default=default,
+        # Of predictions, those of the category of the truth are found by its number.
+        category=inputs.category if default is None else None,
         zero_is_missing=not inputs.keep_zeros,
+        normalised=inputs.normalised,
     )
     say(
         f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
@@ -91,15 +154,21 @@ def read_poses(path: str, inputs: Input) -> "Poses":
 
 def write_poses(
     poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
-) -> str:
-    """Write poses and return the format; what becomes COCO gets the ids of the `images` file."""
-    from refine.formats import format_for, with_images, write
+) -> tuple[str, tuple[str, ...]]:
+    """Write poses, say what was changed for that, and return the format and what was said.
+
+    What becomes COCO gets the ids of the `images` file.
+    """
+    from refine.formats import format_for, prepared, with_images, write
 
     found = to or format_for(poses, output)
     if images and found.startswith("coco") and found != poses.meta["format"]:
         poses = with_images(poses, images, rename=True)
+    _, notes = prepared(poses, found)
     write(poses, output, found, precision=precision)
-    return found
+    for note in notes:
+        say(f"{output}: {note}")
+    return found, notes
 
 
 def read_image_ids(source: str) -> list[int | str]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._options import Input, read_image_ids
+from refine.cli._options import Input, read_image_ids, read_poses
+from refine.cli._output import say
 
 if TYPE_CHECKING:
     from refine.evaluation.ground_truth import GroundTruth
+    from refine.poses import Poses
     from refine.skeletons import Skeleton
 
 
@@ -21,7 +23,7 @@ class Truth:
     Attributes:
         path: COCO keypoint annotations.
         image_ids: the images that count; None for all.
-        sigmas: name or file of a skeleton with the sigmas to use.
+        sigmas: name or file of a skeleton with the sigmas to use, or one number.
         strict: whether poses on unknown images are refused.
         max_dets: best poses per image that count.
     """
@@ -32,27 +34,62 @@ class Truth:
     strict: bool
     max_dets: int
 
-    def sigma_source(self) -> "Skeleton | None":
-        """Return the skeleton whose sigmas are asked for."""
+    def sigma_source(self) -> "Skeleton | float | None":
+        """Return the skeleton whose sigmas are asked for, or one sigma for all joints."""
+        from refine.exceptions import SkeletonError
         from refine.skeletons import skeleton
 
-        return skeleton(self.sigmas) if self.sigmas else None
+        if self.sigmas is None:
+            return None
+        try:
+            value = float(self.sigmas)
+        except ValueError:
+            return skeleton(self.sigmas)
+        if not 0 < value < float("inf"):
+            raise SkeletonError(f"expected a positive sigma, got {self.sigmas}", where="--sigmas")
+        return value
 
     def read(self, inputs: Input) -> "GroundTruth":
-        """Read the annotations.
+        """Read the annotations, and say where --skeleton does not speak of them.
 
-        Joints that the file does not name are those of --sigmas, else those of --skeleton.
+        --skeleton names their joints, unless they name as many themselves, in another order; joints
+        that nothing names are those of --sigmas.
         """
         from refine.evaluation.ground_truth import read_ground_truth
-        from refine.skeletons import skeleton
+        from refine.skeletons import Skeleton, skeleton
 
-        name = self.sigmas or inputs.skeleton
-        return read_ground_truth(self.path, default=skeleton(name) if name else None)
+        asked = skeleton(inputs.skeleton) if inputs.skeleton else None
+        source = self.sigma_source()
+        truth = read_ground_truth(
+            self.path,
+            default=source if isinstance(source, Skeleton) else None,
+            asked=asked,
+            category=inputs.category,
+        )
+        if asked is not None and asked != truth.skeleton:
+            say(
+                f"{self.path}: has joints of its own, {truth.skeleton.name}; those of the poses "
+                f"are {asked.name}"
+            )
+        return truth
 
     def read_with_sigmas(self, inputs: Input) -> "GroundTruth":
         """Read the annotations and give their skeleton the sigmas of --sigmas."""
         truth, source = self.read(inputs), self.sigma_source()
         return truth if source is None else truth.with_sigmas(source)
+
+    def read_predictions(
+        self, path: str, persons: "GroundTruth", inputs: Input
+    ) -> "tuple[Poses, list[str]]":
+        """Read predictions, and say and return what of them and of the truth does not count."""
+        from refine.evaluation.comparison import compare
+
+        poses = read_poses(path, inputs, persons.skeleton)
+        compared = compare(persons, poses, self.image_ids, strict=self.strict)
+        told = [*compared.warnings, *persons.warnings]
+        for text in told:
+            say(f"{path}: {text}")
+        return poses, told
 
 
 _OPTIONAL = {
@@ -68,7 +105,11 @@ _OPTIONAL = {
     ),
 }
 _ALWAYS = (
-    click.option("--sigmas", metavar="NAME|FILE", help="Skeleton with other sigmas, by joint."),
+    click.option(
+        "--sigmas",
+        metavar="NAME|FILE|NUMBER",
+        help="Other sigmas: those of a skeleton, by joint name, or one number for all joints.",
+    ),
     click.option(
         "--image-ids",
         metavar="FILE[:KEY]",
@@ -102,7 +143,9 @@ def ground_truth_options(
             if (gt is None) == (annotations is None):
                 raise click.UsageError("expected the annotations once, as GT or as --gt GT")
             ids = read_image_ids(image_ids) if image_ids else None
-            truth = Truth(gt or annotations or "", ids, sigmas, not keep_going, max_dets)
+            path = gt or annotations or ""
+            strict = "keep_going" in names and not keep_going
+            truth = Truth(path, ids, sigmas, strict, max_dets)
             return function(*arguments, truth=truth, **others)
 
         verb: Callable[..., Any] = gather

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refine.cli._options import Input, input_options, read_poses
+from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option, say, summary
 from refine.cli._truth import Truth, ground_truth_options
 
@@ -47,7 +47,7 @@ def command(
 
     persons, ids = truth.read_with_sigmas(inputs), truth.image_ids
     refiner = Refiner.load(weights)
-    poses = read_poses(pred, inputs)
+    poses, warnings = truth.read_predictions(pred, persons, inputs)
     sample = read_sample(persons, poses, refiner, image_ids=ids, strict=truth.strict)
     found = calibrate(sample, refiner)
     report = measure(sample, refiner, persons, image_ids=ids)
@@ -59,7 +59,7 @@ def command(
         write_bytes(picture, draw_reliability(report))
     say(_table(report))
     if as_json:
-        summary(facts, data_on_stdout=output == "-")
+        summary({**facts, "warnings": warnings}, data_on_stdout=output == "-")
 
 
 def _table(report: "CalibrationReport") -> str:

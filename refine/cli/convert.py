@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 
 @click.command("convert", cls=WithFormats)
-@click.argument("pred")
+@click.argument("pred", type=click.Path())
 @output_option()
 @input_options
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it by name.")
 @click.option(
-    "--precision", type=click.IntRange(0, 15), help="Round all coordinates.  [as they are]"
+    "--precision", type=click.IntRange(0, 12), help="Round all coordinates.  [as they are]"
+)
+@click.option(
+    "--visible-above",
+    type=float,
+    metavar="SCORE",
+    help="In annotations v is 2 for joints with a higher score, else 1.  [0.3]",
 )
 @json_option
 def command(
@@ -29,18 +35,26 @@ def command(
     to: str | None,
     to_skeleton: str | None,
     precision: int | None,
+    visible_above: float | None,
     as_json: bool,
 ) -> None:
     """Convert PRED, a file or a folder, and write it to OUT.
 
     Joints that the other skeleton lacks are left out, as are, in COCO results, images without
-    poses; the summary counts them. With --images, COCO files get the ids of that file.
+    poses; the summary counts them. With --sizes, COCO files get the ids of that file.
     """
-    from refine.poses import convert
+    from refine.formats import format_for
+    from refine.formats.coco import visibility
+    from refine.formats.containers import check_name
 
+    check_name(output)
     poses = read_poses(pred, inputs)
-    done = convert(poses, to_skeleton) if to_skeleton else poses
-    found = write_poses(done, output, to, inputs.images, precision)
+    done = poses.to(to_skeleton) if to_skeleton else poses
+    if visible_above is not None:
+        if (to or format_for(done, output)) != "coco-gt":
+            raise click.UsageError("--visible-above is for annotations, --to coco-gt")
+        done = done.replace(score=visibility(done, visible_above), score_kind="flag")
+    found, notes = write_poses(done, output, to, inputs.images, precision)
     facts: dict[str, Any] = {
         "poses": len(done),
         "images": len(done.images),
@@ -48,6 +62,7 @@ def command(
         "skeleton": done.skeleton.name,
         "joints_in": int(poses.present.sum()),
         "joints_out": int(done.present.sum()),
+        "notes": [*poses.meta.get("notes", ()), *notes],
         **_quality(done.skeleton, poses.skeleton),
     }
     say(

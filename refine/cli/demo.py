@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refine.cli._namesake import warn_of_namesake
 from refine.cli._output import json_option, say, summary
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     from refine.pipeline.runner import summarise
     from refine.sample import make_heatmaps, make_people, make_predictions
 
+    warn_of_namesake()
     folder = _make_folder(Path(output))
     say("making people, pictures, predictions and heatmaps (the very first run compiles a while)")
     files = {
@@ -84,7 +86,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     say(f"see {picture}")
     say("the same by hand:")
     for line in (
-        "refine run {predictions} --images {truth} -o {refined}",
+        "refine run {predictions} --sizes {truth} -o {refined}",
         "refine eval --gt {truth} {predictions} {refined}",
         "refine decode {heatmaps} --preset refine -o {decoded}",
     ):

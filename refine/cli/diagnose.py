@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._options import Input, input_options, read_poses
+from refine.cli._options import Input, input_options
 from refine.cli._output import table
 from refine.cli._truth import Truth, ground_truth_options
 
@@ -42,23 +42,28 @@ def command(
     from refine.files import dump_json, write_bytes
 
     persons = truth.read_with_sigmas(inputs)
+    read = {name: truth.read_predictions(name, persons, inputs) for name in predictions}
     found = {
         name: diagnose(
             persons,
-            read_poses(name, inputs),
+            poses,
             image_ids=truth.image_ids,
             max_dets=truth.max_dets,
             compat=compat,
             strict=truth.strict,
         )
-        for name in predictions
+        for name, (poses, _) in read.items()
     }
     if picture:
         from refine.drawing.errors import draw_errors
 
         write_bytes(picture, draw_errors(found))
     if as_json:
-        click.echo(dump_json({name: d.to_dict() for name, d in found.items()}).decode())
+        click.echo(
+            dump_json(
+                {n: d.to_dict() | {"warnings": read[n][1]} for n, d in found.items()}
+            ).decode()
+        )
     else:
         click.echo("\n\n".join(_report(name, d) for name, d in found.items()))
 

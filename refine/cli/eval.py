@@ -35,9 +35,12 @@ def command(
 ) -> None:
     """Score poses against ground truth: COCO AP and AR as pycocotools gives them, or PCKh.
 
-    PRED are files of any format that `refine convert` reads. Images without predictions count.
+    PRED are files of any format that `refine convert` reads; those that do not tell their joints
+    have the annotations' own, if as many. Images without predictions count. Categories are scored
+    one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
     """
     from refine.evaluation.coco import evaluate
+    from refine.evaluation.crowding import CROWD_METRICS
     from refine.evaluation.pck import evaluate_pckh
     from refine.files import dump_json
 
@@ -45,7 +48,7 @@ def command(
     which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
     reports: dict[str, Any] = {}
     for name in predictions:
-        poses = read_poses(name, inputs)
+        poses = read_poses(name, inputs, persons.skeleton)
         if metric == "pckh":
             reports[name] = evaluate_pckh(persons, poses, **which)
         else:
@@ -65,17 +68,19 @@ def command(
         rows = [[n, f"{r.mean:.4f}", r.poses, r.persons] for n, r in reports.items()]
         click.echo(table(["predictions", "PCKh@0.5", "poses", "persons"], rows))
     else:
+        known = {m for report in reports.values() for m in report.metrics}
+        columns = [*_COLUMNS, *(m for m in CROWD_METRICS if m in known)]
         rows = [
             [
                 name,
-                *(f"{report[m]:.4f}" for m in _COLUMNS),
+                *(f"{report[m]:.4f}" for m in columns),
                 report.poses,
                 report.images,
                 report.images_without_predictions,
             ]
             for name, report in reports.items()
         ]
-        click.echo(table(["predictions", *_COLUMNS, "poses", "images", "without"], rows))
+        click.echo(table(["predictions", *columns, "poses", "images", "without"], rows))
         first = next(iter(reports.values()))
         say(
             f"sigmas of {first.sigmas}"

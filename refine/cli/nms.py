@@ -5,15 +5,16 @@ from typing import Any, get_args
 import click
 
 from refine._types import AreaRule
-from refine.cli._options import Input, input_options, read_poses
-from refine.cli._output import json_option, output_option, say, summary
+from refine.cli._batch import for_each, inputs_argument
+from refine.cli._options import Input, input_options, read_poses, write_poses
+from refine.cli._output import json_option, output_option, say
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 
 
 @click.command("nms")
-@click.argument("pred")
-@output_option()
+@inputs_argument
+@output_option("Where to write; - is standard output; for several inputs a folder.")
 @input_options
 @click.option("--method", type=click.Choice(_METHODS), default="nms", show_default=True)
 @click.option("--threshold", type=float, default=0.9, show_default=True, help="OKS.")
@@ -34,30 +35,35 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @json_option
 def command(
-    pred: str,
+    pred: tuple[str, ...],
     output: str,
     inputs: Input,
     to: str | None,
+    keep_going: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Remove duplicate poses from PRED and write the others, in their order, to OUT.
 
+    Several inputs, or a pattern in quotes, are done one by one and written to the folder OUT.
     The soft methods write the decayed scores and remove nothing unless --score-threshold or
     --max-poses asks for it.
     """
-    from refine.formats import write
     from refine.suppression import suppress
 
-    poses = read_poses(pred, inputs)
-    kept = suppress(poses, **options)
-    write(kept, output, to)
-    facts = {
-        "poses_in": len(poses),
-        "poses_out": len(kept),
-        "images": len(poses.images),
-        **kept.history[-1].parameters,
-    }
-    say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")
-    if as_json:
-        summary(facts, data_on_stdout=output == "-")
+    def thin(source: str, target: str) -> dict[str, Any]:
+        poses = read_poses(source, inputs)
+        kept = suppress(poses, **options)
+        found, notes = write_poses(kept, target, to, inputs.images, None)
+        facts = {
+            "poses_in": len(poses),
+            "poses_out": len(kept),
+            "images": len(poses.images),
+            "format": found,
+            "notes": [*poses.meta.get("notes", ()), *notes],
+            **kept.history[-1].parameters,
+        }
+        say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")
+        return facts
+
+    for_each(pred, output, thin, keep_going=keep_going, as_json=as_json)

@@ -1,20 +1,20 @@
 """``refine run``: the main job from file to file."""
 
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
 from refine._types import AreaRule
+from refine.cli._batch import for_each, inputs_argument
 from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import (
     json_option,
     output_option,
     progress_option,
     say,
-    summary,
     wants_progress,
 )
 from refine.exceptions import FormatError, RefineError
@@ -31,9 +31,9 @@ def _list_steps() -> str:
 
 
 @click.command("run", epilog=_list_steps())
-@click.argument("pred")
-@output_option()
-@input_options
+@inputs_argument
+@output_option("Where to write; - is standard output; for several inputs a folder.")
+@input_options(pictures=True)
 @click.option(
     "--steps",
     metavar="LIST",
@@ -41,17 +41,14 @@ def _list_steps() -> str:
 )
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
-@click.option(
-    "--pictures",
-    metavar="DIR",
-    help="Look at the pictures again; --images DIR does the same, this leaves room for a file.",
-)
-@click.option(
-    "--picture-weights",
-    metavar="NAME|FILE",
-    help="Weights of the image refiner, where --images is a folder.  [image]",
-)
+@click.option("--pictures", metavar="DIR", hidden=True, help="What --images was called.")
+@click.option("--picture-weights", metavar="NAME|FILE", help="Of the image refiner.  [image]")
 @click.option("--flip/--no-flip", default=None, help="Also look at mirrored crops.  [flip]")
+@click.option(
+    "--exif/--no-exif",
+    default=None,
+    help="Turn pictures as their EXIF says, as cv2 did for who predicted with it.  [exif]",
+)
 @click.option("--margin", type=float, help="Expected similarity that moving a joint must gain.")
 @click.option(
     "--scores",
@@ -70,15 +67,18 @@ def _list_steps() -> str:
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
-@click.option("--precision", type=click.IntRange(0), help="Decimals of all coordinates.")
+@click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
+@click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @progress_option
 @json_option
 def command(
-    pred: str,
+    pred: tuple[str, ...],
     output: str,
     to: str | None,
+    to_skeleton: str | None,
     precision: int | None,
     progress: bool | None,
+    keep_going: bool,
     as_json: bool,
     inputs: Input,
     **options: Any,
@@ -86,15 +86,43 @@ def command(
     """Join, complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
 
     PRED is a file or a folder of any format that `refine convert` reads; - is standard input.
-    With a folder of pictures in --images every pose is looked at again in its picture.
+    Several, or a pattern in quotes, are refined one by one and written to the folder OUT.
+    With a folder of pictures in --images every pose is looked at again in its picture; pictures
+    that cannot be read or do not fit are named, and the exit code is 4.
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
-    if inputs.images and Path(inputs.images).is_dir():
-        options["pictures"] = options["pictures"] or inputs.images
-        inputs = replace(inputs, images=None)
+    options["pictures"] = inputs.pictures or options["pictures"]
     config = _config_of(**options)
-    poses = read_poses(pred, inputs)
-    if wants_progress(progress):
+    written = Written(to, to_skeleton, precision, progress)
+    for_each(
+        pred,
+        output,
+        lambda source, target: _refine(source, target, inputs, config, written),
+        keep_going=keep_going,
+        as_json=as_json,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How poses are written: format, skeleton and decimals; and whether a bar shows progress."""
+
+    to: str | None
+    skeleton: str | None
+    precision: int | None
+    progress: bool | None
+
+
+def _refine(
+    source: str, target: str, inputs: Input, config: Config, written: Written
+) -> dict[str, Any]:
+    """Refine a file and return the facts of its summary."""
+    from refine.poses import convert
+    from refine.skeletons import skeleton
+
+    body = skeleton(written.skeleton) if written.skeleton else None
+    poses = read_poses(source, inputs)
+    if wants_progress(written.progress):
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress
 
@@ -104,7 +132,9 @@ def command(
             result = run(poses, config, lambda done: bar.update(task, completed=done))
     else:
         result = run(poses, config)
-    found = write_poses(result, output, to, inputs.images, precision)
+    if body:
+        result = convert(result, body)
+    found, notes = write_poses(result, target, written.to, inputs.images, written.precision)
     new = result.history[len(poses.history) :]
     done = {step.name: step.parameters for step in new}
     sentence, counts = summarise(new)
@@ -113,20 +143,24 @@ def command(
         "poses_out": len(result),
         "images": len(poses.images),
         "format": found,
+        "notes": [*poses.meta.get("notes", ()), *notes],
         **counts,
         "weights": next((s.weights for s in new if s.weights), None),
         "steps": list(done),
     }
     outcome = f": {sentence}" if sentence else ""
     say(f"{len(poses)} poses on {len(poses.images)} images{outcome}")
-    if "look" in done:
-        facts["poses_seen"] = done["look"]["poses"]
+    if look := done.get("look"):
+        facts["poses_seen"] = look["poses"]
+        facts["pictures_unread"], facts["pictures_unfit"] = (
+            look.get(name, 0) for name in ("unread", "unfit")
+        )
+        facts["partial"] = bool(facts["pictures_unread"] or facts["pictures_unfit"])
         say(
             f"{facts['poses_seen']} poses looked at in their pictures; "
-            f"{done['look']['without_picture']} without a picture were refined without"
+            f"{look['without_picture']} without a picture were refined without"
         )
-    if as_json:
-        summary(facts, data_on_stdout=output == "-")
+    return facts
 
 
 def _config_of(config: str | None, steps: str | None, no_refine: bool, **options: Any) -> Config:

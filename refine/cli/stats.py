@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from refine.cli._options import Input, input_options, read_poses
+from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option, say, summary
 from refine.cli._truth import Truth, ground_truth_options
 
@@ -48,9 +48,10 @@ def command(
     if without:
         left_out = {i for file in without for i in read_image_ids(file)}
         ids = [i for i in (persons.ids if ids is None else ids) if i not in left_out]
+    poses, warnings = truth.read_predictions(predictions, persons, inputs)
     statistics = measure_statistics(
         persons,
-        read_poses(predictions, inputs),
+        poses,
         name=name or Path(output).stem.lstrip("-") or Path(predictions).stem,
         source=source or Path(predictions).name,
         command=_command(sys.argv[1:]),
@@ -66,7 +67,8 @@ def command(
         + ", ".join(f"{kind} {counts[kind] / joints:.3f}" for kind in kinds)
     )
     if as_json:
-        summary({"name": statistics.name, "counts": counts}, data_on_stdout=output == "-")
+        facts = {"name": statistics.name, "counts": counts, "warnings": warnings}
+        summary(facts, data_on_stdout=output == "-")
 
 
 def _command(arguments: list[str]) -> str:

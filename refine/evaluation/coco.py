@@ -9,15 +9,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from refine._types import AreaRule, Bools, Floats, Indices
+from refine._types import AreaRule, Floats
+from refine.evaluation.comparison import Comparison, compare, finite_scores
+from refine.evaluation.crowding import CROWD_METRICS, crowd_levels
 from refine.evaluation.ground_truth import (
+    CocoObject,
     GroundTruth,
-    finite_scores,
-    match_images,
     read_ground_truth,
 )
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
+from refine.files import dump_json
 from refine.geometry import keypoint_box, xyxy_to_xywh
 from refine.oks import pose_area
 from refine.poses import Poses
@@ -26,6 +28,9 @@ from refine.skeletons import Skeleton, skeleton
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """The ten figures of `COCOeval.summarize` for keypoints, in its order; M and L are areas of
 32^2 to 96^2 px^2 and above."""
+
+PERFECT = 1e-15
+"""pycocotools adds np.spacing(1) to a denominator: few persons, all found, make 1 - 2.2e-16."""
 
 FEW_PREDICTIONS = 0.2
 """Share of images with people but without predictions above which a report warns."""
@@ -38,7 +43,8 @@ class Report:
     """What an evaluation found.
 
     Attributes:
-        metrics: `METRICS` -> value, -1 where no ground truth of that kind exists.
+        metrics: `METRICS`, for CrowdPose `CROWD_METRICS` too -> value, -1 where no ground truth of
+            that kind exists.
         poses: predictions that were scored.
         persons: persons of the ground truth that count (not crowds, at least one joint).
         images: images that were scored.
@@ -68,9 +74,10 @@ class Report:
         return self.metrics[metric]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
+        """Return plain data for JSON; figures within `PERFECT` of 1 are 1."""
+        metrics = {k: 1.0 if abs(v - 1) < PERFECT else v for k, v in self.metrics.items()}
         return {
-            "metrics": dict(self.metrics),
+            "metrics": metrics,
             **{
                 name: getattr(self, name) for name in self.__dataclass_fields__ if name != "metrics"
             },
@@ -89,10 +96,10 @@ class Report:
 
 
 def evaluate(
-    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth,
-    poses: str | Path | Poses,
+    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
+    poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
     *,
-    sigmas: Floats | str | Path | Skeleton | None = None,
+    sigmas: Floats | float | str | Path | Skeleton | None = None,
     image_ids: Sequence[int | str] | None = None,
     max_dets: int = 20,
     area: Area = "auto",
@@ -101,15 +108,17 @@ def evaluate(
     """Score poses against ground truth: COCO AP and AR, all digits as pycocotools gives them.
 
     A joint without position counts as predicted at (0, 0), which is what a results file says.
-    Poses of another skeleton are taken joint by joint by name. Without predictions all figures
-    are 0.
+    Poses of another skeleton are taken joint by joint by name; files that do not tell theirs have
+    the joints of the ground truth, if as many. Each category is scored by itself, and figures are
+    means over categories. Without predictions all figures are 0.
 
     Args:
-        gt: COCO keypoint annotations (file or parsed), `Poses` with flags, or what
-            `refine.evaluation.ground_truth.read_ground_truth` returns.
-        poses: predictions, or a file that `refine.read` reads.
-        sigmas: (K,), or a skeleton (name or file) that has them by joint name; by default those
-            of the ground truth's skeleton.
+        gt: COCO keypoint annotations (file, parsed, or pycocotools' object), `Poses` with flags,
+            or what `refine.evaluation.ground_truth.read_ground_truth` returns.
+        poses: predictions, a file that `refine.read` reads, rows of COCO results, or what
+            `COCO.loadRes` returns.
+        sigmas: (K,), one number for all joints, or a skeleton (name or file) that has them by
+            joint name; by default those of the ground truth's skeleton.
         image_ids: score only these images; those without predictions count.
         max_dets: 20 in COCO.
         area: of predictions: "box" or "keypoints" (with missing joints at (0, 0)); "auto" is
@@ -132,44 +141,58 @@ def evaluate(
         raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
     truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
-    found = poses if isinstance(poses, Poses) else _read(poses)
     own = truth.skeleton
+    found = poses if isinstance(poses, Poses) else _read(poses, own)
     values = (own if table is None else own.with_sigmas(table)).require_sigmas()
-    image, unknown = match_images(found, truth, strict=strict and image_ids is None)
-    chosen = truth.rows_of(image_ids)
-    inside = np.isin(image, chosen)
-    detections, area_from = _detections(found, image, inside, own, area)
-    persons = truth.persons_on(chosen)
-    metrics = _count(persons, detections, chosen, values, max_dets)
+    compared = compare(truth, found, image_ids, strict=strict)
+    persons, inside = compared.persons, compared.inside
+    detections, area_from = _detections(found, compared, own, area)
+    engine = _engine(persons, detections, values, max_dets)
+    metrics = _figures(engine, compared.images)
+    levels = crowd_levels(truth, compared)
+    if levels:
+        crowded = {name: _mean_precision(engine, images) for name, images in levels.items()}
+        metrics |= dict(zip(CROWD_METRICS, crowded.values(), strict=True))
 
     people = set(persons.image[~persons.ignore].tolist())
-    bare = len(people - set(image[inside].tolist()))
+    bare = len(people - set(compared.image[inside].tolist()))
     return Report(
         metrics,
         poses=int(inside.sum()),
         persons=int((~persons.ignore).sum()),
-        images=len(chosen),
+        images=len(compared.images),
         images_with_persons=len(people),
         images_without_predictions=bare,
-        sigmas=own.name if table is None else getattr(table, "name", "the caller"),
+        sigmas=_sigmas_of(own, table),
         official_sigmas=own.sigmas is not None and np.array_equal(values, own.sigmas),
         area=area_from,
         max_dets=max_dets,
-        warnings=tuple(_warnings(truth, found, people, bare, unknown, persons)),
+        warnings=tuple(_warnings(truth, found, people, bare, compared)),
     )
 
 
-def _read(path: str | Path) -> Poses:
+def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
+    if chosen is None:
+        return own.name
+    if isinstance(chosen, Skeleton):
+        return chosen.name
+    return "the caller" if np.ndim(chosen) else f"{chosen:g} for every joint"
+
+
+def _read(
+    source: str | Path | CocoObject | Sequence[Mapping[str, Any]], default: Skeleton
+) -> Poses:
     from refine.formats import read
 
-    poses: Poses = read(path)
-    return poses
+    if isinstance(source, str | Path):
+        return read(source, default=default)
+    rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
+    return read(io.BytesIO(dump_json(list(rows))), "coco", default=default)
 
 
 def _detections(
     poses: Poses,
-    image: Indices,
-    inside: Bools,
+    compared: Comparison,
     target: Skeleton,
     area: Area,
 ) -> tuple[list[dict[str, Any]], str]:
@@ -193,13 +216,13 @@ def _detections(
     rows = [
         {
             "id": i + 1,
-            "image_id": int(image[i]),
-            "category_id": 1,
+            "image_id": int(compared.image[i]),
+            "category_id": int(compared.category[i]),
             "keypoints": points[i],
             "score": float(score[i]),
             "area": float(size[i]),
         }
-        for i in np.flatnonzero(inside)
+        for i in np.flatnonzero(compared.inside)
     ]
     return rows, area
 
@@ -207,7 +230,8 @@ def _detections(
 def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
     """Return persons as the dicts that pycocotools counts."""
     flags = persons.visible[..., None]
-    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2).reshape(len(persons), -1)
+    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2)
+    points = points.reshape(len(points), 3 * flags.shape[1])
     # Nine decimals undo x + width - x.
     boxes = np.round(xyxy_to_xywh(persons.box), 9).tolist()
     return [
@@ -215,7 +239,7 @@ def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
             # pycocotools takes 0 for no person at all; every other id is as good as its own.
             "id": i + 1 if persons.id[i] != 0 else 0,
             "image_id": int(persons.image[i]),
-            "category_id": 1,
+            "category_id": int(persons.category[i]),
             "keypoints": points[i],
             "num_keypoints": int(persons.crowd[i] or not persons.ignore[i]),
             "area": float(persons.area[i]),
@@ -226,48 +250,67 @@ def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
     ]
 
 
-def _count(
-    persons: Persons,
-    detections: list[dict[str, Any]],
-    images: list[int],
-    sigmas: Floats,
-    max_dets: int,
-) -> dict[str, float]:
-    """Run `pycocotools.cocoeval.COCOeval` and read its ten figures."""
+def _engine(
+    persons: Persons, detections: list[dict[str, Any]], sigmas: Floats, max_dets: int
+) -> Any:
+    """Prepare `pycocotools.cocoeval.COCOeval`."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     truth, found = COCO(), COCO()
+    categories = [{"id": i} for i in range(int(persons.category.max(initial=0)) + 1)]
+    images = sorted({*persons.image.tolist(), *(row["image_id"] for row in detections)})
     for api, rows in ((truth, _coco_annotations(persons)), (found, detections)):
         api.dataset = {
             "images": [{"id": i} for i in images],
             "annotations": rows,
-            "categories": [{"id": 1}],
+            "categories": categories,
         }
     # pycocotools reports its progress by printing; standard output is ours.
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         found.createIndex()
         engine = COCOeval(truth, found, "keypoints")
-        engine.params.kpt_oks_sigmas = sigmas
-        engine.params.imgIds = images
-        engine.params.maxDets = [max_dets]
+    engine.params.kpt_oks_sigmas = sigmas
+    engine.params.maxDets = [max_dets]
+    return engine
+
+
+def _run(engine: Any, images: Sequence[int]) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        engine.params.imgIds = list(images)
         engine.evaluate()
         engine.accumulate()
+
+
+def _figures(engine: Any, images: Sequence[int]) -> dict[str, float]:
+    """Read the ten figures of COCOeval on some images."""
+    _run(engine, images)
     thresholds = engine.params.iouThrs.round(2).tolist()
     at50, at75 = [thresholds.index(0.5)], [thresholds.index(0.75)]
     every = list(range(len(thresholds)))
     figures = []
     for table in (engine.eval["precision"], engine.eval["recall"]):
         for at, size in ((every, 0), (at50, 0), (at75, 0), (every, 1), (every, 2)):
-            values = table[at][..., size, :]
-            values = values[values > -1]
-            figures.append(float(np.mean(values)) if values.size else -1.0)
+            figures.append(_mean(table[at][..., size, :]))
     return dict(zip(METRICS, figures, strict=True))
 
 
+def _mean(values: Floats) -> float:
+    values = values[values > -1]
+    return float(np.mean(values)) if values.size else -1.0
+
+
+def _mean_precision(engine: Any, images: Sequence[int]) -> float:
+    """Return AP on some images; -1 without any."""
+    if not images:
+        return -1.0
+    _run(engine, images)
+    return _mean(engine.eval["precision"][..., 0, :])
+
+
 def _warnings(
-    truth: GroundTruth, poses: Poses, people: set[int], bare: int, unknown: int, persons: Persons
+    truth: GroundTruth, poses: Poses, people: set[int], bare: int, compared: Comparison
 ) -> list[str]:
     texts = []
     if people and bare > FEW_PREDICTIONS * len(people):
@@ -275,11 +318,12 @@ def _warnings(
             f"{bare} of {len(people)} images with people have no prediction; if the predictions "
             "cover only a part of the ground truth, choose it with --image-ids"
         )
-    if unknown:
-        texts.append(f"{unknown} poses on images that the ground truth lacks were left out")
+    texts += compared.warnings
     texts += truth.warnings
+    if not people:
+        texts.append("no person of the ground truth counts: figures are -1")
     if poses.skeleton != truth.skeleton:
         texts.append(f"poses of {poses.skeleton.name} scored as {truth.skeleton.name}")
-    if (persons.id == 0).any():
+    if (compared.persons.id == 0).any():
         texts.append("annotation id 0: pycocotools, and so these figures, never match it")
     return texts

@@ -1,23 +1,33 @@
 """The only reader of annotations that verbs use, and how predictions find their images in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
+from refine.categories import Category, categories_of
 from refine.evaluation.persons import Persons
-from refine.exceptions import ArrayError, FormatError
+from refine.exceptions import FormatError
 from refine.files import dump_json, parse_json, read_bytes
 from refine.formats import coco
+from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import Options
 from refine.geometry import keypoint_box
+from refine.images import find_images
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
+
+
+@runtime_checkable
+class CocoObject(Protocol):
+    """`pycocotools.coco.COCO`, or what else holds the parsed file as it does."""
+
+    dataset: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +40,9 @@ class GroundTruth:
         persons: in the order of the source; `persons.image` is an index into `images`.
         warnings: what a reader of figures must know: what had to be guessed or left out.
         where: the file, for messages.
+        categories: ids of those that persons have, in order; `persons.category` is an index into
+            them.
+        listed_categories: id -> name of all categories of the file.
     """
 
     skeleton: Skeleton
@@ -37,6 +50,8 @@ class GroundTruth:
     persons: Persons
     warnings: tuple[str, ...] = ()
     where: str = "ground truth"
+    categories: tuple[Category, ...] = ()
+    listed_categories: Mapping[Category, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> tuple[int | str, ...]:
@@ -69,32 +84,20 @@ class GroundTruth:
         return sorted(set(rows.values()))
 
     def find(self, refs: Sequence[ImageRef]) -> tuple[dict[int, int], list[int | str]]:
-        """Find images by id, by the number that an id spells, or by file name.
+        """Find images by name and id, see `refine.images.find_images`.
 
         Returns:
             index in `refs` -> index in `images`, and the ids not found.
-        """
-        names = [ref.file_name or "" for ref in self.images]
-        by_id: dict[object, int] = {name: i for i, name in enumerate(self.ids)}
-        by_name = {Path(n).name: i for i, n in enumerate(names) if n}
-        by_stem = {Path(n).stem: i for i, n in enumerate(names) if n}
-        by_text = {str(name): i for i, name in enumerate(self.ids)}
-        rows: dict[int, int] = {}
-        unknown: list[int | str] = []
-        for i, ref in enumerate(refs):
-            text = Path(str(ref.id)).name
-            digits = str(int(text)) if text.isdecimal() else text
-            row = by_id.get(ref.id, by_text.get(digits))
-            for name in (ref.file_name, text):
-                if row is None and name:
-                    row = by_name.get(Path(name).name, by_stem.get(Path(name).stem))
-            if row is None:
-                unknown.append(ref.id)
-            else:
-                rows[i] = row
-        return rows, unknown
 
-    def with_sigmas(self, chosen: Floats | Skeleton) -> "GroundTruth":
+        Raises:
+            FormatError: an image whose id and name are those of two different images.
+        """
+        names = [ref.file_name for ref in self.images]
+        found = find_images(refs, names, self.ids, where=self.where)
+        rows = {i: row for i, row in enumerate(found) if row is not None}
+        return rows, [ref.id for ref, row in zip(refs, found, strict=True) if row is None]
+
+    def with_sigmas(self, chosen: Floats | float | Skeleton) -> "GroundTruth":
         """Return the same truth with the OKS sigmas of another skeleton, by joint name, or given.
 
         Raises:
@@ -104,10 +107,12 @@ class GroundTruth:
 
 
 def read_ground_truth(
-    source: str | Path | Mapping[str, Any] | Poses | GroundTruth,
+    source: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
     skeleton: Skeleton | None = None,
     *,
     default: Skeleton | None = None,
+    asked: Skeleton | None = None,
+    category: int | str | None = None,
 ) -> GroundTruth:
     """Read ground truth from a COCO keypoint file, its parsed content, or poses.
 
@@ -116,26 +121,41 @@ def read_ground_truth(
     annotations with neither box nor labelled joints are left out.
 
     Args:
-        source: COCO keypoint annotations, or `Poses` whose scores are the flags v = 0, 1, 2;
-            `GroundTruth` is returned as it is.
+        source: COCO keypoint annotations, pycocotools' object of them, or `Poses` whose scores are
+            the flags v = 0, 1, 2; `GroundTruth` is returned as it is.
         skeleton: of the persons, whatever the categories name.
         default: taken where the categories name no joints.
+        asked: taken where the categories name no joints, and where it has as many as they name,
+            none of them at another place.
+        category: id or name of the one whose annotations are the persons.
 
     Raises:
-        FormatError: not COCO annotations, or a record that cannot be used.
+        FormatError: not COCO annotations, a record that cannot be used, or none that can count.
         SkeletonError: the joints are not named and their number fits no skeleton, or several.
     """
     if isinstance(source, GroundTruth):
         return source
     if isinstance(source, Poses):
         return _from_poses(source, "ground truth")
+    if isinstance(source, CocoObject):
+        source = source.dataset
     where = "ground truth" if isinstance(source, Mapping) else str(source)
     # What is in memory may hold NumPy's numbers and arrays.
     data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)
     document = parse_json(data, where)
-    # With a skeleton named, the whole-body parts that a file may hold stay out of the truth.
-    body = skeleton or coco.named_skeleton(document, where) or default
-    return _from_poses(coco.read_ground_truth(document, Options(where, body)), where)
+    options = Options(where, skeleton, default=asked or default, category=category)
+    if skeleton is None:
+        named = named_skeleton(document, where, category)
+        fits = asked is not None and named is not None and _renames(asked, named)
+        # With a skeleton named, the whole-body parts that a file may hold stay out of the truth.
+        options = replace(options, skeleton=asked if fits else named)
+    return _from_poses(coco.read_ground_truth(document, options), where)
+
+
+def _renames(asked: Skeleton, named: Skeleton) -> bool:
+    """Whether a skeleton can name the joints of another: none that both name has another place."""
+    index = asked.map_from(named)[0]
+    return len(asked) == len(named) and bool(((index < 0) | (index == np.arange(len(index)))).all())
 
 
 def _from_poses(poses: Poses, where: str) -> GroundTruth:
@@ -158,7 +178,7 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
     guessed = ~np.isfinite(area)
     extent = box[:, 2:] - box[:, :2]
     area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], area)
-    crowd = np.array([bool(e.get("iscrowd")) for e in poses.extra], np.bool_)
+    crowd = np.array([_crowd(e, where) for e in poses.extra], np.bool_)
     declared = [e.get("num_keypoints") for e in poses.extra]
     counts = labelled.sum(1).tolist()
     empty = np.array([not (c if d is None else d) for d, c in zip(declared, counts, strict=True)])
@@ -166,6 +186,7 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
     ids = np.empty(n, np.object_)
     ids[:] = _numbered([e.get("id") for e in poses.extra])
     sizes = poses.image_sizes
+    categories, category = _categories(poses, where)
     persons = Persons(
         xy,
         visible,
@@ -177,6 +198,7 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
         crowd,
         ids,
         np.array([np.nan if h is None else h for h in heads], np.float64),
+        category,
     )
     placed: Bools = np.asarray(np.isfinite(box).all(1))
     warnings = []
@@ -189,8 +211,77 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
             "annotations with neither box nor labelled joints were left out, by id: "
             + listed(ids[~placed].tolist())
         )
+    warnings += _not_matchable(persons[placed], where)
+    known = listed_categories_of(poses.meta.get("document"))
+    strays = strays_of(poses.meta.get("others", ()), known)
+    if strays:
+        warnings.append(
+            f"{len(strays)} annotations with keypoints are of no category of the file and do not "
+            f"count, by id: {listed(strays)}"
+        )
     images = tuple(poses.images[i] for i in order)
-    return GroundTruth(poses.skeleton, images, persons[placed], tuple(warnings), where)
+    return GroundTruth(
+        poses.skeleton,
+        images,
+        persons[placed],
+        tuple(warnings),
+        where,
+        categories,
+        known,
+    )
+
+
+def _crowd(row: Mapping[str, Any], where: str) -> bool:
+    value = row.get("iscrowd")
+    if value is not None and (not isinstance(value, int | float) or value not in (0, 1)):
+        raise FormatError(
+            f"expected 0 or 1 in 'iscrowd', got {value!r:.40}",
+            where=f"{where}, annotation id {row.get('id')!r:.40}",
+            hint="numbers without quotes" if isinstance(value, str) else None,
+        )
+    return bool(value)
+
+
+def _categories(poses: Poses, where: str) -> tuple[tuple[Category, ...], Indices]:
+    """Return the categories of persons in the order of their ids, and the index of each's (N,)."""
+    found: list[Any] = list(categories_of(poses))
+    known = sorted({c for c in found if c is not None}, key=lambda c: (isinstance(c, str), c))
+    if None in found and len(known) > 1:
+        at = poses.extra[found.index(None)].get("id")
+        raise FormatError(
+            f"expected a category_id, one of {listed(known)}, got none",
+            where=f"{where}, annotation id {at!r:.40}",
+        )
+    categories = tuple(known) or ((None,) if found else ())
+    place = {c: i for i, c in enumerate(categories)} | {None: 0}
+    return categories, np.array([place[c] for c in found], np.intp)
+
+
+def _not_matchable(persons: Persons, where: str) -> list[str]:
+    """Say which persons no prediction can match although they have labelled joints.
+
+    Raises:
+        FormatError: that is so of all who would count.
+    """
+    labelled = persons.labelled.any(1) & ~persons.crowd
+    flat = labelled & ~persons.ignore & ~(persons.area > 0)
+    uncounted = labelled & persons.ignore
+    texts = [
+        f"{int(which.sum())} persons with labelled joints {what}, by id: "
+        + listed(persons.id[which].tolist())
+        for which, what in (
+            (flat, "have an area of 0 or less and can hardly be matched"),
+            (uncounted, "say num_keypoints 0 and do not count"),
+        )
+        if which.any()
+    ]
+    if texts and not (labelled & ~flat & ~uncounted).any():
+        raise FormatError(
+            "expected persons that predictions can match, got none: " + "; ".join(texts),
+            where=where,
+            hint="leaving `area` or `num_keypoints` out: they are taken from box and joints then",
+        )
+    return texts
 
 
 def _numbered(ids: Sequence[int | str | None]) -> list[int | str]:
@@ -198,43 +289,6 @@ def _numbered(ids: Sequence[int | str | None]) -> list[int | str]:
     used = set(ids)
     free = (i for i in count(1) if i not in used)
     return [next(free) if i is None else i for i in ids]
-
-
-def match_images(poses: Poses, gt: GroundTruth, *, strict: bool) -> tuple[Indices, int]:
-    """Return the index in `gt.images` of every pose, -1 where unknown, and how many those are.
-
-    Raises:
-        FormatError: `strict`, and an image with poses is unknown.
-    """
-    used = sorted(set(poses.image.tolist()))
-    rows, unknown = gt.find([poses.images[i] for i in used])
-    if unknown and strict:
-        raise FormatError(
-            f"expected predictions on images of {gt.where}, got image ids {listed(unknown)}",
-            hint="the ground truth of these images, or --keep-going to leave them out",
-        )
-    where = np.full(len(poses.images), -1)
-    for i, row in rows.items():
-        where[used[i]] = row
-    image = where[poses.image] if len(poses) else np.zeros(0, np.intp)
-    return image, int((image < 0).sum())
-
-
-def finite_scores(poses: Poses) -> Floats:
-    """Return the instance scores.
-
-    Raises:
-        ArrayError: a score that is not finite.
-    """
-    bad = np.flatnonzero(~np.isfinite(poses.instance_score))
-    if len(bad):
-        raise ArrayError(
-            f"expected a finite instance score for every pose, {len(bad)} of {len(poses)} have "
-            "none: average precision ranks poses by it",
-            where=f"pose {bad[0]}",
-            hint="`refine run`, which writes scores",
-        )
-    return poses.instance_score
 
 
 def listed(ids: Sequence[object]) -> str:

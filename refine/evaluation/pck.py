@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
-from refine.evaluation.ground_truth import GroundTruth, match_images, read_ground_truth
+from refine.evaluation.comparison import compare
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
@@ -118,10 +119,9 @@ def evaluate_pckh(
         raise FormatError(
             "expected annotations with a `head_size` in px", where=truth.where, hint="--metric oks"
         )
-    image = match_images(poses, truth, strict=strict and image_ids is None)[0]
-    chosen = truth.rows_of(image_ids)
-    persons = persons[np.isin(persons.image, chosen)]
-    image = np.where(np.isin(image, chosen), image, -1)
+    compared = compare(truth, poses, image_ids, strict=strict)
+    persons = persons[np.isin(persons.image, compared.images)]
+    image = np.where(compared.inside, compared.image, -1)
     owner = _owners(persons, poses, image, truth.where)
     xy = np.full(persons.xy.shape, np.nan)
     xy[list(owner)] = truth.skeleton.take(poses.xy, poses.skeleton)[list(owner.values())]

@@ -24,6 +24,7 @@ class Persons:
         crowd: (G,) regions that any number of predictions may match.
         id: (G,) of the annotation, int or str.
         head_size: (G,) px, the unit of PCKh; NaN where unknown.
+        category: (G,) index into the categories of the ground truth.
     """
 
     xy: Floats
@@ -36,6 +37,7 @@ class Persons:
     crowd: Bools
     id: npt.NDArray[np.object_]
     head_size: Floats
+    category: Indices
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
+from refine.evaluation.comparison import compare, finite_scores
 from refine.evaluation.ground_truth import (
     GroundTruth,
-    finite_scores,
-    match_images,
     read_ground_truth,
 )
 from refine.evaluation.kinds import GOOD, INVERSION, JITTER, KINDS, MISS, SWAP
@@ -197,6 +196,8 @@ def match_poses(
 ) -> Matched:
     """Match poses to annotated persons, best scored first, and classify their joints.
 
+    Persons of several categories are told apart as if each category had images of its own.
+
     Args:
         gt: see `refine.evaluate`.
         poses: the predictions.
@@ -212,10 +213,9 @@ def match_poses(
         raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
     table = read_ground_truth(gt)
     sigmas = table.skeleton.require_sigmas()
-    image, _ = match_images(poses, table, strict=strict and image_ids is None)
-    chosen = table.rows_of(image_ids)
-    truth = table.persons_on(chosen)
-    inside = np.flatnonzero(np.isin(image, chosen))
+    compared = compare(table, poses, image_ids, strict=strict).by_category()
+    truth, image = compared.persons, compared.image
+    inside = np.flatnonzero(compared.inside)
     score = finite_scores(poses)[inside]
     rows = inside[best_first(image[inside], score, max_dets)]
     xy = table.skeleton.take(poses.xy, poses.skeleton)[rows]

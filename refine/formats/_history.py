@@ -6,7 +6,7 @@ from typing import Any
 
 from refine.exceptions import FormatError
 from refine.files import dump_json
-from refine.poses import Step
+from refine.poses import Step, join_histories
 
 FIELD = "refine_history"
 """Field of a row, or of a file, that holds the steps."""
@@ -45,20 +45,28 @@ def parse(lines: Any, where: str) -> tuple[Step, ...]:
 def agree(lines: Sequence[Any], where: Callable[[int], str]) -> tuple[Step, ...]:
     """Return the one history of all records of a file, given as the lines of each.
 
+    Records of two runs may differ in what was counted, see `join_histories`.
+
     Raises:
         FormatError: a record went through other steps than the first.
     """
     if not lines:
         return ()
+    history = parse(lines[0], where(0))
+    last = lines[0]
     for i, each in enumerate(lines):
-        if each != lines[0]:
+        if each == last:
+            continue
+        joined, last = join_histories(history, parse(each, where(i))), each
+        if joined is None:
             raise FormatError(
                 "expected all records to have gone through the same steps, got another "
                 f"{FIELD!r} than in {where(0)}",
                 where=where(i),
                 hint="keeping refined and other poses in files of their own",
             )
-    return parse(lines[0], where(0))
+        history = joined
+    return history
 
 
 def _compact(value: Any) -> str:

@@ -10,9 +10,12 @@ import numpy as np
 from refine._types import Indices
 from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
+from refine.images import find_images
 from refine.poses import ImageRef, Poses
 
 FIELDS = ("file_name", "width", "height")
+LARGEST = 2**53
+"""px and frames; whole numbers above are no longer told apart as floats."""
 
 
 def image_id(value: Any, where: str) -> int | str:
@@ -71,7 +74,7 @@ def whole(value: Any, field: str, where: str) -> int | None:
     """
     if value is None:
         return None
-    if type(value) not in (int, float) or value != value or value < 0 or value % 1:
+    if type(value) not in (int, float) or not 0 <= value <= LARGEST or value % 1:
         raise FormatError(f"expected a whole number {field!r}, got {value!r:.40}", where=where)
     return int(value)
 
@@ -100,7 +103,7 @@ def stem(name: str) -> str:
 def with_images(poses: Poses, path: str | Path, *, rename: bool = False) -> Poses:
     """Complete the images of poses from a COCO file, found by id or by file name.
 
-    Images that the file lacks stay as they are. Names that several images share are not used.
+    Images that the file lacks stay as they are, see `refine.images.find_images`.
 
     Args:
         poses: their image ids may be numbers, numbers as strings, or file names.
@@ -108,16 +111,13 @@ def with_images(poses: Poses, path: str | Path, *, rename: bool = False) -> Pose
         rename: also take over the file's ids, so that evaluation finds the images.
 
     Raises:
-        FormatError: not a COCO file, or none of the images is in it.
+        FormatError: not a COCO file, none of the images is in it, or an image whose id and name are
+            those of two.
     """
     known = read_images(parse_json(read_bytes(path), str(path)), str(path))
-    by_id = {ref.id: ref for ref in known}
-    by_name: dict[str, ImageRef | None] = {}
-    for ref in known:
-        if ref.file_name:
-            for name in {ref.file_name, Path(ref.file_name).name, Path(ref.file_name).stem}:
-                by_name[name] = None if name in by_name else ref
-    found = [_find(ref, by_id, by_name) for ref in poses.images]
+    names = [ref.file_name for ref in known]
+    rows = find_images(poses.images, names, [ref.id for ref in known], where=str(path))
+    found = [None if row is None else known[row] for row in rows]
     if poses.images and not any(found):
         raise FormatError(
             f"expected some of the images of the poses, e.g. {poses.images[0].id!r}, got none",
@@ -160,18 +160,3 @@ def read_images(document: Any, where: str) -> tuple[ImageRef, ...]:
                 where=at,
             )
     return tuple(refs)
-
-
-def _find(
-    ref: ImageRef, by_id: Mapping[int | str, ImageRef], by_name: Mapping[str, ImageRef | None]
-) -> ImageRef | None:
-    if ref.id in by_id:
-        return by_id[ref.id]
-    for name in filter(None, (ref.file_name, str(ref.id))):
-        for each in (name, Path(name).name, Path(name).stem):
-            if found := by_name.get(each):
-                return found
-    text = str(ref.id)
-    if isinstance(ref.id, int):
-        return by_id.get(text)
-    return by_id.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 20 else None

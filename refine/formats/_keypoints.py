@@ -123,6 +123,11 @@ def joints(values: Floats, options: Options, where: Where) -> Joints:
     return Joints(xy, score, "flag" if flags else "unknown", meta)
 
 
+def no_joints(n: int, k: int) -> Joints:
+    """Return N poses none of whose K joints is known."""
+    return Joints(np.full((n, k, 2), np.nan), np.zeros((n, k)), "unknown", {})
+
+
 def places(values: Floats, where: Where) -> Floats:
     """Return the coordinates (N, K, 2) of (N, K, 3), NaN where one of the two is.
 
@@ -207,6 +212,8 @@ def skeleton_of(
                 where=where,
             )
         return options.skeleton
+    if options.default is not None and len(options.default) == count:
+        return options.default
     if default is not None and len(skeleton(default)) == count:
         return skeleton(default)
     fitting = [n for n in skeleton_names() if len(skeleton(n)) == count]
@@ -216,7 +223,7 @@ def skeleton_of(
         raise SkeletonError(
             f"expected one skeleton for {count} joints, got several: {', '.join(fitting)}",
             where=where,
-            hint=f"--skeleton {fitting[0]}",
+            hint="--skeleton with the one in whose order the joints are",
         )
     raise SkeletonError(
         f"expected a skeleton for {count} joints, got none that ships: {_nearby(3 * count)}",

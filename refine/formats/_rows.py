@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_id, index_images
@@ -18,11 +18,14 @@ from refine.formats._keypoints import (
     joints,
     kind_after,
     matrix,
+    no_joints,
     number,
     shortest,
     skeleton_of,
     triples,
 )
+from refine.formats._records import records
+from refine.formats._unlabelled import FIELD as UNLABELLED, half_places, put_back
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -37,7 +40,14 @@ PARTS = {
 }
 """COCO-WholeBody's fields and their joints, in the order of its 133 (its data_format.md)."""
 
+ROW = frozenset({*PARTS, "image_id", "category_id", "score", "area", "track_id", _history.FIELD})
+"""Names that rows give a meaning to, beside their box."""
+
 ORDER = ("id", "image_id", "category_id", "keypoints", "score", "bbox", "box")
+
+
+PLAIN = 1.0
+"""Score of a pose in a format that demands one, where neither it nor its joints have any."""
 
 
 def first_keys(document: Document) -> set[str]:
@@ -46,72 +56,67 @@ def first_keys(document: Document) -> set[str]:
     return set(row) if isinstance(row, dict) else set()
 
 
-def rows_of(source: Source) -> list[dict[str, Any]]:
-    """Check that a source is a list of objects with `image_id` and `keypoints`.
-
-    Raises:
-        FormatError: it is not.
-    """
-    document = source.document
-    if not isinstance(document, list):
-        raise FormatError(
-            f"expected a list of records, got {describe(document)}",
-            where=source.path,
-            hint="--from coco-gt, if these are annotations",
-        )
-    where = source.record("record")
-    for i, row in enumerate(document):
-        if not isinstance(row, dict):
-            raise FormatError(f"expected an object, got {describe(row)}", where=where(i))
-        for field in ("image_id", "keypoints"):
-            if row.get(field) is None:
-                raise FormatError(
-                    f"expected an object with {field!r}, got only {', '.join(row)}", where=where(i)
-                )
-    return document
-
-
-def read_rows(source: Source, options: Options, box: str) -> Poses:
-    """Build poses from such a list.
+def read_rows(source: Source, options: Options, box: str, track_field: str = "track_id") -> Poses:
+    """Build poses from records; keypoints that are null or [] are a pose without joints.
 
     Args:
         source: rows with `image_id`, `keypoints`, perhaps `score`, `area`, `track_id` and a box.
         options: see `Options`.
         box: name of the field that holds the box, xywh.
+        track_field: name of the field that holds the track.
 
     Raises:
         FormatError: a value of the wrong kind, or rows of different histories.
         SkeletonError: see `skeleton_of`.
     """
-    rows, where = rows_of(source), source.record("record")
+    rows, where, named, about = records(source)
     lists, parts = assemble(rows, options)
-    found = joints(triples(lists, "keypoints", where), options, where)
+    values = triples(lists, "keypoints", where)
+    found = joints(values, options, where)
     k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
-    image, images = index_images([_ref(row, where(i)) for i, row in enumerate(rows)])
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else empty
+    found = found if k else no_joints(len(rows), len(body))
+    score_field = "score" if any("score" in row for row in rows) or not about else "scores"
+    refs = [ImageRef(image_id(name, source.path)) for name in named]
+    refs = [*refs, *(_ref(row, where(i)) for i, row in enumerate(rows))]
+    image, images = index_images(refs)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
-    track = tracks(rows)
-    own = {*parts, "image_id", "score", box, "area", _history.FIELD}
-    n = len(rows)
+    track = tracks(rows, track_field)
+    own = {*parts, "image_id", score_field, box, "area", _history.FIELD}
+    extra = extras(rows, own, track if track_field == "track_id" else None)
+    for row, places in zip(extra, half_places(values, lists, body.joints), strict=True):
+        if places:
+            row[UNLABELLED] = places
     return Poses(
         body,
-        found.xy.reshape(n, len(body), 2),
-        found.score.reshape(n, len(body)),
-        column(rows, "score", where),
-        image,
+        found.xy,
+        found.score,
+        column(rows, score_field, where),
+        image[len(named) :],
         images,
         score_kind=kind_after(history, found.kind),
         box=boxes(rows, box, where),
         area=optional(column(rows, "area", where)),
         track=track,
         history=history,
-        extra=extras(rows, own, track),
-        meta={**found.meta, "parts": len(parts) > 1},
+        extra=extra,
+        meta={
+            **found.meta,
+            **about,
+            "parts": len(parts) > 1,
+            "track_field": track_field,
+            "score_field": score_field,
+        },
     )
 
 
 def write_rows(
-    poses: Poses, precision: int | None, box: str, defaults: Mapping[str, Any]
+    poses: Poses,
+    precision: int | None,
+    box: str,
+    defaults: Mapping[str, Any],
+    track_field: str = "track_id",
 ) -> list[dict[str, Any]]:
     """Write one row per pose, the counterpart of `read_rows`.
 
@@ -120,39 +125,73 @@ def write_rows(
         precision: see `rounded`.
         box: name of the field for the box, xywh.
         defaults: fields for poses of other formats.
+        track_field: name of the field for the track.
     """
     steps = _history.encode(poses.history)
     columns = {
-        "score": poses.instance_score.tolist(),
+        poses.meta.get("score_field", "score"): poses.instance_score.tolist(),
         box: sizes(poses.box),
         "area": None if poses.area is None else poses.area.tolist(),
-        "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
     }
+    track = np.full(len(poses), -1) if poses.track is None else poses.track
     ids = [ref.id for ref in poses.images]
     out = []
+    empty = np.asarray(~poses.present.any(1))
     for i, keypoints in enumerate(flat(poses, precision)):
         row = {**defaults, **poses.extra[i], "image_id": ids[poses.image[i]]}
-        row |= split(keypoints, bool(poses.meta.get("parts")))
+        put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
+        if not (empty[i] and "keypoints" in row):
+            row |= split(keypoints, bool(poses.meta.get("parts")))
         for field, values in columns.items():
             value = None if values is None else values[i]
             if value is not None and value == value:
                 row[field] = value
+        if track[i] >= 0 and only(row.get(track_field)) != track[i]:
+            row[track_field] = int(track[i])
         if steps:
             row[_history.FIELD] = steps
         out.append(arrange(row, ORDER))
     return out
 
 
+def give_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Give poses without a score the mean of their joints', for rows must have one; and say so."""
+    bare = np.isnan(poses.instance_score)
+    if not bare.any():
+        return poses, ()
+    scores = np.where(bare, mean_scores(poses), poses.instance_score)
+    note = f"score of {bare.sum()} poses without one: the mean of their joints' scores"
+    return poses.replace(instance_score=scores), (note,)
+
+
+def mean_scores(poses: Poses) -> Floats:
+    """Return the mean score (N,) of the present joints.
+
+    It is 0 without any, and `PLAIN` where none has a score. Flags tell that a joint is labelled,
+    not how sure that is: they count as no scores.
+    """
+    known: Bools = poses.present & np.isfinite(poses.score)
+    if poses.score_kind == "flag" and (poses.score > 1).any():
+        known = np.zeros_like(known)
+    mean = np.where(known, poses.score, 0).sum(1) / known.sum(1).clip(1)
+    plain = np.where(poses.present.any(1), PLAIN, 0.0)
+    return np.where(known.any(1), np.round(mean, 6), plain)
+
+
 def assemble(rows: Sequence[Mapping[str, Any]], options: Options) -> tuple[list[Any], set[str]]:
     """Return the keypoints of rows and the fields that hold them.
 
     Rows of COCO-WholeBody hold them in five fields; where a row lacks one, all but the body stay
-    unknown fields that are carried along.
+    unknown fields that are carried along. Keypoints that are null or [] are None.
     """
-    whole = options.skeleton is None or len(options.skeleton) == sum(PARTS.values())
-    if rows and whole and all(_has_parts(row) for row in rows):
-        return [[v for field in PARTS for v in row[field]] for row in rows], set(PARTS)
-    return [row.get("keypoints") for row in rows], {"keypoints"}
+    body = options.skeleton or options.default
+    whole = body is None or len(body) == sum(PARTS.values())
+    some = [row for row in rows if row.get("keypoints") not in (None, [])]
+    if some and whole and all(_has_parts(row) for row in some):
+        joined = [_has_parts(row) and [v for field in PARTS for v in row[field]] for row in rows]
+        return [keypoints or None for keypoints in joined], set(PARTS)
+    lists = [row.get("keypoints") for row in rows]
+    return [None if keypoints == [] else keypoints for keypoints in lists], {"keypoints"}
 
 
 def split(keypoints: list[float], parts: bool) -> dict[str, list[float]]:
@@ -197,11 +236,12 @@ def boxes(rows: Sequence[Mapping[str, Any]], field: str, where: Where) -> Floats
 
 
 def fours(lists: Sequence[Any], field: str, where: Where) -> Floats | None:
-    """Turn N boxes, some of which may be None, into (N, 4) with NaN; None if all are.
+    """Turn N boxes, some of which may be None or [], into (N, 4) with NaN; None if all are.
 
     Raises:
         FormatError: something else than four numbers in px.
     """
+    lists = [None if box == [] else box for box in lists]
     if all(box is None for box in lists):
         return None
     values = matrix(lists, 4, field, where)
@@ -226,9 +266,14 @@ def sizes(box: Floats | None) -> list[list[float] | None] | None:
     return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
 
 
-def tracks(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64] | None:
-    """Collect track ids: (N,), -1 where a row has none; None unless all are whole numbers."""
-    values = [row.get("track_id") for row in rows]
+def tracks(
+    rows: Sequence[Mapping[str, Any]], field: str = "track_id"
+) -> npt.NDArray[np.int64] | None:
+    """Collect track ids: (N,), -1 where a row has none; None unless all are whole numbers.
+
+    Those of AlphaPose, `idx`, may come in lists of one.
+    """
+    values = [only(row.get(field)) if field == "idx" else row.get(field) for row in rows]
     known = [v for v in values if v is not None]
     if not all(type(v) in NUMBERS and abs(v) < 2**53 and v % 1 == 0 for v in known):
         return None
@@ -236,14 +281,25 @@ def tracks(rows: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.int64] | None:
     return ids if (ids >= 0).any() else None
 
 
+def only(value: Any) -> Any:
+    """Return what lists of one hold, however deep; others are as they are.
+
+    >>> only([[3.0]]), only(3), only([1, 2])
+    (3.0, 3, [1, 2])
+    """
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value
+
+
 def extras(
     rows: Sequence[Mapping[str, Any]], own: set[str], track: npt.NDArray[np.int64] | None
 ) -> tuple[dict[str, Any], ...]:
-    """Collect the fields that are not read otherwise; null, NaN and track -1 are not read."""
+    """Collect the fields that are not read otherwise; null, NaN, [] and track -1 are not read."""
     known = own, {*own, "track_id"}
     has = np.zeros(len(rows), np.intp) if track is None else (track >= 0).astype(np.intp)
     return tuple(
-        {k: v for k, v in row.items() if k not in known[i] or v is None or v != v}
+        {k: v for k, v in row.items() if k not in known[i] or v is None or v != v or v == []}
         for row, i in zip(rows, has.tolist(), strict=True)
     )
 
@@ -251,12 +307,6 @@ def extras(
 def arrange(row: dict[str, Any], order: Iterable[str]) -> dict[str, Any]:
     """Put some fields first, in their usual order."""
     return {key: row[key] for key in order if key in row} | row
-
-
-def describe(value: Any) -> str:
-    """Name the kind of a JSON value for messages."""
-    kinds = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
-    return kinds.get(type(value), f"{value!r:.40}")
 
 
 def _ref(row: Mapping[str, Any], where: str) -> ImageRef:

@@ -1,5 +1,7 @@
 """AlphaPose results: the default list, and the objects by image name of ``--format cmu, open``.
 
+PoseFlow's lists of records by image name, with `idx` and `scores`, are the default form, too.
+
 AlphaPose: alphapose/utils/pPose_nms.py, write_json. `score` is the mean keypoint score + box score
 + 1.25 x the best, which exceeds 1. The joints of cmu and open are OpenPose's 18; their neck is
 appended at value 51, which is right for networks of 17 joints only: for Halpe's it is the head.
@@ -14,9 +16,18 @@ from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
-from refine.formats._rows import describe, first_keys, read_rows, write_rows
+from refine.formats._records import describe, hold, is_by_image, records
+from refine.formats._rows import (
+    ROW,
+    first_keys,
+    give_scores,
+    only,
+    read_rows,
+    write_rows,
+)
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
-from refine.formats.openpose import BODY, Person, people_by_image, poses_from_people
+from refine.formats.openpose import BODY, SKELETONS, Person, people_by_image, poses_from_people
 from refine.poses import ImageRef, Poses
 
 FIELDS = {"cmu": ("bodies", "joints"), "open": ("people", BODY)}
@@ -28,14 +39,25 @@ another one; AlphaPose computes it to the last digit."""
 
 
 def read_alphapose(source: Source, options: Options) -> Poses:
-    """Read the default form; 17 joints are COCO's, 26 and 136 Halpe's, 133 COCO-WholeBody's."""
-    return read_rows(source, options, "box")
+    """Read the default form; 17 joints are COCO's, 26 and 136 Halpe's, 133 COCO-WholeBody's.
+
+    `idx` is the track. Without a tracker all are 0, which is none.
+    """
+    rows = records(source).rows
+    found = [only(row.get("idx")) for row in rows if "idx" in row]
+    field = "idx" if found else "track_id"
+    poses = read_rows(source, options, "box", field)
+    if len(rows) > 1 and found and all(idx == 0 for idx in found):
+        notes = ("'idx' is 0 everywhere: nobody was tracked",)
+        return poses.replace(track=None, meta={**poses.meta, "notes": notes})
+    return poses
 
 
 def write_alphapose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write the default form; `box` where there is one."""
-    del held
-    return write_rows(poses, precision, "box", {"category_id": 1})
+    field = poses.meta.get("track_field", "idx")
+    defaults = {} if poses.meta.get("by_image") else {"category_id": 1}
+    return hold(write_rows(poses, precision, "box", defaults, field), poses, held)
 
 
 def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
@@ -55,7 +77,7 @@ def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
             raise FormatError(f"expected an object with a list {people!r}", where=where)
         for i, person in enumerate(found):
             at = f"{where}, person {i}"
-            if not isinstance(person, dict) or person.get(field) is None:
+            if not isinstance(person, dict) or field not in person:
                 raise FormatError(
                     f"expected an object with {field!r}, got {person!r:.40}", where=at
                 )
@@ -115,6 +137,8 @@ def _is_own(poses: Poses) -> bool:
 
 
 def _is_list(document: Document) -> Verdict:
+    if is_by_image(document):
+        return Verdict.YES
     keys = first_keys(document)
     if not {"image_id", "keypoints"} <= keys or not isinstance(document, list):
         return Verdict.NO
@@ -130,7 +154,9 @@ def _is_by_image(document: Document, *, form: str) -> Verdict:
     if not isinstance(document, dict) or not document:
         return Verdict.NO
     if people == "bodies" and _is_content(document, people):
-        return Verdict.YES
+        # OpenPose 0.1 had `bodies`, too, beside a version that is a number.
+        old = isinstance(document.get("version"), int | float)
+        return Verdict.NO if old else Verdict.YES
     found = all(isinstance(each, dict) and people in each for each in document.values())
     return Verdict.YES if found else Verdict.NO
 
@@ -161,7 +187,10 @@ FORMATS = (
         detect=_is_list,
         read=read_alphapose,
         write=write_alphapose,
-        holdings=("document", "lines"),
+        holdings=("document", "lines", "folder"),
+        fields=ROW | {"box", "idx"},
+        private=frozenset({"keypoints", "box", "score", "area", "idx", UNLABELLED}),
+        complete=give_scores,
         cannot_hold=(
             "image names",
             "image sizes",
@@ -180,6 +209,9 @@ FORMATS = (
             read=partial(read_by_image, form=form),
             write=partial(write_by_image, form=form),
             holdings=("document", "folder"),
+            fields=frozenset({*FIELDS[form], "person_id", "version", _history.FIELD}),
+            private=frozenset({*FIELDS[form], BODY, "person_id", "version"}),
+            skeletons=SKELETONS,
             cannot_hold=(
                 "image names",
                 "image sizes",

@@ -108,15 +108,24 @@ class Options:
         where: the file, for messages.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
+        default: skeleton where neither the file nor `skeleton` tells and the number of joints fits.
+        category: id or name of the one whose annotations are read; None for all.
     """
 
     where: str
     skeleton: Skeleton | None = None
     zero_is_missing: bool = True
+    default: Skeleton | None = None
+    category: int | str | None = None
 
     def record(self, what: str) -> Where:
         """Return the namer of records of one kind."""
         return lambda number: f"{self.where}, {what} {number}"
+
+
+def leave(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Return poses as they are, for formats that demand nothing."""
+    return poses, ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +142,11 @@ class Format:
             lines and folders, as the list of documents; a folder has one document per image.
         holdings: ways of holding its documents, the usual one first.
         cannot_hold: what is lost by writing.
+        fields: names in its records to which it gives a meaning; an unknown field of another format
+            that is called so gets another name.
+        private: those that mean nothing, or something else, in other formats; they stay behind.
+        skeletons: whose joints it is defined for; all if there are none.
+        complete: gives poses what every record must have, and says what that was.
         ending: of the names of the files in a folder.
         example: poses for `sample`.
     """
@@ -145,6 +159,10 @@ class Format:
     write: Callable[[Poses, int | None, Holding], Document]
     holdings: tuple[Holding, ...] = ("document",)
     cannot_hold: tuple[Loss, ...] = ()
+    fields: frozenset[str] = frozenset()
+    private: frozenset[str] = frozenset()
+    skeletons: tuple[str, ...] = ()
+    complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
     ending: str = ".json"
     example: Callable[[], Poses] = one_person
 

@@ -8,36 +8,47 @@ one skeleton of 133 joints where every row has them all.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from refine._types import Floats
-from refine.exceptions import FormatError, SkeletonError
+from refine.exceptions import FormatError
 from refine.formats import _history
-from refine.formats._images import image_record, read_images
-from refine.formats._keypoints import flat, joints, matrix, skeleton_of
+from refine.formats._ground_truth import (
+    ABSENT,
+    annotate,
+    visibility as visibility,
+    write_ground_truth as write_ground_truth,
+)
+from refine.formats._images import FIELDS, read_images
+from refine.formats._keypoints import joints, matrix, skeleton_of
+from refine.formats._records import describe, hold, is_flat
 from refine.formats._rows import (
-    ORDER,
-    arrange,
+    ROW,
     assemble,
     column,
-    describe,
     extras,
     first_keys,
     fours,
+    give_scores,
     optional,
     read_rows,
-    sizes,
-    split,
     tracks,
     write_rows,
+)
+from refine.formats._unlabelled import FIELD as UNLABELLED, unlabelled_places
+from refine.formats.annotations import (
+    find_category,
+    listed_categories_of,
+    named_categories,
+    named_skeleton,
 )
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.geometry import xywh_to_xyxy
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton, skeleton_from_category
+from refine.skeletons import Skeleton, skeleton
 
 
 def read_results(source: Source, options: Options) -> Poses:
@@ -52,12 +63,15 @@ def read_results(source: Source, options: Options) -> Poses:
 
 def write_results(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write COCO results; category 1 where the source gave none."""
-    del held
-    return write_rows(poses, precision, "bbox", {"category_id": 1})
+    return hold(write_rows(poses, precision, "bbox", {"category_id": 1}), poses, held)
 
 
 def _are_results(document: Document) -> Verdict:
-    given = document == [] or {"image_id", "keypoints"} <= first_keys(document)
+    keys = first_keys(document)
+    given = document == [] or {"image_id", "keypoints"} <= keys
+    if not given and isinstance(document, list) and keys & {"score", "bbox", "category_id"}:
+        # OpenPifPaf's, a file per image: only its name tells which.
+        given = is_flat(document[0].get("keypoints"))
     return Verdict.PERHAPS if given else Verdict.NO
 
 
@@ -81,7 +95,8 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     Persons are the annotations of the categories that name joints; where none does, those of the
     categories whose annotations have keypoints. Other annotations are carried in
     ``meta["others"]`` and written back. Annotations without keypoints are poses without joints;
-    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0).
+    v = 0 is a missing joint wherever the file puts it, and v > 0 a present one, also at (0, 0); the
+    places of the missing ones are carried in ``extra["unlabelled_places"]`` and written back.
     `area` is NaN where absent.
 
     Raises:
@@ -98,13 +113,13 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
         return f"{options.where}, annotation {numbers[row]}"
 
     lists, parts = assemble(annotations, options)
-    lists = [None if x == [] else x for x in lists]
     named = skeleton("wholebody133") if len(parts) > 1 else None
-    body = options.skeleton or named or named_skeleton(document, options.where)
+    body = options.skeleton or named or named_skeleton(document, options.where, options.category)
     body = _fitting(body, lists, options, where)
     values = matrix(lists, 3 * len(body), "keypoints", where).reshape(-1, len(body), 3)
     flags = np.nan_to_num(values[..., 2])
     _check_labelled(values, flags, where)
+    aside = unlabelled_places(values, lists, body.joints)
     values = np.where((flags > 0)[..., None], values, [np.nan, np.nan, 0.0])
     found = joints(values, Options(options.where, zero_is_missing=False), where)
     _check_ids(annotations, where)
@@ -115,15 +130,15 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
     track = tracks(annotations)
     own = {*parts, "image_id", "score", "bbox", "area"}
     extra = extras(annotations, own, track)
-    for row, x, count in zip(extra, lists, (flags > 0).sum(1).tolist(), strict=True):
+    counts = (flags > 0).sum(1).tolist()
+    for row, x, count, places in zip(extra, lists, counts, aside, strict=True):
+        if places:
+            row[UNLABELLED] = places
         if x is None:
-            row["keypoints"] = None
+            row.setdefault("keypoints", ABSENT)
         elif row.get("num_keypoints") == count:
             del row["num_keypoints"]
-    # An empty box is no box.
-    box = fours(
-        [None if a.get("bbox") == [] else a.get("bbox") for a in annotations], "bbox", where
-    )
+    box = fours([a.get("bbox") for a in annotations], "bbox", where)
     return Poses(
         body,
         found.xy,
@@ -142,74 +157,12 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "counted": any("num_keypoints" in a for a in annotations),
             "document": {k: x for k, x in document.items() if k not in ("images", "annotations")},
             "others": others,
+            "category": None
+            if options.category is None
+            else find_category(document, options.category, options.where).get("id"),
             "notes": _notes(len(others), len(document["annotations"])),
         },
     )
-
-
-def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
-    """Write COCO ground truth; v is the source's own where that was ground truth, else 2."""
-    source = poses.meta.get("document")
-    flags = _flags(poses)
-    lists = flat(poses.replace(score=flags, meta={}), precision)
-    counts = (flags > 0).sum(1).tolist()
-    columns = {
-        "score": poses.instance_score.tolist(),
-        "bbox": sizes(poses.box),
-        "area": None if poses.area is None else poses.area.tolist(),
-        "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
-    }
-    annotations = []
-    for i, keypoints in enumerate(lists):
-        own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
-        row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
-        if counts[i] or row.get("keypoints", keypoints) is not None:
-            row |= split(keypoints, bool(poses.meta.get("parts")))
-            if poses.meta.get("counted", True):
-                row.setdefault("num_keypoints", counts[i])
-        else:
-            del row["keypoints"]
-        for field, values in columns.items():
-            value = None if values is None else values[i]
-            if value is not None and value == value:
-                row[field] = value
-        annotations.append(arrange(row, ORDER))
-    document = dict(source or {})
-    if source is None or not _holds(document, poses.skeleton, bool(poses.meta.get("parts"))):
-        document["categories"] = _with_body(document.get("categories"), poses.skeleton)
-    if poses.history:
-        document[_history.FIELD] = _history.encode(poses.history)
-    images = [image_record(ref) for ref in poses.images]
-    annotations = _merge(annotations, poses.meta.get("others", ()))
-    return {"images": images, "annotations": annotations} | document
-
-
-def named_skeleton(document: Any, where: str) -> Skeleton | None:
-    """Return the skeleton that the categories of COCO ground truth name, None without any.
-
-    Raises:
-        SkeletonError: they name several.
-    """
-    named = _named(document.get("categories")) if isinstance(document, Mapping) else []
-    if len({tuple(c["keypoints"]) for c in named}) > 1:
-        raise SkeletonError(
-            "expected one skeleton in 'categories', got several: "
-            + ", ".join(repr(c.get("name")) for c in named),
-            where=where,
-            hint="a file for each category",
-        )
-    return skeleton_from_category(named[0], where) if named else None
-
-
-def _flags(poses: Poses) -> Floats:
-    """Return v (N, K): 0 for missing joints, the flag that a joint came with, else 2."""
-    own = poses.score if poses.score_kind == "flag" else np.zeros(poses.score.shape)
-    if poses.score_kind != "flag" and "document" in poses.meta:
-        for i, row in enumerate(poses.extra):
-            # Refined since: the refiner keeps the scores that it replaces.
-            if len(scores := row.get("source_scores", ())) == own.shape[1]:
-                own[i] = np.array(scores, np.float64)
-    return np.where(poses.present, np.where(own > 0, own, 2.0), 0.0)
 
 
 def _check_document(document: Any, where: str) -> None:
@@ -242,15 +195,30 @@ def _split_annotations(
             wrong = f"a category id, got {describe(row['category_id'])}"
         if wrong:
             raise FormatError(f"expected {wrong}", where=f"{options.where}, annotation {i}")
-    named = _named(document.get("categories"))
+    named = named_categories(document.get("categories"))
     if options.skeleton is not None and len({len(c["keypoints"]) for c in named}) > 1:
         named = [c for c in named if len(c["keypoints"]) == len(options.skeleton)]
-    if named:
-        # An annotation that names no category can only be one of these.
-        chosen = [c.get("id") for c in named] + [None]
+    known = listed_categories_of(document)
+    if options.category is not None:
+        chosen = [find_category(document, options.category, options.where).get("id")]
+    elif named:
+        chosen = [c.get("id") for c in named]
     else:
         chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
-    ours = [not chosen or row.get("category_id") in chosen for row in rows]
+        chosen = [c for c in chosen if c in known] if known else chosen
+    if not chosen and len(known) > 1:
+        # Boxes alone: those of the category that bears the name, or nobody's.
+        chosen = [c for c, name in known.items() if name.lower() == "person"]
+    every = not chosen and len(known) <= 1
+    ours = [every or row.get("category_id") in chosen for row in rows]
+    posed = [row for row in rows if row.get("keypoints")]
+    if posed and known and not any(row.get("category_id") in known for row in posed):
+        raise FormatError(
+            f"expected annotations of a category of the file ({', '.join(map(repr, known))}), "
+            f"got 'category_id' {posed[0].get('category_id')!r:.40}, and none of those in the "
+            "others",
+            where=f"{options.where}, annotation {rows.index(posed[0])}",
+        )
     numbers = [i for i, own in enumerate(ours) if own]
     others = tuple((i, row) for i, row in enumerate(rows) if not ours[i])
     return [rows[i] for i in numbers], numbers, others
@@ -258,16 +226,6 @@ def _split_annotations(
 
 def _notes(others: int, total: int) -> tuple[str, ...]:
     return (f"{others} of {total} annotations are no persons: carried along",) if others else ()
-
-
-def _merge(persons: list[dict[str, Any]], others: Sequence[tuple[int, Any]]) -> list[Any]:
-    """Put other annotations back where they stood among the persons."""
-    out: list[Any] = []
-    left = iter(persons)
-    for number, other in others:
-        out.extend(islice(left, max(0, number - len(out))))
-        out.append(other)
-    return [*out, *left]
 
 
 def _fitting(
@@ -282,7 +240,7 @@ def _fitting(
         expected = "a list x1, y1, v1, x2, ..." if body is None else f"{3 * len(body)} numbers"
         raise FormatError(f"expected {expected} in 'keypoints', got {usual} values", where=at)
     default = "coco17" if body is None else None
-    return skeleton_of(usual // 3, Options(options.where, body), default, where=at)
+    return skeleton_of(usual // 3, replace(options, skeleton=body), default, where=at)
 
 
 def _check_labelled(values: Floats, flags: Floats, where: Where) -> None:
@@ -320,37 +278,6 @@ def _place(row: Mapping[str, Any], place: Mapping[int | str, int], where: str) -
     return at
 
 
-def _named(categories: Any) -> list[dict[str, Any]]:
-    """Return the categories that name joints (Halpe's do not)."""
-    rows = categories if isinstance(categories, list) else []
-    return [
-        c
-        for c in rows
-        if isinstance(c, dict)
-        and isinstance(c.get("keypoints"), list)
-        and c["keypoints"]
-        and all(isinstance(joint, str) for joint in c["keypoints"])
-    ]
-
-
-def _holds(document: Mapping[str, Any], body: Skeleton, parts: bool) -> bool:
-    """Whether categories name the joints of a skeleton, or none at all."""
-    named = _named(document.get("categories"))
-    return parts or all(tuple(c["keypoints"]) == body.joints for c in named)
-
-
-def _with_body(categories: Any, body: Skeleton) -> list[Any]:
-    """Give the categories with joints those of another skeleton; make one where there is none."""
-    own = {
-        "keypoints": list(body.joints),
-        "skeleton": [[a + 1, b + 1] for a, b in body.edges],
-    }
-    if not _named(categories):
-        return [{"id": 1, "name": "person"} | own]
-    named = _named(categories)
-    return [c | own if c in named else c for c in categories]
-
-
 FORMATS = (
     Format(
         name="coco",
@@ -359,7 +286,10 @@ FORMATS = (
         detect=_are_results,
         read=read_results,
         write=write_results,
-        holdings=("document", "lines"),
+        holdings=("document", "lines", "folder"),
+        fields=ROW | {"bbox"},
+        private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
+        complete=give_scores,
         cannot_hold=(
             "image names",
             "image sizes",
@@ -376,6 +306,9 @@ FORMATS = (
         detect=_is_ground_truth,
         read=_read_ground_truth,
         write=_write_ground_truth,
+        fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", *FIELDS, UNLABELLED},
+        private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
+        complete=annotate,
         cannot_hold=("frame numbers", "keypoint scores", "score kind"),
     ),
 )

@@ -1,5 +1,6 @@
 """Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +14,28 @@ from refine.poses import ImageRef, Poses
 
 LINE_SUFFIXES = (".ndjson", ".jsonl")
 
+OTHERS = frozenset(
+    {".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".toml", ".npy", ".npz", ".pkl", ".pickle"}
+    | {".pt", ".pth", ".h5", ".hdf5", ".parquet", ".xlsx", ".mat", ".zip", ".tar", ".jpg", ".png"}
+)
+"""Endings of files that are not written, and that nobody gives to folders."""
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return what sorts names as people number them: frame2 before frame10.
+
+    >>> sorted(["frame10", "frame2", "frame1"], key=natural_key)
+    ['frame1', 'frame2', 'frame10']
+    """
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
 
 def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
     """Read a file or folder.
 
     Args:
-        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        path: ``"-"`` is standard input; gzip is told by the content.
         endings: in a folder with files that end so, the others are left alone.
 
     Raises:
@@ -29,8 +46,16 @@ def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
         names = _names(Path(path), tuple(endings))
         parsed = [parse_json(read_bytes(Path(path) / n), str(Path(path) / n)) for n in names]
         return Source(where, "folder", parsed, names)
-    data = read_bytes(path)
-    if is_lines_name(path) or _looks_like_lines(data):
+    return parse(read_bytes(path), where)
+
+
+def parse(data: bytes, where: str) -> Source:
+    """Parse the content of a file that is named so.
+
+    Raises:
+        FormatError: not JSON.
+    """
+    if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
     return Source(where, "document", [parse_json(data, where)])
 
@@ -40,13 +65,27 @@ def is_lines_name(path: str | Path) -> bool:
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
 
 
+def check_name(path: str | Path) -> None:
+    """Check that a target is not named as what no format is.
+
+    Raises:
+        FormatError: it is; names of folders may end otherwise.
+    """
+    if Path(str(path).removesuffix(".gz")).suffix.lower() in OTHERS and not Path(path).is_dir():
+        raise _unknown_name(path)
+
+
 def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
     """Choose how a target holds poses, by its name and by how their source held them.
 
     Names of lines and of JSON tell; a folder is what exists as one, ends with a slash, or has
     another name where the source was one; else it is as usual with the format.
+
+    Raises:
+        FormatError: a name that ends as those of other files.
     """
     name = str(path).removesuffix(".gz")
+    check_name(path)
     own = poses.meta.get("format") == form.name
     if is_lines_name(path):
         wanted: Holding = "lines"
@@ -58,6 +97,8 @@ def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
         wanted = "folder"
     else:
         wanted = form.holdings[0]
+    if wanted != "folder" and Path(name).suffix not in ("", ".json", *LINE_SUFFIXES):
+        raise _unknown_name(path)
     return wanted if wanted in form.holdings else form.holdings[0]
 
 
@@ -73,16 +114,30 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
         raise _needs_folder(form, poses, path)
     if held == "folder" and not _is_free(Path(path)):
         raise _needs_folder(form, poses, path)
-    written = form.write(poses, precision, held)
-    if held == "document":
-        write_bytes(path, dump_json(written))
-        return
-    documents = written if isinstance(written, list) else [written]
-    if held == "lines":
-        write_bytes(path, b"".join(dump_json(line) + b"\n" for line in documents))
-    else:
+    written = documents_of(form, poses, precision, held)
+    if held == "folder":
+        documents = written if isinstance(written, list) else [written]
         pages = zip(names, documents, strict=True)
         write_folder(path, ((name, dump_json(page)) for name, page in pages))
+    else:
+        write_bytes(path, dump(written, held))
+
+
+def documents_of(form: Format, poses: Poses, precision: int | None, held: Holding) -> Document:
+    """Return what `Format.write` gives; a record that stood alone in its file does so again."""
+    written = form.write(poses, precision, held)
+    if held == "document" and poses.meta.get("single") and isinstance(written, list):
+        only: Document = written[0] if len(written) == 1 else written
+        return only
+    return written
+
+
+def dump(written: Document, held: Holding) -> bytes:
+    """Return what `Format.write` gave as the content of one file."""
+    if held == "document":
+        return dump_json(written)
+    lines = written if isinstance(written, list) else [written]
+    return b"".join(dump_json(line) + b"\n" for line in lines)
 
 
 def file_names(form: Format, poses: Poses) -> list[str]:
@@ -93,15 +148,17 @@ def file_names(form: Format, poses: Poses) -> list[str]:
     """
     own = poses.meta.get("format") == form.name
     ending = poses.meta.get("ending", form.ending)
+    files = poses.meta.get("files", {})
     names: dict[str, ImageRef] = {}
     for ref in poses.images:
         name = stem(str(ref.id)) if own else Path(ref.file_name or str(ref.id)).stem
-        if name + ending in names:
+        name = files.get(ref.id, name + ending)
+        if name in names:
             raise FormatError(
-                f"expected images of different names, got two that would be {name + ending!r}",
+                f"expected images of different names, got two that would be {name!r}",
                 hint="another --to",
             )
-        names[name + ending] = ref
+        names[name] = ref
     return list(names)
 
 
@@ -113,12 +170,23 @@ def _needs_folder(form: Format, poses: Poses, path: str | Path) -> FormatError:
     )
 
 
+def _unknown_name(path: str | Path) -> FormatError:
+    ends = ", ".join([".json", *LINE_SUFFIXES])
+    return FormatError(
+        f"expected a name that ends in one of {ends} (or these and .gz), or in / for a folder",
+        where=str(path),
+        hint="another -o; `refine formats` lists what can be written",
+    )
+
+
 def _is_free(path: Path) -> bool:
     return not (path.is_file() or (path.is_dir() and any(path.iterdir())))
 
 
 def _names(path: Path, endings: tuple[str, ...]) -> list[str]:
-    names = sorted(f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
+    # Hidden files: macOS leaves a `._a.json` beside every a.json on foreign disks.
+    found = (f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
+    names = sorted((n for n in found if not n.startswith(".")), key=natural_key)
     names = [n for n in names if n.endswith(endings)] or names
     if not names:
         raise FormatError("expected a folder with .json files, got none", where=str(path))

@@ -1,43 +1,69 @@
 """Paths to poses and back, whatever the format and however its documents are held."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import refine.skeletons as skeletons
-from refine.exceptions import FormatError
+from refine.categories import categories_of
+from refine.exceptions import ArrayError, FormatError
+from refine.files import STDIO, unpack
+from refine.formats._crossing import prepare
 from refine.formats._images import with_images
-from refine.formats.base import HOLDINGS, Options
-from refine.formats.containers import is_lines_name, load, save
-from refine.formats.known import endings, get_format, tell
+from refine.formats._units import in_pixels
+from refine.formats.base import HOLDINGS, Format, Options, Source
+from refine.formats.containers import (
+    documents_of,
+    dump,
+    holding_for,
+    is_lines_name,
+    load,
+    parse,
+    save,
+)
+from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
+DECIMALS = 12
+"""Of coordinates, at most: px below 1e6 have no more in 64 bits."""
+
 
 def read(
-    path: str | Path,
+    path: str | Path | IO[Any],
     format: str | None = None,
     *,
     skeleton: Skeleton | str | Path | None = None,
     zero_is_missing: bool = True,
     images: str | Path | None = None,
+    normalised: bool | None = None,
+    default: Skeleton | None = None,
+    category: int | str | None = None,
 ) -> Poses:
     """Read poses from a file, or from a folder with a file per image.
 
     Fields that are not understood are carried in `extra` and `meta` and written back.
 
     Args:
-        path: ``"-"`` is standard input; ``*.gz`` is gunzipped.
+        path: ``"-"`` is standard input; ``*.gz`` is gunzipped; or a file that is open for reading,
+            text or bytes.
         format: one of `FORMATS`; by default `sniff` tells.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
         images: a COCO file whose `images` tell sizes and names, see `with_images`.
+        normalised: whether coordinates are shares of the images instead of px; by default they are
+            looked at. What is read is px, scaled by the sizes of the images.
+        default: skeleton where neither the file nor `skeleton` tells and the number of joints fits:
+            that of the ground truth which the poses are compared with.
+        category: read only poses of this one: its id or, of annotations, its name.
 
     Raises:
-        FormatError: unreadable, not of this format, or ambiguous.
+        FormatError: unreadable, not of this format, ambiguous, or shares of images without sizes.
         SkeletonError: the number of joints fits no skeleton, or several.
     """
     body = None if skeleton is None else skeletons.skeleton(skeleton)
     form = None if format is None else get_format(format)
-    source = load(path, endings())
+    source = _load(path)
     form = form or tell(source)
     if source.held not in form.holdings:
         raise FormatError(
@@ -45,16 +71,41 @@ def read(
             f"got {HOLDINGS[source.held]}",
             where=source.path,
         )
-    poses = form.read(source, Options(source.path, body, zero_is_missing))
+    head = source.documents[0]
+    alone = source.held == "document" and isinstance(head, dict) and not form.detect(head)
+    alone = alone and bool(form.detect([head]))
+    if alone:
+        source = replace(source, documents=[[head]])
+    poses = form.read(source, Options(source.path, body, zero_is_missing, default, category))
+    if category is not None and form.name != "coco-gt":
+        poses = _of_category(poses, category, source.path)
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
-    about = {"format": form.name, "held": source.held, "ending": ending}
+    about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
     poses = poses.replace(meta={**poses.meta, **about})
-    return poses if images is None else with_images(poses, images)
+    poses = poses if images is None else with_images(poses, images)
+    return in_pixels(poses, source.path, normalised)
+
+
+def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
+    found = categories_of(poses)
+    rows = [i for i, each in enumerate(found) if str(each) == str(category)]
+    if len(poses) and not rows:
+        told = ", ".join(sorted(set(map(repr, found)))[:20])
+        raise FormatError(
+            f"expected poses of category {category!r}, got those of {told}",
+            where=where,
+            hint="the number of the category, which is all that predictions tell",
+        )
+    return poses[rows]
 
 
 def write(
-    poses: Poses, path: str | Path, format: str | None = None, *, precision: int | None = None
+    poses: Poses,
+    path: str | Path | IO[Any],
+    format: str | None = None,
+    *,
+    precision: int | None = None,
 ) -> None:
     """Write poses as a whole or not at all.
 
@@ -62,20 +113,38 @@ def write(
         poses: with what their source file held beside them in `extra` and `meta`.
         path: ``"-"`` is standard output; ``*.gz`` is gzipped; ``*.ndjson`` and ``*.jsonl`` get a
             document per line. OpenPose files go to a folder, unless there is one image and the name
-            ends in .json; so do those of other formats that came from one.
+            ends in .json; so do those of other formats that came from one. A file that is open for
+            writing, text or bytes, gets what one that is named so would hold.
         format: one of `FORMATS`; by default that of the source, else COCO results; but NDJSON for
             the names of lines, unless the source held lines.
-        precision: round all coordinates to so many decimals; None leaves them as they are.
+        precision: round all coordinates to so many decimals, 0 to `DECIMALS`; None leaves them as
+            they are.
 
     Raises:
+        ArrayError: a precision that is none.
         FormatError: no such format, a target that cannot be written, or poses that the format
             cannot hold.
+        SkeletonError: joints that the format has no order for.
     """
-    form = get_format(format or format_for(poses, path))
-    if form.name != poses.meta.get("format"):
-        # What one format writes for a missing joint, say, another takes for a place.
-        poses = poses.replace(meta={})
-    save(form, poses, path, precision)
+    if precision is not None and precision not in range(DECIMALS + 1):
+        raise ArrayError(f"expected a precision of 0 to {DECIMALS} decimals, got {precision!r:.40}")
+    name = path if isinstance(path, str | Path) else _name(path, STDIO)
+    form = get_format(format or format_for(poses, name))
+    poses, _ = prepared(poses, form.name)
+    if isinstance(path, str | Path):
+        save(form, poses, path, precision)
+    else:
+        _save(form, poses, path, precision)
+
+
+def prepared(poses: Poses, format: str) -> tuple[Poses, tuple[str, ...]]:
+    """Return poses as `write` writes them in a format, and what a person should know of that.
+
+    Raises:
+        FormatError: no such format.
+        SkeletonError: joints that the format has no order for.
+    """
+    return prepare(poses, get_format(format), FORMATS.get(str(poses.meta.get("format"))))
 
 
 def format_for(poses: Poses, path: str | Path) -> str:
@@ -85,10 +154,38 @@ def format_for(poses: Poses, path: str | Path) -> str:
     return str(poses.meta.get("format", "coco"))
 
 
-def sniff(path: str | Path) -> str:
-    """Tell the format of a file or folder.
+def sniff(path: str | Path | IO[Any]) -> str:
+    """Tell the format of a file or folder; a file that is open is read to its end.
 
     Raises:
         FormatError: unreadable, unknown, or several formats fit.
     """
-    return tell(load(path, endings())).name
+    return tell(_load(path)).name
+
+
+def _load(path: str | Path | IO[Any]) -> Source:
+    if isinstance(path, str | Path):
+        return load(path, endings())
+    name, data = _name(path, "<file>"), path.read()
+    data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    # gzip.open has unpacked what is named so.
+    return parse(unpack(data, name.removesuffix(".gz")), name)
+
+
+def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
+    name = _name(file, STDIO)
+    held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
+    if form.holdings[0] == "folder" and held == "document" and len(poses.images) != 1:
+        raise FormatError(
+            f"expected one image for a {form.name} file, got {len(poses.images)}",
+            where=name,
+            hint="a folder, or another format",
+        )
+    data = dump(documents_of(form, poses, precision, held), held)
+    # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
+    file.write(data.decode() if hasattr(file, "encoding") else data)
+
+
+def _name(file: IO[Any], unnamed: str) -> str:
+    name = getattr(file, "name", unnamed)
+    return name if isinstance(name, str) else unnamed

@@ -2,7 +2,7 @@
 
 from refine.exceptions import FormatError
 from refine.formats import alphapose, coco, mmpose, ndjson, openpose
-from refine.formats._rows import describe
+from refine.formats._records import describe
 from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
@@ -42,6 +42,10 @@ def tell(source: Source) -> Format:
     heads = (head, [head]) if source.held == "lines" else (head,)
     verdicts = {f.name: max(f.detect(document) for document in heads) for f in FORMATS.values()}
     best = max(verdicts.values())
+    if best == Verdict.NO and isinstance(head, dict):
+        # A record that stands alone.
+        verdicts = {form.name: form.detect([head]) for form in FORMATS.values()}
+        best = max(verdicts.values())
     if best == Verdict.NO:
         raise _unknown(head, source.where(at), source.held == "document")
     found = [FORMATS[name] for name, verdict in verdicts.items() if verdict == best]
@@ -68,5 +72,5 @@ def _unknown(head: Document, where: str, alone: bool) -> FormatError:
         "expected the keys of a known format, got "
         + (", ".join(sorted(map(str, head))[:8]) or "none"),
         where=where,
-        hint="--from FORMAT",
+        hint=f"--from and one of {', '.join(FORMATS)}",
     )

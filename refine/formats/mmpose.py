@@ -17,8 +17,17 @@ from refine._types import Floats, Indices
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem, whole
-from refine.formats._keypoints import flat, joints, kind_after, matrix, number, skeleton_of
-from refine.formats._rows import column, describe, extras, first_keys, fours, tracks
+from refine.formats._keypoints import (
+    flat,
+    joints,
+    kind_after,
+    matrix,
+    no_joints,
+    number,
+    skeleton_of,
+)
+from refine.formats._records import describe
+from refine.formats._rows import column, extras, first_keys, fours, tracks
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -37,6 +46,10 @@ def read_mmpose(source: Source, options: Options) -> Poses:
     pages = source.pages()
     if source.held == "lines":
         pages = [Page(source.path, source.document, source.path)]
+    lists = _dumped(pages[0].document) if len(pages) == 1 else None
+    if lists is not None:
+        frames = [{"frame_id": i, "instances": each} for i, each in enumerate(lists)]
+        pages = [pages[0]._replace(document=frames)]
     demo = pages[0].document if isinstance(pages[0].document, dict) else None
     contents = [_content(page) for page in pages]
     video = any(_is_video(content) for content in contents)
@@ -68,6 +81,7 @@ def read_mmpose(source: Source, options: Options) -> Poses:
         options = replace(options, skeleton=_named(demo))
     meta = {
         "video": video,
+        "dump": None if lists is None else _around(source.document),
         "demo": demo and {k: v for k, v in demo.items() if k != "instance_info"},
     }
     first = np.searchsorted(image, np.arange(len(pages)))
@@ -90,11 +104,14 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
+    empty = np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         instances = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
-            if old:
+            if empty[i] and "keypoints" in row:
+                pass
+            elif old:
                 row["keypoints"] = lists[i].tolist()
             else:
                 row["keypoints"] = lists[i, :, :2].tolist()
@@ -124,8 +141,39 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
             f"got {bad[0]!r}",
             hint="another --to",
         )
+    if (dump := poses.meta.get("dump")) is not None and held == "document":
+        groups = [frame["instances"] for frame in frames]
+        if isinstance(dump, dict):
+            return {**dump, "predictions": groups}
+        if len(dump) == len(groups):
+            return [{**d, "predictions": [g]} for d, g in zip(dump, groups, strict=True)]
+        return groups
     content = frames if video else frames[0]["instances"]
     return content if demo is None or held == "lines" else {**demo, "instance_info": content}
+
+
+def _dumped(document: Document) -> list[Any] | None:
+    """Return the instances of each image where they stand in lists of their own, else None.
+
+    0.x wrote a video as a list per frame; results of an inferencer, when they are dumped, have one
+    per image under `predictions`, and come in a list where they were collected.
+    """
+    if isinstance(document, dict):
+        document = document.get("predictions")
+    elif isinstance(document, list) and "predictions" in first_keys(document):
+        each = [d.get("predictions") if isinstance(d, dict) else None for d in document]
+        document = list(chain.from_iterable(d if isinstance(d, list) else [d] for d in each))
+    lists = document if isinstance(document, list) else []
+    return lists if lists and all(isinstance(d, list) for d in lists) else None
+
+
+def _around(document: Document) -> Any:
+    """Return what stands around lists that `_dumped` found, for them to be written back into."""
+    if isinstance(document, dict):
+        return {k: v for k, v in document.items() if k != "predictions"}
+    if isinstance(document, list) and "predictions" in first_keys(document):
+        return [{k: v for k, v in d.items() if k != "predictions"} for d in document]
+    return []
 
 
 def _content(page: Page) -> list[Any]:
@@ -146,23 +194,24 @@ def _poses(
     rows: list[Any], image: Indices, refs: Sequence[ImageRef], options: Options, where: Where
 ) -> Poses:
     for i, row in enumerate(rows):
-        if not isinstance(row, dict) or not isinstance(row.get("keypoints"), list):
+        if not isinstance(row, dict) or not isinstance(row.get("keypoints", 0), list | None):
             raise FormatError(
                 f"expected an object with a list 'keypoints', got {describe(row)}", where=where(i)
             )
-    old = bool(rows) and "keypoint_scores" not in rows[0]
-    values = _points(rows, where, 3 if old else 2)
-    found = joints(values, options, where)
-    k = found.xy.shape[1]
-    body = skeleton_of(k, options, "coco17") if rows else options.skeleton or skeleton("coco17")
+    first: dict[str, Any] = next((row for row in rows if row["keypoints"]), {"keypoints": []})
+    old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
+    k = len(first["keypoints"])
+    found = joints(_points(rows, where, 3 if old else 2, k), options, where)
+    empty = options.skeleton or options.default or skeleton("coco17")
+    body = skeleton_of(k, options, "coco17") if k else empty
+    found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
-    n = len(rows)
     return Poses(
         body,
-        found.xy.reshape(n, len(body), 2),
-        found.score.reshape(n, len(body)),
+        found.xy,
+        found.score,
         score,
         image,
         tuple(refs),
@@ -175,15 +224,22 @@ def _poses(
     )
 
 
-def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floats:
-    """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values."""
-    k = len(rows[0]["keypoints"]) if rows else 0
-    scores, places = [], []
+def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int, k: int) -> Floats:
+    """Return x, y, score (N, K, 3) from points of 2 values and scores apart, or of 3 values.
+
+    Instances whose keypoints are null or [] are NaN at NaN, score 0.
+    """
+    scores: list[Any] = []
+    places: list[Any] = []
     for i, row in enumerate(rows):
         points, each = row["keypoints"], row.get("keypoint_scores")
-        if len(points) != k or not k or (each is None) == (width == 2):
+        if not points:
+            places.append(None)
+            scores.append([0] * k)
+            continue
+        if len(points) != k or (each is None) == (width == 2):
             raise FormatError(
-                f"expected {k or 'some'} 'keypoints' and as many 'keypoint_scores' as in the "
+                f"expected {k} 'keypoints' and as many 'keypoint_scores' as in the "
                 f"first instance, got {len(points)}",
                 where=where(i),
             )
@@ -196,6 +252,7 @@ def _points(rows: Sequence[Mapping[str, Any]], where: Where, width: int) -> Floa
         scores.append(each)
     values = matrix(places, k * width, "keypoints", where).reshape(len(rows), k, width)
     if width == 3:
+        values[[row is None for row in places], :, 2] = 0.0
         return values
     third = matrix(scores, k, "keypoint_scores", where)
     return np.concatenate([values, third[..., None]], -1)
@@ -205,7 +262,7 @@ def _boxes(
     rows: Sequence[Mapping[str, Any]], where: Where, old: bool
 ) -> tuple[Floats | None, Floats, bool]:
     """Return boxes (N, 4) xyxy or None, instance scores (N,), and whether boxes were nested."""
-    lists = [row.get("bbox") for row in rows]
+    lists = [row.get("bbox") or None for row in rows]
     nested = all(type(b) is list and len(b) == 1 for b in lists if b is not None)
     if nested:
         lists = [b and b[0] for b in lists]
@@ -231,6 +288,9 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
 
 
 def _is_mmpose(document: Document) -> Verdict:
+    if lists := _dumped(document):
+        first: list[Any] = next((each for each in lists if each), [])
+        return Verdict.YES if _is_mmpose(first) else Verdict.NO
     if isinstance(document, dict):
         return Verdict.YES if "instance_info" in document else Verdict.NO
     keys = first_keys(document)
@@ -251,6 +311,8 @@ FORMATS = (
         read=read_mmpose,
         write=write_mmpose,
         holdings=("document", "folder", "lines"),
+        fields=frozenset({*OWN, *FRAME, "track_id"}),
+        private=frozenset({*OWN, *FRAME}),
         cannot_hold=(
             "image names",
             "image sizes",

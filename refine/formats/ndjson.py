@@ -6,15 +6,18 @@ name, or a table of one that does not ship); ``score_kind``; and ``poses``: obje
 (xyxy), ``area``, ``track_id``. Fields of other formats are carried along.
 """
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
-from refine.formats._images import image_record, image_ref, whole
+from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
-from refine.formats._rows import column, describe, extras, fours, optional, tracks
+from refine.formats._records import describe
+from refine.formats._rows import column, extras, fours, optional, tracks
+from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses, ScoreKind
 from refine.skeletons import (
@@ -37,7 +40,9 @@ def read_ndjson(source: Source, options: Options) -> Poses:
             the first.
     """
     lines: list[Any] = list(source.documents)
-    refs: list[ImageRef] = []
+    refs: dict[int | str, ImageRef] = {}
+    place: dict[int | str, int] = {}
+    again = 0
     rows: list[dict[str, Any]] = []
     image: list[int] = []
     wheres: list[str] = []
@@ -59,21 +64,24 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         if "image_id" not in line and not people:
             continue  # A file without images: only what holds for all of them.
         for q, row in enumerate(people):
-            if not isinstance(row, dict):
+            if not isinstance(row, dict) or "keypoints" not in row:
                 raise FormatError(
-                    f"expected an object, got {describe(row)}", where=f"{where}, pose {q}"
+                    f"expected an object with 'keypoints', got {describe(row)}",
+                    where=f"{where}, pose {q}",
                 )
         wheres += [f"{where}, pose {q}" for q in range(len(people))]
-        image += [len(refs)] * len(people)
         rows += people
         frame = whole(line.get("frame"), "frame", where)
         own = LINE if frame is None else (*LINE, "frame")
-        ref = image_ref(line, where, key="image_id", own=own)
-        refs.append(ImageRef(ref.id, ref.file_name, ref.width, ref.height, frame, extra=ref.extra))
+        ref = replace(image_ref(line, where, key="image_id", own=own), frame=frame)
+        again += ref.id in refs
+        refs[ref.id] = _join(refs[ref.id], ref, where) if ref.id in refs else ref
+        image += [place.setdefault(ref.id, len(place))] * len(people)
     body, kind = _skeleton(lines, options, source.where(0)), _score_kind(lines, source.where(0))
     n, k, where_row = len(rows), len(body), wheres.__getitem__
-    lists = [row.get("keypoints") or [] for row in rows]
+    lists = [row.get("keypoints") or None for row in rows]
     values = matrix(lists, 3 * k, "keypoints", where_row).reshape(n, k, 3)
+    values[[row is None for row in lists], :, 2] = 0.0
     xy = places(values, where_row)
     track = tracks(rows)
     return Poses(
@@ -82,13 +90,16 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         values[..., 2],
         column(rows, "score", where_row),
         np.array(image, np.intp),
-        tuple(refs),
+        tuple(refs.values()),
         score_kind=kind,
         box=fours([row.get("box") for row in rows], "box", where_row),
         area=optional(column(rows, "area", where_row)),
         track=track,
         history=_history.agree([line.get(_history.FIELD) for line in lines], source.where),
         extra=extras(rows, POSE, track),
+        meta={"notes": (f"{again} lines tell of an image of an earlier line: one image",)}
+        if again
+        else {},
     )
 
 
@@ -108,11 +119,13 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         "score": poses.instance_score.tolist(),
         "area": None if poses.area is None else poses.area.tolist(),
     }
-    lines = []
+    lines, empty = [], np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         people = []
         for i in rows.tolist():
-            row = {**poses.extra[i], "keypoints": lists[i]}
+            row = dict(poses.extra[i])
+            if not (empty[i] and "keypoints" in row):
+                row["keypoints"] = lists[i]
             for field, column_ in columns.items():
                 value = None if column_ is None else column_[i]
                 if value is not None and value == value:
@@ -125,6 +138,28 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         frame = {} if ref.frame is None else {"frame": ref.frame}
         lines.append({**image_record(ref, "image_id"), **frame, **common, "poses": people})
     return lines[0] if held == "document" and len(lines) == 1 else lines
+
+
+def _join(one: ImageRef, other: ImageRef, where: str) -> ImageRef:
+    """Make one image of two lines that tell of it; what the first lacks is the other's.
+
+    Unknown fields in which they differ are the first's.
+
+    Raises:
+        FormatError: they tell different things.
+    """
+    about: dict[str, Any] = {}
+    for field in (*FIELDS, "frame"):
+        first, second = getattr(one, field), getattr(other, field)
+        if None not in (first, second) and first != second:
+            raise FormatError(
+                f"expected one {field!r} for image {one.id!r}, got {second!r} after {first!r}",
+                where=where,
+                hint="other ids for other images",
+            )
+        about[field] = second if first is None else first
+    extra = {**other.extra, **one.extra}
+    return replace(one, **about, extra={k: v for k, v in extra.items() if about.get(k) is None})
 
 
 def _skeleton(lines: list[Any], options: Options, where: str) -> Skeleton:
@@ -171,5 +206,7 @@ FORMATS = (
         read=read_ndjson,
         write=write_ndjson,
         holdings=("lines", "folder", "document"),
+        fields=frozenset({*LINE, *POSE, *FIELDS, "image_id", "frame", "track_id", UNLABELLED}),
+        private=frozenset({*LINE, *POSE, *FIELDS, "frame", UNLABELLED}),
     ),
 )

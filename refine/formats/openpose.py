@@ -7,12 +7,12 @@ coordinates in [0, 1] of it, perhaps null for a body; ComfyUI writes a list of s
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import stem, whole
@@ -22,18 +22,26 @@ from refine.formats._keypoints import (
     flat,
     joints,
     kind_after,
+    no_joints,
     rounded,
     shortest,
     skeleton_of,
     triples,
 )
 from refine.formats._person import one_person
-from refine.formats._rows import describe, first_keys
+from refine.formats._records import describe
+from refine.formats._rows import first_keys
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"
+BODIES = (BODY, "pose_keypoints", "joints")
+"""The body of a person: since 1.2, before, and in the `bodies` of 0.1; doc/02_output.md."""
+
+SKELETONS = ("openpose18", "openpose25", "openpose25b")
+"""What OpenPose and the tools that read its files have; doc/02_output.md."""
+
 CANVAS = ("canvas_width", "canvas_height")
 MIDDLE = 0.15
 """Distance of neck and mid-hip from the middles of their two, in torso lengths, that passes. They
@@ -53,8 +61,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
     """Read files, one image each.
 
     Raises:
-        FormatError: no list `people`, a person without keypoints, or coordinates that are not px
-            (``--keypoint_scale`` 3 and 4).
+        FormatError: no list `people`, or a person without keypoints.
         SkeletonError: see `skeleton_of`; 25 joints may be BODY_25 or BODY_25B.
     """
     pages = source.pages()
@@ -71,13 +78,7 @@ def read_openpose(source: Source, options: Options) -> Poses:
             refs.append(ImageRef(stem(name), frame=_frame(name), extra=rest))
     history = _history.agree(histories, source.where)
     poses = poses_from_people(rows, refs, options, history)
-    if _in_unit_square(poses.xy):
-        raise FormatError(
-            "expected coordinates in px, got only such within [-1, 1]",
-            where=options.where,
-            hint="OpenPose with --keypoint_scale 0",
-        )
-    return poses
+    return poses.replace(meta={**poses.meta, "names": _names(source.documents)})
 
 
 def read_controlnet(source: Source, options: Options) -> Poses:
@@ -101,16 +102,7 @@ def read_controlnet(source: Source, options: Options) -> Poses:
         refs.append(ImageRef(name, None, width, height, number, extra=extra))
     history = _history.agree(histories, lambda i: frames[i].where)
     poses = poses_from_people(rows, refs, options, history)
-    meta = {**poses.meta, "list": listed}
-    if not _in_unit_square(poses.xy):
-        return poses.replace(meta=meta)
-    # Some nodes write shares of the canvas instead of px; nobody stands within one px.
-    if not all(ref.width and ref.height for ref in refs):
-        raise FormatError(
-            "expected the canvas of coordinates within [0, 1], got none", where=options.where
-        )
-    xy = poses.xy * poses.image_sizes[poses.image][:, None]
-    return poses.replace(xy=xy, meta={**meta, "normalised": True})
+    return poses.replace(meta={**poses.meta, "list": listed})
 
 
 def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -119,10 +111,11 @@ def write_openpose(poses: Poses, precision: int | None, held: Holding) -> Docume
     own = poses.meta.get("format") == "openpose"
     version = {} if own else {"version": 1.3}
     groups = people_by_image(poses, precision, {} if own else {"person_id": [-1]})
-    documents: list[Any] = [
-        {**version, **ref.extra, "people": people, **steps}
-        for ref, people in zip(poses.images, groups, strict=True)
-    ]
+    many, body = poses.meta.get("names", ("people", BODY))
+    documents: list[Any] = []
+    for ref, group in zip(poses.images, groups, strict=True):
+        people = [{body if key == BODY else key: v for key, v in row.items()} for row in group]
+        documents.append({**version, **ref.extra, many: people, **steps})
     return documents[0] if held == "document" else documents
 
 
@@ -145,7 +138,7 @@ def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Docu
         if None in canvas.values() and poses.meta.get("format") != "controlnet":
             raise FormatError(
                 f"expected the size of image {ref.id!r}, which ControlNet files need, got none",
-                hint="--images FILE",
+                hint="--sizes FILE.json",
             )
         known = {k: v for k, v in canvas.items() if v is not None}
         frames.append({"people": people, **ref.extra, **known, **steps})
@@ -198,17 +191,38 @@ def people_of(
     Raises:
         FormatError: there is none, or something in it is not an object with body keypoints.
     """
-    if not isinstance(document, dict) or not isinstance(document.get("people"), list):
+    many = _many(document)
+    if not isinstance(document, dict) or not isinstance(document.get(many), list):
         raise FormatError(
-            f"expected an object with a list 'people', got {describe(document)}", where=where
+            f"expected an object with a list {many!r}, got {describe(document)}", where=where
         )
     found = []
-    for i, person in enumerate(document["people"]):
+    for i, person in enumerate(document[many]):
         at = f"{where}, person {i}"
-        if not isinstance(person, dict) or not (BODY in person or bodiless):
+        body = next((b for b in BODIES if b in person), BODY) if isinstance(person, dict) else BODY
+        if not isinstance(person, dict) or not (body in person or bodiless):
             raise FormatError(f"expected an object with {BODY!r}, got {person!r:.60}", where=at)
-        found.append(Person({BODY: None} | person, image, at))
-    return found, {key: v for key, v in document.items() if key != "people"}
+        row = {BODY if key == body else key: v for key, v in person.items()}
+        found.append(Person({BODY: None} | row, image, at))
+    return found, {key: v for key, v in document.items() if key != many}
+
+
+def _names(documents: Sequence[Document]) -> tuple[str, str]:
+    """Name the list of persons and the body of one, as the first document with persons does."""
+    many, bodies = _many(documents[0]), []
+    for document in documents:
+        people = document.get(_many(document)) if isinstance(document, dict) else None
+        first = people[0] if isinstance(people, list) and people else None
+        bodies = [name for name in BODIES if isinstance(first, dict) and name in first]
+        if bodies:
+            many = _many(document)
+            break
+    return many, bodies[0] if bodies else BODIES[-1] if many == "bodies" else BODY
+
+
+def _many(document: Document) -> str:
+    old = isinstance(document, dict) and "people" not in document and "bodies" in document
+    return "bodies" if old else "people"
 
 
 def poses_from_people(
@@ -224,16 +238,9 @@ def poses_from_people(
     body = _body(found, options)
     n, k = len(people), len(body)
     if not found.xy.shape[1]:
-        found = Joints(np.full((n, k, 2), np.nan), np.zeros((n, k)), "unknown", {})
+        found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
-    extra = tuple(
-        {
-            key: v
-            for key, v in p.row.items()
-            if (key != BODY or not v) and (key != "person_id" or number < 0)
-        }
-        for p, number in zip(people, ids.tolist(), strict=True)
-    )
+    extra = tuple({key: v for key, v in p.row.items() if key != BODY or not v} for p in people)
     return Poses(
         body,
         found.xy.reshape(n, k, 2),
@@ -261,8 +268,9 @@ def people_by_image(
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
             if not empty[i]:
                 person[BODY] = keypoints[i]
-            if poses.track is not None and poses.track[i] >= 0:
-                person["person_id"] = [int(poses.track[i])]
+            track = -1 if poses.track is None else int(poses.track[i])
+            if track >= 0 and _person_id(person.get("person_id")) != track:
+                person["person_id"] = [track]
             people.append(person)
         out.append(people)
     return out
@@ -274,7 +282,8 @@ def _body(found: Joints, options: Options) -> Skeleton:
     if not k:
         return options.skeleton or skeleton("openpose25")
     if k != 25 or options.skeleton is not None:
-        return skeleton_of(k, options)
+        # 18 joints are OpenPose's own, whatever the ground truth has.
+        return skeleton_of(k, replace(options, default=None) if k == 18 else options)
     body = skeleton("openpose25")
     shoulders, hips = ([body.index(j) for j in body.derived[name]] for name in ("neck", "mid_hip"))
     top, bottom = found.xy[:, shoulders].mean(1), found.xy[:, hips].mean(1)
@@ -299,19 +308,17 @@ def _person_id(value: Any) -> int:
     return int(number)
 
 
-def _in_unit_square(xy: Floats) -> bool:
-    """Whether all joints lie within [-1, 1], and some pose spreads over fractions of it."""
-    known = xy[np.isfinite(xy)]
-    return bool(len(known) > 3 and np.abs(known).max() <= 1 and (known % 1 != 0).any())
-
-
 def _frame(name: str) -> int | None:
     digits = re.search(r"_(\d{12})$", stem(name))
     return int(digits[1]) if digits else None
 
 
 def _is_openpose(document: Document) -> Verdict:
-    if not isinstance(document, dict) or "people" not in document or CANVAS[0] in document:
+    if not isinstance(document, dict) or CANVAS[0] in document:
+        return Verdict.NO
+    if isinstance(document.get("bodies"), list) and type(document.get("version")) in NUMBERS:
+        return Verdict.YES  # AlphaPose's version is a text.
+    if "people" not in document:
         return Verdict.NO
     return Verdict.YES if "version" in document else Verdict.PERHAPS
 
@@ -333,6 +340,8 @@ _LOST: tuple[Loss, ...] = (
     "skeletons that do not ship",
 )
 
+_FIELDS = frozenset({"people", "bodies", "version", "person_id", *BODIES, _history.FIELD})
+
 FORMATS = (
     Format(
         name="openpose",
@@ -343,6 +352,9 @@ FORMATS = (
         write=write_openpose,
         holdings=("folder", "document", "lines"),
         cannot_hold=("image sizes", *_LOST),
+        fields=_FIELDS,
+        private=_FIELDS,
+        skeletons=SKELETONS,
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
     ),
@@ -355,6 +367,9 @@ FORMATS = (
         write=write_controlnet,
         holdings=("document", "folder", "lines"),
         cannot_hold=("image names", *_LOST),
+        fields=_FIELDS | set(CANVAS),
+        private=_FIELDS | set(CANVAS),
+        skeletons=SKELETONS,
         example=partial(one_person, "openpose18"),
     ),
 )

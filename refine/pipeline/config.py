@@ -26,6 +26,7 @@ class Config:
         pictures: folder of pictures to look at again; poses without one are refined without.
         picture_weights: name of shipped weights of an image refiner, or a .safetensors file.
         flip: whether the mirrored crops are looked at, too.
+        exif: whether EXIF orientation turns the pictures, as it does for who reads with cv2.
         margin: expected keypoint similarity that a move must gain.
         scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
             "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
@@ -43,6 +44,7 @@ class Config:
     pictures: str | None = None
     picture_weights: str = "image"
     flip: bool = True
+    exif: bool = True
     margin: float | None = None
     scores: str = "blend"
     calibration: str | None = None

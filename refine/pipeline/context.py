@@ -54,7 +54,11 @@ class Context:
 
         config, below = self.config, self.pose_refiner
         return ImageRefiner.load(
-            self.config.pictures, config.picture_weights, below, flip=config.flip
+            self.config.pictures,
+            config.picture_weights,
+            below,
+            flip=config.flip,
+            exif=config.exif,
         )
 
     @cached_property
@@ -94,8 +98,13 @@ class Context:
         looked = poses
         if belief.seen is not None:
             seen = int(belief.seen.sum())
+            left_out = {"unread": belief.unread, "unfit": belief.unfit}
             looked = poses.done(
-                "look", refiner.weights, poses=seen, without_picture=len(poses) - seen
+                "look",
+                refiner.weights,
+                poses=seen,
+                without_picture=len(poses) - seen,
+                **{name: count for name, count in left_out.items() if count},
             )
         if calibration:
             belief = calibration.calibrate(poses, belief)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
+from refine.categories import groups_of
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
 from refine.refiner.belief import Belief, SupportsBelief
@@ -24,7 +25,7 @@ def fragment_pairs(present: Bools, image: Indices, common: int = COMMON) -> Indi
 
     Args:
         present: (N, K).
-        image: (N,).
+        image: (N,) number of its image, or image and category.
         common: most joints that both may have.
 
     Returns:
@@ -86,6 +87,8 @@ def agreement(
 def join_fragments(poses: Poses, refiner: SupportsBelief, threshold: float = AGREEMENT) -> Poses:
     """Join fragments of one person, the best pairs first, each pose at most once.
 
+    Poses of different categories are never joined.
+
     The fragment with more joints stays and takes those that it lacks, and the better instance
     score; its box spans both, and its area is the sum. ``extra["joined"]`` keeps the fields of the
     one that went.
@@ -103,7 +106,7 @@ def join_fragments(poses: Poses, refiner: SupportsBelief, threshold: float = AGR
     """
     # Derived joints tell nothing that their sources do not.
     own = poses.present & ~poses.skeleton.is_derived
-    pairs = fragment_pairs(own, poses.image)
+    pairs = fragment_pairs(own, groups_of(poses))
     gone = np.zeros(len(poses), np.bool_)
     done = poses
     if len(pairs):

@@ -1,7 +1,9 @@
 """The main job: a short list of steps over poses."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
 
 from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def run(
-    poses: "Poses", config: Config | None = None, progress: Callable[[int], None] | None = None
+    poses: "Poses",
+    config: Config | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
 ) -> "Poses":
     """Do the main job: join fragments, complete, correct, rescore and de-duplicate poses.
 
@@ -22,18 +27,26 @@ def run(
             files.
         config: the default does everything.
         progress: called with the number of poses done.
+        options: attributes of `Config`, which win over `config`.
 
     Raises:
-        RefineError: poses that were refined before, without `config.again`.
+        RefineError: poses that were refined before, without `config.again`; an unknown option, or a
+            value of the wrong type.
         WeightsError: the weights do not serve this skeleton.
 
     >>> import refine
     >>> poses = refine.Poses.from_arrays(refine.skeleton("coco17"), [[[0.0, 0.0]] * 17])
-    >>> [step.name for step in refine.run(poses, Config(steps=("suppress",))).history]
+    >>> [step.name for step in refine.run(poses, steps=["suppress"], nms_threshold=0.8).history]
     ['suppress']
     """
     from refine.pipeline.context import Context
 
+    if options:
+        base = config or Config()
+        table = {f.name: getattr(base, f.name) for f in fields(base)} | options
+        config = Config.from_table(
+            {k: fspath(v) if isinstance(v, PathLike) else v for k, v in table.items()}
+        )
     context = Context(poses, config or Config(), progress)
     for step in step_list.STEPS:
         if step.name in context.config.steps:

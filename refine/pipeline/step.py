@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from refine.pipeline.context import Context
     from refine.poses import Poses
 
 
@@ -24,7 +23,8 @@ class PipelineStep:
     Attributes:
         name: in ``--steps``, in `Config` and in histories; that of its file.
         help: what it does, a short line.
-        apply: from poses to poses, which tell of it in their history.
+        apply: from poses and the `refine.pipeline.context.Context` of the run to poses, which tell
+            of it in their history.
         learned: whether the refiner's belief went into the poses, so that the refiner should not
             see them again: their errors are not those that it was trained on.
         count: what `refine run` reports.
@@ -32,7 +32,7 @@ class PipelineStep:
 
     name: str
     help: str
-    apply: Callable[["Poses", "Context"], "Poses"]
+    apply: Callable[["Poses", Any], "Poses"]
     learned: bool = False
     count: Count | None = None
 

@@ -34,6 +34,8 @@ class Belief:
         margin: expected similarity that a move must gain: one for all poses, or (N, 1).
         seen: (N,) whether the pose was looked at in its picture; None from a refiner that sees
             no pictures.
+        unread: pictures that could not be read.
+        unfit: pictures that were not what the poses were predicted on.
     """
 
     xy: Floats
@@ -46,6 +48,8 @@ class Belief:
     size_px: Floats
     margin: float | Floats = MARGIN
     seen: Bools | None = None
+    unread: int = 0
+    unfit: int = 0
 
     def __getitem__(self, rows: npt.NDArray[Any]) -> "Belief":
         """Select poses by indices or mask."""

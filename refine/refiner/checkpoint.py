@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from refine import tensors
 from refine.exceptions import WeightsError
 from refine.files import read_bytes, write_bytes
+from refine.refiner.weights import DAMAGES
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -72,12 +73,10 @@ def load_checkpoint(
         metadata, arrays = tensors.read(read_bytes(path))
         facts = tensors.facts_of(metadata)
         before, log = facts["settings"], facts["log"]
-    except (ValueError, KeyError) as error:
-        raise WeightsError(
-            f"expected a checkpoint of `refine train`, got: {error}",
-            where=str(path),
-            hint="training without --resume",
-        ) from None
+        if not log or not all(isinstance(v, int | float) for row in log for v in row.values()):
+            raise ValueError("a log without figures")
+    except DAMAGES as error:
+        raise _damaged(path, error) from None
     if before != json.loads(json.dumps(settings)):
         raise WeightsError(
             f"expected a checkpoint of the same settings, got {before}",
@@ -93,10 +92,36 @@ def load_checkpoint(
             if key.startswith(name)
         }
 
-    network.load_state_dict(part("network."))
-    packed = optimizer.state_dict()
-    for key, value in part("optimizer.").items():
-        index, name = key.split(".", 1)
-        packed["state"].setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict(packed)
+    try:
+        if bad := next((k for k, a in arrays.items() if not np.isfinite(a).all()), None):
+            raise ValueError(f"numbers that are not finite in {bad!r}")
+        network.load_state_dict(part("network."))
+        packed = optimizer.state_dict() | {"state": {}}
+        for key, value in part("optimizer.").items():
+            index, name = key.split(".", 1)
+            packed["state"].setdefault(int(index), {})[name] = value
+        _check_moments(optimizer, packed["state"])
+        optimizer.load_state_dict(packed)
+    except DAMAGES as error:
+        raise _damaged(path, error) from None
     return log, part("more.")
+
+
+def _check_moments(optimizer: torch.optim.Optimizer, state: Mapping[int, Any]) -> None:
+    """Make sure that each parameter has moments of its own shape; the optimiser does not look."""
+    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    for index, moments in state.items():
+        for name, value in moments.items():
+            if index >= len(shapes) or (value.ndim and value.shape != shapes[index]):
+                raise ValueError(f"moments {name!r} of another shape than parameter {index}")
+    if len({frozenset(moments) for moments in state.values()}) > 1:
+        raise ValueError("parameters with moments of other names")
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return WeightsError(
+        f"expected a checkpoint of `refine train`, got: {reason}",
+        where=str(path),
+        hint="training without --resume",
+    )

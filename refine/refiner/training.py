@@ -103,6 +103,22 @@ class Job(ABC, Generic[B]):
         del state
 
 
+def check_settings(settings: Any) -> None:
+    """Make sure that the numbers of a settings dataclass can be trained with.
+
+    Raises:
+        RefineError: a rate that is not positive and finite, or a negative seed.
+    """
+    for name in ("rate", "decay", "backbone_rate"):
+        value = getattr(settings, name, 1.0)
+        if not (math.isfinite(value) and (value > 0 or (value == 0 and name == "decay"))):
+            raise RefineError(
+                f"expected a positive number for {name!r}, got {value}", hint="its default"
+            )
+    if not 0 <= settings.seed < 1 << 63:
+        raise RefineError(f"expected a seed of 0 or more, got {settings.seed}", hint="0")
+
+
 def warm_cosine(peak: float, done: int, total: int, warm: int) -> float:
     """Return a rate that rises over `warm` steps, or a tenth of a short training, then falls.
 

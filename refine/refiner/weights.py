@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from refine import tensors
 from refine.exceptions import SkeletonError, WeightsError
@@ -17,6 +17,11 @@ from refine.files import read_bytes, write_bytes
 from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
+DAMAGES = (
+    SkeletonError, ValueError, TypeError, RuntimeError, AttributeError, LookupError, ArithmeticError
+)  # fmt: skip
+"""What reading headers and tensors of damaged files raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,11 @@ class WeightsKind:
             header = tensors.facts_of(metadata)
             if header.get("format") != self.format:
                 raise ValueError(f"format {header.get('format')!r}")
-            built = build(header, {key: _tensor(array) for key, array in arrays.items()})
-        except (SkeletonError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            state = {key: _tensor(array) for key, array in arrays.items()}
+            if bad := next((k for k, t in state.items() if not torch.isfinite(t).all()), None):
+                raise ValueError(f"numbers that are not finite in {bad!r}")
+            built = build(header, state)
+        except DAMAGES as error:
             raise WeightsError(
                 f"expected weights of {self.command} ({self.format}), got: {_reason(error)}",
                 where=str(name),
@@ -109,6 +117,30 @@ def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
 
 def _reason(error: Exception) -> str:
     return f"no entry {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+
+
+def network_of(make: Callable[[], M], state: Mapping[str, Tensor]) -> M:
+    """Build a network and give it the tensors of a file; none is built that they do not fill.
+
+    Args:
+        make: of a network as the header describes it, which may claim any size.
+        state: of the file.
+
+    Raises:
+        ValueError: tensors of other names or shapes than the network's.
+    """
+    with torch.device("meta"):  # no memory
+        wanted = {name: tuple(t.shape) for name, t in make().state_dict().items()}
+    held = {name: tuple(t.shape) for name, t in state.items()}
+    for name in (*wanted, *held):
+        if wanted.get(name) != held.get(name):
+            raise ValueError(
+                f"{held.get(name, 'nothing')} for {name!r}, where the header has "
+                f"{wanted.get(name, 'nothing')}"
+            )
+    network = make()
+    network.load_state_dict(state)
+    return network.eval()
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """The skeleton of a pose: joints, mirror pairs, edges and sigmas, all keyed by joint name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +24,8 @@ class Skeleton:
 
     Attributes:
         name: key in the registry, e.g. ``"coco17"``.
-        joints: K joint names in file order; ``left_``/``right_`` prefixes make the mirror pairs.
+        joints: K joint names in file order, compared as `joint_key` has them; left and right in
+            any place of the name make the mirror pairs.
         edges: bones as pairs of joint indices.
         sigmas: per-joint OKS sigma (K,) float64, NaN where none is published, or None.
         regions: K entries out of `REGIONS`.
@@ -31,6 +34,8 @@ class Skeleton:
         near: joints whose place differs from the joint of that name in COCO.
         stands_for: joint name -> the name under which other skeletons hold about the same point.
         source: where joints and sigmas come from.
+        partners: joint name -> its left-right partner, where the names do not tell.
+        aliases: joint name -> other names of it in files of this skeleton.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Skeleton:
     near: frozenset[str] = frozenset()
     stands_for: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    partners: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.joints:
@@ -83,13 +90,16 @@ class Skeleton:
     @property
     def parts(self) -> tuple[str, ...]:
         """Joint names without their side: ``("nose", "eye", "eye", ...)``."""
-        return tuple(j.removeprefix("left_").removeprefix("right_") for j in self.joints)
+        return tuple(split_side(joint)[1] for joint in self.joints)
 
     @property
     def mirror(self) -> Indices:
         """Index of every joint's left-right partner, (K,); its own where it has none."""
-        place = {j: i for i, j in enumerate(self.joints)}
-        return np.array([place.get(_mirrored(j), i) for i, j in enumerate(self.joints)], np.intp)
+        place = {joint_key(j): i for i, j in enumerate(self.joints)}
+        out = [place.get(_mirrored(j), i) for i, j in enumerate(self.joints)]
+        for a, b in self.partners.items():
+            out[self.index(a)], out[self.index(b)] = self.index(b), self.index(a)
+        return np.array(out, np.intp)
 
     @property
     def is_derived(self) -> Bools:
@@ -109,12 +119,12 @@ class Skeleton:
         if self.sigmas is None or not np.all(np.isfinite(self.sigmas) | free):
             raise SkeletonError(
                 f"expected OKS sigmas for every joint of {self.name!r}, got none",
-                hint="a skeleton file with [sigmas], or --sigmas",
+                hint="--sigmas with a skeleton that ships, a file with [sigmas] or one number",
             )
         return self.sigmas
 
-    def with_sigmas(self, chosen: "Floats | Skeleton") -> "Skeleton":
-        """Return a copy with other OKS sigmas: (K,), or those of a skeleton by joint name.
+    def with_sigmas(self, chosen: "Floats | float | Skeleton") -> "Skeleton":
+        """Return a copy with other OKS sigmas: (K,), one for all, or a skeleton's by joint name.
 
         Raises:
             SkeletonError: not one positive sigma for every joint.
@@ -122,9 +132,10 @@ class Skeleton:
         if isinstance(chosen, Skeleton):
             values, name = chosen.sigmas, chosen.name
             values = np.full(len(chosen), np.nan) if values is None else values
-            values = self.take(values[None], chosen)[0]
+            values = self.take(values[None], chosen._spelled_as(self))[0]
         else:
             values, name = np.asarray(chosen, np.float64), "the caller"
+            values = values if values.ndim else np.full(len(self), values)
         if values.shape != (len(self),):
             raise SkeletonError(
                 f"expected {len(self)} sigmas for {self.name!r}, got shape {values.shape}"
@@ -132,8 +143,21 @@ class Skeleton:
         good = np.isfinite(values) & (values > 0)
         if not good.all():
             bad = [j for j, ok in zip(self.joints, good, strict=True) if not ok]
-            raise SkeletonError(f"expected a positive sigma from {name} for every joint, not {bad}")
+            raise SkeletonError(
+                f"expected a positive sigma from {name} for every joint, not {bad}",
+                hint="one number for all joints, or a skeleton file with [sigmas]",
+            )
         return replace(self, sigmas=values)
+
+    def _spelled_as(self, other: "Skeleton") -> "Skeleton":
+        """Give joints that another skeleton lacks that of their aliases that it has."""
+        theirs = set(map(joint_key, other.joints))
+
+        def name(joint: str) -> str:
+            known = [] if joint_key(joint) in theirs else self.aliases.get(joint, ())
+            return next((alias for alias in known if joint_key(alias) in theirs), joint)
+
+        return replace(self, joints=tuple(map(name, self.joints)))
 
     def map_from(self, other: "Skeleton") -> tuple[Indices, tuple[Quality, ...]]:
         """Say which joint of another skeleton feeds each joint of this one, by name.
@@ -148,21 +172,24 @@ class Skeleton:
         >>> coco.map_from(openpose)[0].tolist()
         [0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10]
         """
-        theirs = {j: i for i, j in enumerate(other.joints)}
+        # Where two joints of one skeleton differ in spelling alone, spelling counts.
+        key = joint_key if _are_distinct(self) and _are_distinct(other) else str
+        theirs = {key(joint): i for i, joint in enumerate(other.joints)}
         for joint, alias in other.stands_for.items():
-            theirs.setdefault(alias, other.joints.index(joint))
+            theirs.setdefault(key(alias), other.joints.index(joint))
         indices: list[int] = []
         quality: list[Quality] = []
         for joint in self.joints:
-            i = theirs.get(joint, theirs.get(self.stands_for.get(joint, joint), -1))
+            alias = self.stands_for.get(joint, joint)
+            i = theirs.get(key(joint), theirs.get(key(alias), -1))
             derived = i >= 0 and other.joints[i] in other.derived
             if joint in self.derived and not derived:
                 i = -1
             near = i >= 0 and (
-                other.joints[i] != joint
+                key(other.joints[i]) != key(joint)
                 or derived != (joint in self.derived)
                 or joint in self.near
-                or joint in other.near
+                or other.joints[i] in other.near
             )
             indices.append(i)
             quality.append("none" if i < 0 else "near" if near else "exact")
@@ -198,9 +225,53 @@ class Skeleton:
         return out
 
 
+_SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_OTHER = {"left": "right", "right": "left"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+|[^\W_]")
+_SYNONYMS = {"tophead": "headtop", "topofhead": "headtop"}
+
+
+@cache
+def split_side(joint: str) -> tuple[str, str]:
+    """Split a joint name into its side, "left", "right" or "", and the rest in lower case.
+
+    The side is a word `left`, `right`, `l` or `r` in any place; words end at blanks, `-`, `_` and
+    where capitals begin, and `left` and `right` may be glued to either end.
+
+    >>> [split_side(n) for n in ("left_eye", "Right Shoulder", "ankle-L", "lefteye", "nose")]
+    [('left', 'eye'), ('right', 'shoulder'), ('left', 'ankle'), ('left', 'eye'), ('', 'nose')]
+    """
+    words = [word.lower() for word in _WORDS.findall(joint)]
+    sides = [i for i, word in enumerate(words) if word in _SIDES]
+    if len(sides) == 1 and len(words) > 1:
+        return _SIDES[words.pop(sides[0])], "_".join(words)
+    for side in () if sides else _OTHER:
+        for i in {0, len(words) - 1} if words else ():
+            rest = words[i].removeprefix(side) if not i else words[i]
+            rest = words[i].removesuffix(side) if rest == words[i] and i else rest
+            if rest and rest != words[i]:
+                return side, "_".join([*words[:i], rest, *words[i + 1 :]])
+    return "", "_".join(words)
+
+
+@cache
+def joint_key(joint: str) -> str:
+    """Return what two spellings of a joint share.
+
+    Case, blanks, `-`, `_` and the place of the side do not count.
+
+    >>> joint_key("Right Shoulder") == joint_key("shoulder_r") == joint_key("rightShoulder")
+    True
+    """
+    side, rest = split_side(joint)
+    rest = rest.replace("_", "")
+    return f"{side} {_SYNONYMS.get(rest, rest)}".strip() or joint
+
+
+def _are_distinct(body: Skeleton) -> bool:
+    return len(set(map(joint_key, body.joints))) == len(body)
+
+
 def _mirrored(joint: str) -> str:
-    if joint.startswith("left_"):
-        return "right_" + joint[5:]
-    if joint.startswith("right_"):
-        return "left_" + joint[6:]
-    return joint
+    side, key = split_side(joint)[0], joint_key(joint)
+    return key.replace(side, _OTHER[side], 1) if side else key

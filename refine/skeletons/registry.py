@@ -12,7 +12,7 @@ import numpy as np
 
 from refine._types import Floats
 from refine.exceptions import SkeletonError
-from refine.skeletons.model import REGIONS, Skeleton
+from refine.skeletons.model import REGIONS, Skeleton, joint_key
 
 
 def skeleton(name: str | Path | Skeleton) -> Skeleton:
@@ -73,19 +73,19 @@ def read_skeleton(path: Path) -> Skeleton:
     try:
         raw = path.read_bytes()
         table = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw.decode("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SkeletonError(
             f"expected a readable skeleton file, got {error}", where=str(path)
         ) from None
-    if isinstance(table, dict) and isinstance(table.get("categories"), list):
-        return skeleton_from_category(_keypoint_category(table["categories"], path), path.stem)
     if not isinstance(table, dict):
         raise SkeletonError("expected a table with a list `joints`", where=str(path))
     try:
+        if isinstance(table.get("categories"), list):
+            return skeleton_from_category(_keypoint_category(table["categories"], path), path.stem)
         return skeleton_from_table(table, path.stem)
     except SkeletonError as error:
         raise SkeletonError(error.message, where=str(path), hint=error.hint) from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
         raise SkeletonError(
             f"expected a skeleton table, got one of another shape ({error})",
             where=str(path),
@@ -113,7 +113,7 @@ def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:
     if "sigmas" in table:
         sigmas = np.full(len(joints), np.nan)
         for joint, value in table["sigmas"].items():
-            if not isinstance(value, (int, float)) or not value > 0:
+            if not isinstance(value, (int, float)) or not 0 < value < np.inf:
                 raise SkeletonError(f"expected a positive sigma for {joint!r}, got {value!r}")
             sigmas[at(joint)] = value
     regions = ["upper"] * len(joints)
@@ -126,7 +126,11 @@ def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:
     for joint, of in derived.items():
         for each in (joint, *of):
             at(each)
-    for joint in (*table.get("near", ()), *table.get("stands_for", ())):
+    aliases = {j: tuple(names) for j, names in table.get("aliases", {}).items()}
+    partners = _partners(table.get("mirror", {}))
+    for joint in (*table.get("near", ()), *table.get("stands_for", ()), *aliases):
+        at(joint)
+    for joint in (*partners, *partners.values()):
         at(joint)
     return Skeleton(
         name=str(table.get("name", name)),
@@ -138,6 +142,8 @@ def skeleton_from_table(table: Mapping[str, Any], name: str) -> Skeleton:
         near=frozenset(table.get("near", ())),
         stands_for=dict(table.get("stands_for", {})),
         source=str(table.get("source", "")),
+        partners=partners,
+        aliases=aliases,
     )
 
 
@@ -164,6 +170,10 @@ def skeleton_to_table(body: Skeleton) -> dict[str, Any]:
     if body.sigmas is not None:
         known = zip(names, body.sigmas.tolist(), strict=True)
         table["sigmas"] = {joint: s for joint, s in known if s == s}
+    if body.partners:
+        table["mirror"] = dict(body.partners)
+    if body.aliases:
+        table["aliases"] = {joint: list(names) for joint, names in body.aliases.items()}
     if body.source:
         table["source"] = body.source
     return table
@@ -171,6 +181,8 @@ def skeleton_to_table(body: Skeleton) -> dict[str, Any]:
 
 def skeleton_from_category(category: Mapping[str, Any], name: str) -> Skeleton:
     """Build a skeleton from one COCO category; the shipped one where the joints are the same.
+
+    Names are compared as `joint_key` has them, and aliases count: CrowdPose's own files say `head`.
 
     A COCO file carries no sigmas, and its 1-based `skeleton` is not trusted where it names
     joints that do not exist (CrowdPose files carry COCO's edges).
@@ -181,16 +193,35 @@ def skeleton_from_category(category: Mapping[str, Any], name: str) -> Skeleton:
     joints = category.get("keypoints")
     if not isinstance(joints, list) or not joints or not all(isinstance(j, str) for j in joints):
         raise SkeletonError(f"expected joint names in the category of {name!r}, got {joints!r}")
-    for known in skeleton_names():
-        if _shipped(known).joints == tuple(joints):
-            return _shipped(known)
+    known = [_shipped(each) for each in skeleton_names()]
+    for same in (_spelled_alike, _named_alike):
+        for body in known:
+            if same(body, joints):
+                return body
     try:
         edges = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         edges = ()
     if any(not (0 <= a < len(joints) and 0 <= b < len(joints)) for a, b in edges):
         edges = ()
     return Skeleton(name, tuple(joints), edges, regions=("upper",) * len(joints), source="COCO")
+
+
+def _spelled_alike(body: Skeleton, joints: list[str]) -> bool:
+    return body.joints == tuple(joints)
+
+
+def _named_alike(body: Skeleton, joints: list[str]) -> bool:
+    return len(body) == len(joints) and all(
+        joint_key(theirs) in map(joint_key, (ours, *body.aliases.get(ours, ())))
+        for ours, theirs in zip(body.joints, joints, strict=True)
+    )
+
+
+def _partners(table: Any) -> dict[str, str]:
+    """Read `mirror`: a table joint = "partner", or a list of pairs."""
+    pairs = table.items() if isinstance(table, Mapping) else table
+    return {str(a): str(b) for a, b in pairs}
 
 
 def _keypoint_category(categories: list[Any], path: Path) -> Mapping[str, Any]:

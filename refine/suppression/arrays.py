@@ -29,8 +29,8 @@ def oks_nms(
     """Keep the best of every group of poses on one image that are alike.
 
     Two poses are alike if their OKS, with the mean of their areas, exceeds the threshold. Joints
-    that either lacks are skipped. A pose of area 0 is alike to none: nothing says how far apart
-    its joints may be.
+    that either lacks are skipped. A pose of area 0 is alike to one with the same joints at the
+    same places, and to no other: nothing says how far apart its joints may be.
 
     Args:
         xy: (N, K, 2) px, NaN where missing.
@@ -195,5 +195,5 @@ def _pile(
         present if compat else worse,
         worse,
         where,
-        n if max_poses is None else max_poses,
+        n if max_poses is None else min(n, max_poses),
     )

@@ -12,8 +12,15 @@ def _oks(p, area, weight, better, worse, i, j, floor):
     used = 0
     for q in range(len(weight)):
         used += better[i, q] & worse[j, q]
-    if used == 0 or area[i] == 0 or area[j] == 0:
+    if used == 0:
         return 0.0
+    if area[i] == 0 or area[j] == 0:
+        for q in range(len(weight)):
+            if better[i, q] != worse[j, q]:
+                return 0.0
+            if better[i, q] and (p[i, q, 0] != p[j, q, 0] or p[i, q, 1] != p[j, q, 1]):
+                return 0.0
+        return 1.0
     scale = -0.5 / ((area[i] + area[j]) / 2 + EPS)
     total, left = 0.0, used
     for q in range(len(weight)):

@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from refine._types import AreaRule, Floats, Indices
+from refine.categories import groups_of
 from refine.exceptions import ArrayError
 from refine.oks import pose_area
 from refine.poses import Poses
@@ -40,7 +41,7 @@ def suppress(
     merge: bool = False,
     compat: bool = False,
 ) -> Poses:
-    """Remove the duplicates on every image; those that stay keep their order.
+    """Remove the duplicates of each category on every image; those that stay keep their order.
 
     Poses are ranked by instance score; where that is NaN, by the mean score of their present
     joints, and last where these have none either. Derived joints and joints without a sigma take
@@ -55,7 +56,7 @@ def suppress(
             removes more than "keypoints".
         score_threshold: remove poses with a lower (decayed) score.
         visible_threshold: count only joints with a higher score in both poses.
-        max_poses: keep no more than these an image.
+        max_poses: keep no more than these of an image and category.
         merge: with "nms", put every joint that stays at the mean of what the kept pose and its
             duplicates say, weighted by keypoint score and OKS, and take over joints it lacks.
         compat: see `oks_nms`.
@@ -74,6 +75,9 @@ def suppress(
         raise ArrayError(f"expected a method out of {', '.join(METHODS)}, got {method!r}")
     if merge and method != "nms":
         raise ArrayError(f"expected method 'nms' for merging, got {method!r}")
+    for name, value in (("score", score_threshold), ("visible", visible_threshold)):
+        if value is not None and not np.isfinite(value):
+            raise ArrayError(f"expected a finite number as {name}_threshold, got {value}")
     if visible_threshold is not None and len(poses) and np.isnan(poses.score).all():
         raise ArrayError(
             "expected keypoint scores for a visibility threshold, got none",
@@ -85,7 +89,7 @@ def suppress(
     size = pose_area(poses.xy, area, poses.box, poses.area)
     arrays = (poses.xy[:, joints], rank_by, size, sigmas, threshold)
     options: dict[str, Any] = {
-        "image": poses.image,
+        "image": groups_of(poses),
         "joint_visible": visible,
         "max_poses": max_poses,
         "compat": compat,
@@ -123,7 +127,7 @@ def _merge(poses: Poses, joints: Indices, sigmas: Floats, area: Floats, kept: In
         )
     # Joints of a pose without any scores weigh the same.
     weight = np.where((score * poses.present).sum(1, keepdims=True) > 0, score, 1.0)
-    winner, alike = assign_duplicates(poses.xy[:, joints], area, sigmas, poses.image, kept)
+    winner, alike = assign_duplicates(poses.xy[:, joints], area, sigmas, groups_of(poses), kept)
     merged, gained = merge_joints(poses.xy, weight, winner, alike)
     same = (merged == poses.xy) | ~np.isfinite(merged)
     xy = np.where(same, poses.xy, merged.round(MERGED_DECIMALS))

@@ -110,3 +110,18 @@ def test_folds_keep_images_together_and_are_alike_in_size():
     sizes = [len(set(image[part == p])) for p in range(FOLDS)]
     assert max(sizes) - min(sizes) <= 1
     np.testing.assert_array_equal(part, folds(image))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"slope": float("nan")}, "finite"),
+        ({"joints": (float("inf"),)}, "finite"),
+        ({"form": "isotonic"}, "knots"),
+        ({"form": "isotonic", "knots": ((0.1, 0.2), (0.3,))}, "knots"),
+        ({"form": "isotonic", "knots": ((0.2, 0.1), (0.3, 0.4))}, "rise"),
+    ],
+)
+def test_curves_that_cannot_be_drawn_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        Curve(**values)

@@ -41,12 +41,13 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
     middle, last = target(tmp_path, first), target(tmp_path, f"second-{second}")
     if second == "openpose":
         last = tmp_path / "second"
-    refine.write(people, middle, first)
+    before, after = ("openpose18" if f in OPENPOSE_FAMILY else "coco17" for f in (first, second))
+    refine.write(people.to(before), middle, first)
     sizes = tmp_path / "sizes.json"
     refine.write(people, sizes, "coco-gt")
     result = cli(
         "convert", middle, "-o", last, "--from", first, "--to", second,
-        "--skeleton", "coco17", "--images", sizes,
+        "--skeleton", before, "--to-skeleton", after, "--sizes", sizes,
     )  # fmt: skip
     if second == "mmpose" and first in OPENPOSE_FAMILY - {"controlnet"}:
         # Frames have numbers; these formats name their images.
@@ -55,8 +56,8 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
         assert not last.exists()
         return
     assert result.code == 0, result.err
-    assert f"read as {first}, coco17: 3 poses" in result.err
-    after = refine.read(last, second, skeleton="coco17")
+    assert f"read as {first}, {before}: 3 poses" in result.err
+    after = refine.read(last, second, skeleton=after).to("coco17")
     order = [0, 1, 2]
     np.testing.assert_array_equal(after.xy, people.xy[order])
     if {first, second} & {"coco-gt"}:
@@ -65,6 +66,9 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
         np.testing.assert_array_equal(after.score, people.score)
     if not {first, second} & (OPENPOSE_FAMILY | {"coco-gt"}):
         np.testing.assert_array_equal(after.instance_score, people.instance_score)
+    if first in OPENPOSE_FAMILY and second in ("coco", "alphapose"):
+        assert "score of 3 poses without one" in result.err
+        assert np.isfinite(after.instance_score).all()
     if not {first, second} & OPENPOSE_FAMILY:
         np.testing.assert_array_equal(after.box, people.box)
 
@@ -146,9 +150,10 @@ def test_skeletons_without_a_shared_joint(cli, tmp_path, people):
 @pytest.mark.parametrize("format", [f for f in FORMATS if f != "openpose"])
 def test_standard_streams(cli, tmp_path, people, format):
     one = people[people.image == 2].replace(images=people.images[2:], image=np.zeros(2, np.intp))
-    refine.write(one, tmp_path / "a.json", format)
+    body = "openpose18" if format in OPENPOSE_FAMILY else "coco17"
+    refine.write(one.to(body), tmp_path / "a.json", format)
     data = (tmp_path / "a.json").read_bytes()
-    result = cli("convert", "-", "-o", "-", "--from", format, "--skeleton", "coco17", stdin=data)
+    result = cli("convert", "-", "-o", "-", "--from", format, "--skeleton", body, stdin=data)
     assert result.code == 0
     assert json.loads(result.out) == json.loads(data)
 
@@ -161,11 +166,11 @@ def test_an_openpose_file_through_the_streams(cli, people):
 
 
 def test_controlnet_needs_sizes(cli, tmp_path, people):
-    refine.write(people, tmp_path / "a.json", "coco")
+    refine.write(people.to("openpose18"), tmp_path / "a.json", "coco")
     out = tmp_path / "b.json"
     result = cli("convert", tmp_path / "a.json", "-o", out, "--to", "controlnet")
     assert result.code == 3
-    assert "--images" in result.err
+    assert "--sizes" in result.err
     assert not out.exists()
 
 
@@ -189,13 +194,14 @@ def test_sentinels_do_not_leak_into_other_formats(cli, tmp_path):
     values = [-1, -1, 0, *range(5, 53)]
     file, out = tmp_path / "a.json", tmp_path / "b.json"
     file.write_text(json.dumps([{"image_id": 1, "keypoints": values}]))
-    assert cli("convert", file, "-o", out, "--to", "alphapose-open").code == 0
+    assert cli("convert", file, "-o", out, "--to", "alphapose-open",
+               "--to-skeleton", "openpose18").code == 0  # fmt: skip
     (person,) = json.loads(out.read_text())["1"]["people"]
     assert person["pose_keypoints_2d"][:3] == [0, 0, 0]
 
 
 def test_many_images_do_not_fit_in_one_openpose_file(cli, tmp_path, people):
-    refine.write(people, tmp_path / "a.json", "coco")
+    refine.write(people.to("openpose18"), tmp_path / "a.json", "coco")
     for out in ("-", tmp_path / "b.json"):
         result = cli("convert", tmp_path / "a.json", "-o", out, "--to", "openpose")
         assert result.code == 3
@@ -214,6 +220,6 @@ def test_openpose_images_get_the_ids_of_the_ground_truth(cli, tmp_path):
     truth = tmp_path / "gt.json"
     images = [{"id": 139, "file_name": "000000000139.jpg"}, {"id": 5, "file_name": "b.png"}]
     truth.write_text(json.dumps({"images": images}))
-    options = ["--to", "coco", "--to-skeleton", "coco17", "--images", truth]
+    options = ["--to", "coco", "--to-skeleton", "coco17", "--sizes", truth]
     assert cli("convert", source, "-o", out, *options).code == 0
     assert [r["image_id"] for r in json.loads(out.read_text())] == [139, 5]

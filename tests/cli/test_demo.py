@@ -32,7 +32,7 @@ def test_the_demo_shows_an_improvement(cli, tmp_path):
     # The files are what the verbs make of them.
     again = folder / "again.json"
     truth = folder / "truth.json"
-    assert cli("run", folder / "predictions.json", "--images", truth, "-o", again).code == 0
+    assert cli("run", folder / "predictions.json", "--sizes", truth, "-o", again).code == 0
     assert again.read_bytes() == (folder / "refined.json").read_bytes()
     report = json.loads(cli("eval", "--gt", truth, again, "--json").out)
     assert report[str(again)]["metrics"]["AP"] == pytest.approx(float(after[0]), abs=6e-4)

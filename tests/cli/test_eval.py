@@ -134,6 +134,7 @@ def test_every_verb_takes_ground_truth_that_names_no_joints(cli, files):
             command = (verb, files / "good.json", "--gt", files / name, *body, *more)
             result = cli(*command, "--sigmas", files / "own.toml")
             assert result.code == 0, (command, result.err)
-    missing = cli("diagnose", files / "good.json", "--gt", files / "named.json", *body)
+    assert cli("diagnose", files / "good.json", "--gt", files / "named.json", *body).code == 0
+    missing = cli("diagnose", files / "good.json", "--gt", files / "named.json")
     assert missing.code == 3
     assert "expected OKS sigmas for every joint" in missing.err

@@ -272,11 +272,11 @@ def test_ground_truth_stays_ground_truth(run):
 def test_images_tell_the_sizes(cli, tmp_path):
     sizes = store(tmp_path, {"images": [{"id": 7, "width": 640, "height": 480}]}, "gt.json")
     file, out = store(tmp_path, [row()]), tmp_path / "out.json"
-    assert cli("run", file, "-o", out, "--images", sizes, "--to", "ndjson").code == 0
+    assert cli("run", file, "-o", out, "--sizes", sizes, "--to", "ndjson").code == 0
     assert (640, 480) in [
         tuple(r.get(k, r.get("image", {}).get(k)) for k in ("width", "height")) for r in [load(out)]
     ]
-    result = cli("run", store(tmp_path, [row("other")]), "-o", out, "--images", sizes)
+    result = cli("run", store(tmp_path, [row("other")]), "-o", out, "--sizes", sizes)
     assert result.code == 3
     assert "gt.json" in result.err
 
@@ -285,7 +285,7 @@ def test_openpose_becomes_coco_with_the_ids_of_the_ground_truth(cli, tmp_path):
     source = openpose_folder(tmp_path / "in", [[{"pose_keypoints_2d": body25()}], []])
     images = [{"id": 10 + i, "file_name": f"d/video_{i:012d}.jpg"} for i in range(2)]
     truth, out = store(tmp_path, {"images": images}, "gt.json"), tmp_path / "out.json"
-    assert cli("run", source, "-o", out, "--to", "coco", "--images", truth).code == 0
+    assert cli("run", source, "-o", out, "--to", "coco", "--sizes", truth).code == 0
     assert [r["image_id"] for r in load(out)] == [10]
 
 

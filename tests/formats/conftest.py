@@ -42,3 +42,19 @@ def back(tmp_path):
         return json.loads((tmp_path / "back.json").read_text("utf-8"))
 
     return make
+
+
+@pytest.fixture
+def row(values):
+    """A record of COCO results."""
+
+    def make(image_id=1, **fields):
+        return {
+            "image_id": image_id,
+            "category_id": 1,
+            "keypoints": values(),
+            "score": 0.5,
+            **fields,
+        }
+
+    return make

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,31 @@ def test_coco_becomes_alphapose(file, row, tmp_path):
     write(read(file([coco])), tmp_path / "out.json", "alphapose")
     assert read(tmp_path / "out.json").box.tolist() == [[200, 30, 280, 240]]
     assert sniff(tmp_path / "out.json") == "alphapose"
+
+
+@pytest.mark.parametrize("shape", [int, float, lambda i: [float(i)], lambda i: [[i]]])
+def test_idx_is_the_track(file, row, back, tmp_path, shape):
+    """PoseFlow#21: every tracker writes it in another shape."""
+    rows = [row(image_id="0.jpg", idx=shape(i)) for i in (3, 1, 2)]
+    poses = read(file(rows))
+    assert poses.track.tolist() == [3, 1, 2]
+    assert back(poses) == rows
+    write(poses, tmp_path / "coco.json", "coco")
+    found = json.loads((tmp_path / "coco.json").read_text())
+    assert [(r["track_id"], "idx" in r) for r in found] == [(3, False), (1, False), (2, False)]
+    write(read(tmp_path / "coco.json"), tmp_path / "alpha.json", "alphapose")
+    found = json.loads((tmp_path / "alpha.json").read_text())
+    assert [(r["idx"], "track_id" in r) for r in found] == [(3, False), (1, False), (2, False)]
+    write(poses.to("openpose18"), tmp_path / "op.json", "openpose")
+    people = json.loads((tmp_path / "op.json").read_text())["people"]
+    assert [person["person_id"] for person in people] == [[3], [1], [2]]
+    moved = back(poses.replace(track=poses.track + 1))
+    assert [r["idx"] for r in moved] == [4, 2, 3]
+
+
+def test_idx_without_a_tracker_is_no_track(file, row, back):
+    rows = [row(image_id="0.jpg", idx=[0.0], track_id=5) for _ in range(2)]
+    poses = read(file(rows))
+    assert poses.track is None
+    assert poses.meta["notes"] == ("'idx' is 0 everywhere: nobody was tracked",)
+    assert back(poses) == rows

@@ -1,5 +1,6 @@
 """Folders and lines are ways of holding documents, whatever the format."""
 
+import gzip
 import json
 
 import numpy as np
@@ -79,7 +80,8 @@ def test_lines_come_back(file, held, tmp_path, name):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
 def test_lines_of_coco_records_come_back(cli, file, values, tmp_path, suffix):
-    rows = [{"image_id": i, "category_id": 1, "keypoints": values(seed=i)} for i in (3, 1, 3)]
+    common = {"category_id": 1, "score": 0.5}
+    rows = [{"image_id": i, "keypoints": values(seed=i), **common} for i in (3, 1, 3)]
     source = file(b"".join(json.dumps(row).encode() + b"\n" for row in rows), f"in{suffix}")
     poses = read(source)
     assert (poses.meta["format"], len(poses), len(poses.images)) == ("coco", 3, 2)
@@ -145,3 +147,38 @@ def test_what_cannot_be_held_so_is_refused(file, tmp_path):
     with pytest.raises(FormatError, match=r"two that would be 'a.json'"):
         write(poses, f"{tmp_path}/out/", "ndjson")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["openpose", "controlnet", "alphapose-cmu", "mmpose", "ndjson"])
+def test_folders_are_read_as_people_number_them(file, held, tmp_path, name):
+    """openpose#1820: frame10 before frame1; macOS puts `._*` beside every file on other disks."""
+    numbers = [f"frame{i}" for i in (1, 2, 9, 10, 11, 100)]
+    for i, each in enumerate(reversed(numbers)):
+        document = held[name][0]
+        file(document | {"image_id": each} if name == "ndjson" else document, f"in/{each}.json")
+        file(b"\0\x05\x16\x07" * i, f"in/._{each}.json")
+    file(b"{}", "in/.hidden.json")
+    assert [ref.id for ref in read(tmp_path / "in").images] == numbers
+
+
+def test_gzip_is_told_by_its_first_bytes(cli, file, values):
+    rows = [{"image_id": 1, "category_id": 1, "keypoints": values(), "score": 0.5}]
+    packed = gzip.compress(json.dumps(rows).encode())
+    assert len(read(file(packed, "a.json"))) == 1
+    result = cli("convert", "-", "-o", "-", stdin=packed)
+    assert (result.code, json.loads(result.out)) == (0, rows)
+    assert cli("convert", "-", "-o", "-", stdin=packed[:-20]).code == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[[1, 2], ]", r"column 8: .*got a comma before '\]'; try without"),
+        (b'[{"a": 1,\n}]\n', r"line 1 column 9: .*got a comma before '}'"),
+        (b"[1, 2,", "it looks cut off"),
+        (b"[1, 2", "it looks cut off"),
+    ],
+)
+def test_a_comma_too_many_is_not_a_cut(file, text, message):
+    with pytest.raises(FormatError, match=message):
+        read(file(text, "a.json"))

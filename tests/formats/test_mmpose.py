@@ -105,3 +105,21 @@ def test_frames_need_numbers(file, tmp_path):
 def test_mistakes(file, instance, fields, message):
     with pytest.raises(FormatError, match=message):
         read(file([instance(), instance(**fields)]))
+
+
+@pytest.mark.parametrize("shape", ["lists", "dump", "dumps"])
+def test_lists_of_images_come_back(file, values, instance, back, shape):
+    """mmpose#907, #645: a list per frame in 0.x, and what people dump of an inferencer."""
+    points = np.array(values()).reshape(17, 3).tolist()
+    one = instance() if shape != "lists" else {"bbox": [1, 2, 3, 4, 0.5], "keypoints": points}
+    groups = [[], [one, one], [one]]
+    document = {
+        "lists": groups,
+        "dump": {"visualization": [], "predictions": groups},
+        "dumps": [{"visualization": [], "predictions": [group]} for group in groups],
+    }[shape]
+    poses = read(file(document))
+    assert (poses.meta["format"], len(poses.images)) == ("mmpose", 3)
+    assert poses.image.tolist() == [1, 1, 2]
+    assert [ref.frame for ref in poses.images] == [0, 1, 2]
+    assert back(poses) == document

@@ -103,7 +103,7 @@ def test_body_25_is_told_from_body_25b(file):
 
 def test_normalised_coordinates_are_refused(file, values):
     shares = (np.array(values(18)) / 600).tolist()
-    with pytest.raises(FormatError, match=r"within \[-1, 1\].*--keypoint_scale 0"):
+    with pytest.raises(FormatError, match=r"within \[0, 1\].*--sizes.*--keypoint_scale 0"):
         read(file(frame({BODY: shares})))
 
 
@@ -193,3 +193,33 @@ def test_controlnet_or_openpose(file, values):
 def test_mistakes(file, people, message):
     with pytest.raises(FormatError, match=message):
         read(file({"version": 1.3, "people": people}))
+
+
+@pytest.mark.parametrize(
+    ("version", "many", "body"),
+    [
+        (1.0, "people", "pose_keypoints"),
+        (1.1, "people", "pose_keypoints"),
+        (0.1, "bodies", "joints"),
+    ],
+)
+def test_old_versions_come_back(file, values, tmp_path, version, many, body):
+    """openpose, doc/02_output.md: 1.2 renamed `pose_keypoints`, 1.0 `bodies`."""
+    person = {body: values(18), "face_keypoints": []}
+    files = {
+        "a_keypoints.json": {"version": version, many: []},
+        "b_keypoints.json": {"version": version, many: [person, {**person, body: values(18, 1)}]},
+    }
+    for name, document in files.items():
+        file(document, f"in/{name}")
+    assert sniff(tmp_path / "in" / "b_keypoints.json") == "openpose"
+    poses = read(tmp_path / "in")
+    assert (poses.meta["format"], poses.skeleton.name) == ("openpose", "openpose18")
+    assert poses.image.tolist() == [1, 1]
+    write(poses, tmp_path / "out")
+    assert parsed(tmp_path / "out") == files
+    write(poses, tmp_path / "new", "alphapose-open")
+    assert f'"{body}"' not in (tmp_path / "new").read_text()
+    bad = file({"version": version, many: [{"x": 1}]}, "bad.json")
+    with pytest.raises(FormatError, match="person 0: expected an object with"):
+        read(bad)

@@ -152,7 +152,10 @@ def test_kinds_tell_their_files_apart(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"width": 17}, "loading state_dict"),
+        ({"width": 17}, "where the header has"),
+        ({"width": 20_000_000}, "where the header has"),
+        ({"blocks": 10**9}, "1000000000 blocks in"),
+        ({"width": [1]}, "int"),
         ({"skeleton": {"name": "mouse"}}, "names `joints`"),
         ({"blocks": None}, "int"),
     ],
@@ -175,3 +178,43 @@ def test_an_unknown_architecture_or_backbone_is_said(tmp_path):
         rewrite(path, lambda facts, change=change: facts.update(change))
         with pytest.raises(WeightsError, match=next(iter(change.values()))):
             load_image_weights(path)
+
+
+def test_a_header_takes_no_more_memory_than_the_file_justifies(tmp_path, monkeypatch):
+    path = tmp_path / "w.safetensors"
+    save_image_weights(path, LightNetwork(2, 8), Skeleton("two", ("a", "b")), (48, 64), "x", {})
+    made = []
+
+    def build(header):
+        network = LightNetwork(2, header["width"])
+        made.append(next(network.parameters()).device.type)
+        return network
+
+    monkeypatch.setattr(LightNetwork, "from_header", staticmethod(build))
+    rewrite(path, lambda facts: facts.update(width=20_000))
+    with pytest.raises(WeightsError, match="where the header has"):
+        load_image_weights(path)
+    assert made == ["meta"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": [48]}, {"size": [48, 10**6]}, {"size": 5}, {"joints": ["a", "a"]},
+               {"joints": 7}, {"architecture": 5}, {"architecture": "x"}, {"width": None}],
+)  # fmt: skip
+def test_image_headers_of_other_types_are_said(tmp_path, change):
+    path = tmp_path / "w.safetensors"
+    save_image_weights(path, LightNetwork(2, 8), Skeleton("two", ("a", "b")), (48, 64), "x", {})
+    load_image_weights(path)
+    rewrite(path, lambda facts: facts.update(change))
+    with pytest.raises(WeightsError, match=r"w\.safetensors: expected weights"):
+        load_image_weights(path)
+
+
+def test_weights_that_are_no_numbers_are_said(tmp_path):
+    path = tmp_path / "w.safetensors"
+    broken, pairs = network(MOUSE)
+    with torch.no_grad():
+        broken.leave.bias[3] = float("nan")
+    save_weights(path, broken, pairs, MOUSE, {})
+    with pytest.raises(WeightsError, match=r"not finite in 'leave\.bias'"):
+        load_weights(path)

@@ -221,14 +221,36 @@ def test_visible_threshold():
         suppress(Poses.from_arrays(COCO, xy), visible_threshold=0.5)
 
 
-def test_poses_without_size_are_never_removed():
+def test_poses_without_size_are_duplicates_only_of_their_like():
     xy = np.full((5, 17, 2), np.nan)
     xy[1:3, 0] = 7.0
     xy[3:] = np.random.default_rng(6).uniform(0, 90, (1, 17, 2))
     xy[3:, 0] = 7.0
     poses = Poses.from_arrays(COCO, xy, instance_score=[9, 8, 7, 2, 1])
-    assert suppress(poses).instance_score.tolist() == [9, 8, 7, 2]
-    assert suppress(poses, "soft-gaussian").instance_score[:4].tolist() == [9, 8, 7, 2]
+    assert suppress(poses).instance_score.tolist() == [9, 8, 2]
+    soft = suppress(poses, "soft-gaussian").instance_score
+    assert soft.tolist() == [9, 8, 7 * np.exp(-1 / 0.9), 2, soft[4]]
+    apart = xy.copy()
+    apart[2, 0, 0] += 1e-3
+    assert suppress(poses.replace(xy=apart)).instance_score.tolist() == [9, 8, 7, 2]
+    line = np.zeros((3, 17, 2))
+    line[..., 0] = np.arange(17) + np.array([0, 0, 4])[:, None]
+    assert len(suppress(Poses.from_arrays(COCO, line))) == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_categories_are_told_apart(method):
+    xy = np.random.default_rng(6).uniform(0, 90, (1, 17, 2)).repeat(4, 0)
+    kinds = [{"category_id": 1}, {"category_id": 2}, {"category_id": 1.0}, {}]
+    poses = Poses.from_arrays(COCO, xy, instance_score=[0.9, 0.8, 0.7, 0.6])
+    poses = poses.replace(extra=tuple(kinds))
+    kept = suppress(poses, method, score_threshold=0.5)
+    assert kept.instance_score.tolist() == [0.9, 0.8, 0.6]
+    assert len(suppress(poses, method, max_poses=1)) == 3
+    if method == "nms":
+        shifted = poses.replace(xy=xy + np.arange(4)[:, None, None] / 10)
+        merged = suppress(shifted, merge=True)
+        np.testing.assert_array_equal(merged.xy[1], shifted.xy[1])
 
 
 def test_instance_score_falls_back_to_the_mean_of_present_joints():
@@ -262,7 +284,7 @@ def test_nothing_and_the_absurd(method):
     huge = Poses.from_arrays(COCO, np.random.default_rng(8).uniform(0, 1e200, (3, 17, 2)))
     assert len(suppress(huge, method)) == 3
     flat = Poses.from_arrays(COCO, np.zeros((2, 17, 2)))
-    assert len(suppress(flat, method)) == 2
+    assert len(suppress(flat, method)) == (1 if method == "nms" else 2)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +320,19 @@ def test_options_that_are_refused():
         soft_oks_nms(poses.xy, np.ones(1), np.ones(1), SIGMAS, kind="cubic")
     with pytest.raises(ArrayError, match="at least 0 for soft suppression"):
         suppress(poses, "soft-linear")
+
+
+@pytest.mark.parametrize("name", ["score_threshold", "visible_threshold"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_thresholds_that_are_no_numbers(name, value):
+    poses = Poses.from_arrays(skeleton("coco17"), np.ones((1, 17, 2)), np.ones((1, 17)))
+    with pytest.raises(ArrayError, match=f"expected a finite number as {name}"):
+        suppress(poses, **{name: value})
+
+
+def test_more_poses_than_can_be_counted():
+    poses = Poses.from_arrays(skeleton("coco17"), np.ones((1, 17, 2)))
+    assert len(suppress(poses, max_poses=10**20)) == 1
 
 
 def test_visible_joints_may_be_a_list():

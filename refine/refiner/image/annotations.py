@@ -17,7 +17,8 @@ from refine.files import read_bytes
 from refine.formats import read
 from refine.oks import BOX_FRACTION
 from refine.poses import Poses
-from refine.refiner.image.crops import find_pictures, with_sizes
+from refine.refiner.image.crops import Picture, find_pictures
+from refine.refiner.image.pictures import look_at, tell
 from refine.refiner.pose.simulate import training_persons
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
@@ -113,7 +114,7 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, 
 def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) -> Labelled:
     given = table.get("skeleton")
     truth = read_ground_truth(table["annotations"], find_skeleton(given) if given else None)
-    paths = find_pictures(table["images"], truth.images)
+    paths: list[Picture | None] = list(find_pictures(table["images"], truth.images))
     there = np.array([p is not None for p in paths], np.bool_)
     if not there.any():
         name = truth.images[0].file_name or truth.images[0].id if truth.images else "none"
@@ -122,7 +123,15 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
             where=str(table["images"]),
             hint=f"the folder that holds {name}",
         )
-    sizes = with_sizes(Poses.empty(truth.skeleton, truth.images), paths).image_sizes
+    # Annotations are of pictures as they are stored (COCO's are), whoever turns them later.
+    sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=False)
+    for name, reason in sight.unread.items():
+        raise FormatError(
+            f"expected a picture, got: {reason}", where=str(Path(table["images"]) / name)
+        )
+    tell(replace(sight, otherwise=0), exif=False)
+    paths, sizes = sight.pictures, sight.poses.image_sizes
+    there = np.array([p is not None for p in paths], np.bool_)
     pictured = truth.persons[there[truth.persons.image]]
     persons = training_persons(replace(truth, persons=pictured))
     number = np.cumsum(there) - 1
@@ -152,7 +161,7 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
         trust[rows],
         beyond[rows],
         extra_trust[rows],
-        tuple(p for p in paths if p is not None),
+        tuple(p for p in paths if isinstance(p, Path)),
     )
 
 

@@ -1,18 +1,16 @@
-"""Pictures: finding the file of an image, reading it, cutting crops out of it."""
+"""Pictures: finding the file of an image, cutting crops out of it."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from refine._types import Floats
 from refine.exceptions import ArrayError, FormatError
-from refine.poses import ImageRef, Poses
+from refine.images import find_images
+from refine.poses import ImageRef
 from refine.refiner.image import kernels
 
 Pixels = npt.NDArray[np.uint8]
@@ -70,9 +68,9 @@ def _checked(picture: Any) -> Picture | None:
 def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path | None]:
     """Find the files of images in a folder and those below it.
 
-    An image is found by its file name, by that without folders, by its id as a name without
-    suffix, or, for numbers, by a name that is the same number with zeros in front (COCO's
-    ``000000000139.jpg``). Names that occur twice below the folder are not used.
+    An image is found by its file name, or by an id where it has none: as a path, an end of it, or
+    without suffix, each where it fits one picture; and for numbers by a name that is the same
+    number with zeros in front (COCO's ``000000000139.jpg``). See `refine.images.find_images`.
 
     Args:
         folder: of pictures.
@@ -87,68 +85,10 @@ def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path |
     root = Path(folder)
     if not root.is_dir():
         raise FormatError("expected a folder of pictures, got none", where=str(folder))
-    names: dict[str | int, set[Path]] = defaultdict(set)
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES):
-        inside = path.relative_to(root)
-        for name in {inside.as_posix(), path.name, path.stem}:
-            names[name].add(path)
-        if path.stem.isdecimal():
-            names[int(path.stem)].add(path)
-
-    def find(ref: ImageRef) -> Path | None:
-        given = ref.file_name
-        for key in (given, given and Path(given).name, str(ref.id), ref.id):
-            if key is not None and len(names.get(key, ())) == 1:
-                return next(iter(names[key]))
-        return None
-
-    return [find(ref) for ref in images]
-
-
-def read_picture(path: str | Picture) -> Pixels:
-    """Read a picture as RGB, (H, W, 3) uint8, as it is stored (COCO ignores EXIF turns).
-
-    Raises:
-        FormatError: not a picture, or one that breaks off.
-    """
-    if isinstance(path, np.ndarray):
-        return path
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
-
-
-def picture_size(path: str | Picture) -> tuple[int, int]:
-    """Return width and height of a picture without decoding it.
-
-    Raises:
-        FormatError: not a picture.
-    """
-    if isinstance(path, np.ndarray):
-        return path.shape[1], path.shape[0]
-    try:
-        with Image.open(path) as picture:
-            return picture.size
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        raise FormatError(f"expected a picture, got: {error}", where=str(path)) from None
-
-
-def with_sizes(poses: Poses, pictures: Sequence[Picture | None]) -> Poses:
-    """Complete the sizes of the images of poses from their pictures, one per image.
-
-    Raises:
-        FormatError: a file that is not a picture.
-    """
-    images = []
-    for ref, picture in zip(poses.images, pictures, strict=True):
-        if picture is not None and not (ref.width and ref.height):
-            width, height = picture_size(picture)
-            images.append(replace(ref, width=width, height=height))
-        else:
-            images.append(ref)
-    return poses.replace(images=tuple(images))
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES)
+    names = [path.relative_to(root).as_posix() for path in paths]
+    found = find_images(images, names, where=str(folder))
+    return [None if row is None else paths[row] for row in found]
 
 
 def crop_image(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:

@@ -21,7 +21,8 @@ from refine.refiner.image.conditioning import (
     crop_boxes,
     make_conditioning,
 )
-from refine.refiner.image.crops import Pixels, crop_image, read_picture
+from refine.refiner.image.crops import Pixels, crop_image
+from refine.refiner.image.pictures import read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import simulate_source, split_by_source
 
@@ -169,7 +170,7 @@ def load_crops(
     """Cut the crops of R rows out of their pictures, (R, height, width, 3)."""
 
     def load(i: int) -> Pixels:
-        picture = read_picture(pictures[rows.image[i]])
+        picture = read_picture(pictures[rows.image[i]], exif=False)
         return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))

@@ -3,15 +3,18 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from refine._types import Floats, Floats32, Indices
+from refine.exceptions import FormatError
 from refine.geometry import Crop
 from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.crops import Picture, Pixels, crop_image, read_picture
+from refine.refiner.image.crops import Picture, Pixels, crop_image
+from refine.refiner.image.pictures import read_picture, short
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.image.source_precision import (
     SAMPLE,
     SourcePrecision,
@@ -29,27 +32,6 @@ BATCH = 32
 """Crops that go through the network at once."""
 AHEAD = 8
 """Pictures that are read while the network works; what bounds the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class CropPrediction:
-    """What the picture says of N poses and K joints, in network-input px.
-
-    Attributes:
-        xy: (N, K, 2) where each joint has the highest expected similarity.
-        move: (N, K) that similarity.
-        keep: (N, K) the similarity expected of the joint as it came; 0 where missing.
-        sigma: (N, K) mean absolute error per axis expected at `xy`.
-        oks: (N,) expected OKS of the pose once refined.
-        margin: (N,) expected similarity that a move must gain.
-    """
-
-    xy: Floats
-    move: Floats
-    keep: Floats
-    sigma: Floats
-    oks: Floats
-    margin: Floats
 
 
 def predict_crops(
@@ -209,7 +191,14 @@ def mirrored(conditioning: Conditioning, width: int, mirror: Indices) -> Conditi
 
 
 def stream_crops(
-    image: Indices, rows: Indices, pictures: Sequence[Picture | None], crop: Crop, workers: int
+    image: Indices,
+    rows: Indices,
+    pictures: Sequence[Picture | None],
+    crop: Crop,
+    workers: int,
+    *,
+    exif: bool = True,
+    failed: dict[int, str] | None = None,
 ) -> Iterator[tuple[Indices, Pixels]]:
     """Read every picture once and yield the crops of its poses, in batches of `BATCH`.
 
@@ -219,12 +208,14 @@ def stream_crops(
         pictures: of the images.
         crop: image px -> network input, (N,).
         workers: threads that read and crop.
+        exif: whether EXIF orientation is applied.
+        failed: gets the images whose pictures cannot be read, and why; their poses are passed over.
 
     Yields:
         rows (B,) and their crops (B, H, W, 3).
 
     Raises:
-        FormatError: a picture that cannot be read.
+        FormatError: a picture that cannot be read, and no `failed` to note it.
     """
     order = rows[np.argsort(image[rows], kind="stable")]
     groups = np.split(order, np.flatnonzero(np.diff(image[order])) + 1) if len(order) else []
@@ -232,7 +223,7 @@ def stream_crops(
     def load(group: Indices) -> list[Pixels]:
         source = pictures[image[group[0]]]
         assert source is not None
-        picture = read_picture(source)
+        picture = read_picture(source, exif=exif)
         return [crop_image(picture, crop.matrix[i], crop.size) for i in group]
 
     with ThreadPoolExecutor(workers) as pool:
@@ -246,8 +237,14 @@ def stream_crops(
             if not waiting:
                 break
             group, future = waiting.popleft()
+            try:
+                held += future.result()
+            except FormatError as error:
+                if failed is None:
+                    raise
+                failed[int(image[group[0]])] = short(error)
+                continue
             held_rows += group.tolist()
-            held += future.result()
             while len(held) >= BATCH:
                 yield np.array(held_rows[:BATCH], np.intp), np.stack(held[:BATCH])
                 del held_rows[:BATCH], held[:BATCH]

@@ -13,8 +13,9 @@ from refine.refiner.image.backbones.base import Backbone, make_backbone
 from refine.refiner.image.conditioning import PADDING, Conditioning, crop_boxes
 from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import INPUTS, OUTPUTS, LightExport
-from refine.refiner.image.inference import CropPrediction, predict_crops
+from refine.refiner.image.inference import predict_crops
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.features import Scene
 
 STRIDE = 4

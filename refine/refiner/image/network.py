@@ -12,7 +12,7 @@ from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Pixels
-from refine.refiner.image.inference import CropPrediction
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.features import Scene
 
 

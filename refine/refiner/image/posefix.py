@@ -19,10 +19,10 @@ from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
 from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed, pose_boxes
 from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import PoseFixExport
-from refine.refiner.image.inference import CropPrediction
 from refine.refiner.image.light import gaussians
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
 from refine.refiner.image.posefix_inference import predict_posefix_crops
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.features import Scene
 
 HEIGHT = 255.0

@@ -9,7 +9,8 @@ import numpy as np
 from refine._types import Floats, Indices
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Pixels
-from refine.refiner.image.inference import CropPrediction, forward, make_prediction, mirrored
+from refine.refiner.image.inference import forward, make_prediction, mirrored
+from refine.refiner.image.prediction import CropPrediction
 
 if TYPE_CHECKING:
     from refine.refiner.image.network import ImageNetwork

@@ -17,8 +17,10 @@ from refine.refiner.image.conditioning import (
     Conditioning,
     make_conditioning,
 )
-from refine.refiner.image.crops import Pictures, choose_pictures, with_sizes
-from refine.refiner.image.inference import CropPrediction, stream_crops
+from refine.refiner.image.crops import Pictures, choose_pictures
+from refine.refiner.image.inference import stream_crops
+from refine.refiner.image.pictures import check_found, look_at, picture_name, tell
+from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
 
@@ -43,6 +45,8 @@ class ImageRefiner:
             `refine.refiner.image.crops.choose_pictures`.
         flip: also look at the mirrored crops and take the mean of both maps.
         workers: threads that read pictures.
+        exif: apply EXIF orientation, as cv2, mmcv and Ultralytics do; False where poses were
+            predicted on pictures as they are stored.
     """
 
     pose_refiner: Refiner
@@ -51,6 +55,7 @@ class ImageRefiner:
     images: Pictures
     flip: bool = True
     workers: int = 2
+    exif: bool = True
 
     @classmethod
     def load(
@@ -60,6 +65,7 @@ class ImageRefiner:
         pose_refiner: Refiner | None = None,
         *,
         flip: bool = True,
+        exif: bool = True,
     ) -> Self:
         """Load shipped weights by name, or a file of `refine train --images`.
 
@@ -68,6 +74,7 @@ class ImageRefiner:
             weights: of the image refiner.
             pose_refiner: the image-free one below it, by default the shipped one.
             flip: also look at the mirrored crops.
+            exif: apply EXIF orientation.
 
         Raises:
             WeightsError: no such weights, or a damaged file.
@@ -75,7 +82,7 @@ class ImageRefiner:
         from refine.refiner.image.weights import load_image_weights
 
         network, facts = load_image_weights(weights)
-        return cls(pose_refiner or Refiner.load(), network, facts, images, flip)
+        return cls(pose_refiner or Refiner.load(), network, facts, images, flip, exif=exif)
 
     @property
     def weights(self) -> str:
@@ -91,14 +98,16 @@ class ImageRefiner:
 
         Raises:
             WeightsError: the skeletons share too few joints.
-            FormatError: no such folder, or a file that is not a picture.
+            FormatError: no such folder, or none of the pictures in it.
         """
         return apply_belief(poses, self.believe(poses), self.weights, margin)
 
     def believe(self, poses: Poses, progress: Callable[[int], None] | None = None) -> Belief:
         """Look at the pictures of poses and say what is believed of each joint.
 
-        Every picture is read once, in worker threads, and few are in memory at a time.
+        Every picture is read once, in worker threads, and few are in memory at a time. Pictures
+        that cannot be read, or are not what the poses were predicted on, are left out and named in
+        a `RefineWarning`.
 
         Args:
             poses: N poses; their scores are ranked over all of them, so pass whole files.
@@ -109,10 +118,13 @@ class ImageRefiner:
 
         Raises:
             WeightsError: the skeletons share too few joints.
-            FormatError: no such folder, or a file that is not a picture.
+            FormatError: no such folder, or none of the pictures in it.
         """
-        pictures = choose_pictures(self.images, poses.images)
-        poses = with_sizes(poses, pictures)
+        chosen = choose_pictures(self.images, poses.images)
+        if isinstance(self.images, str | Path):
+            check_found(self.images, chosen, poses)
+        sight = look_at(poses, chosen, exif=self.exif)
+        poses, pictures = sight.poses, sight.pictures
         body = self.pose_refiner.skeleton
         scene = self.pose_refiner.scene(poses)
         belief = self.pose_refiner.believe_scene(scene)
@@ -130,15 +142,35 @@ class ImageRefiner:
         kernel = 2 * sigmas * (belief.size_px * crop.scale)[:, None]
         done = int((~seen).sum())
         parts: list[tuple[Indices, CropPrediction]] = []
-        crops = stream_crops(poses.image, np.flatnonzero(seen), pictures, crop, self.workers)
+        failed: dict[int, str] = {}
+        crops = stream_crops(
+            poses.image,
+            np.flatnonzero(seen),
+            pictures,
+            crop,
+            self.workers,
+            exif=self.exif,
+            failed=failed,
+        )
         mirror = joints.mirror if self.flip else None
         for rows, prediction in self.network.predict(crops, conditioning, kernel, mirror):
             parts.append((rows, prediction))
             done += len(rows)
             if progress:
                 progress(done)
+        seen &= ~np.isin(poses.image, list(failed))
+        for image, reason in failed.items():
+            picture = pictures[image]
+            assert picture is not None
+            sight.unread[picture_name(picture, poses.images[image])] = reason
+        tell(sight, exif=self.exif)
         belief = self.pose_refiner.spread(belief, poses.skeleton)
-        return replace(_merge(belief, parts, crop, index), seen=seen)
+        return replace(
+            _merge(belief, parts, crop, index),
+            seen=seen,
+            unread=len(sight.unread),
+            unfit=len(sight.unfit),
+        )
 
 
 def _with_extra(

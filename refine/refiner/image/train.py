@@ -24,7 +24,7 @@ from refine.refiner.image.refiner import EXTRA_SIGMA
 from refine.refiner.image.settings import ImageSettings
 from refine.refiner.image.weights import save_image_weights
 from refine.refiner.pose.refiner import Refiner
-from refine.refiner.training import Job, Run, train_network
+from refine.refiner.training import Job, Run, check_settings, train_network
 from refine.skeletons import Skeleton
 
 __all__ = ["ImageData", "Run", "train_on_images"]
@@ -80,6 +80,7 @@ def train_on_images(
             processes.
     """
     run = run or Run()
+    check_settings(settings)
     with joined_process(run.device, settings.batch, settings.seed, run.workers) as here:
         job = _ImageJob(data, refiner, settings, here)
         last = train_network(job, here, output, run)

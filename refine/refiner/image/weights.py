@@ -9,7 +9,7 @@ from torch import Tensor
 from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.network import ImageNetwork
 from refine.refiner.image.posefix import PoseFixNetwork
-from refine.refiner.weights import WeightsKind, half
+from refine.refiner.weights import WeightsKind, half, network_of
 from refine.skeletons import Skeleton, skeleton_to_table
 
 KIND = WeightsKind(
@@ -18,6 +18,8 @@ KIND = WeightsKind(
     command="`refine train --images`",
     hint="`refine train --images`",
 )
+MOST_SIDE = 2048
+"""Of the crops, px; PoseFix's largest have 384."""
 NETWORKS: dict[str, type[ImageNetwork]] = {
     network.architecture: network for network in (LightNetwork, PoseFixNetwork)
 }
@@ -71,10 +73,14 @@ def load_image_weights(name: str | Path) -> tuple[ImageNetwork, dict[str, Any]]:
 
 def _build(header: dict[str, Any], state: dict[str, Tensor]) -> ImageNetwork:
     header = _in_full(header)
-    network = NETWORKS[header["architecture"]].from_header(header)
-    network.load_state_dict(state)
+    size = header["size"]
+    if not (len(size) == 2 and all(type(v) is int and 0 < v <= MOST_SIDE for v in size)):
+        raise ValueError(f"size {size}, not two sides of at most {MOST_SIDE} px")
+    Skeleton("crop", tuple(header["joints"]))
+    make = NETWORKS[header["architecture"]].from_header
+    network = network_of(lambda: make(header), state)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval()
+    return network
 
 
 def _in_full(header: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from refine.refiner.pose.loss import losses
 from refine.refiner.pose.network import Network
 from refine.refiner.pose.simulate import training_persons
 from refine.refiner.pose.weights import save_weights
-from refine.refiner.training import Job, Run, train_network, warm_cosine
+from refine.refiner.training import Job, Run, check_settings, train_network, warm_cosine
 
 __all__ = ["PoseSettings", "Run", "train"]
 
@@ -93,6 +93,7 @@ def train(
             cannot share.
     """
     run = run or Run()
+    check_settings(settings)
     with joined_process(run.device, settings.batch, settings.seed, run.workers) as here:
         job = _PoseJob(truth, settings, here)
         last = train_network(job, here, output, run)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from refine.refiner.pose.features import PairTable, feature_count
 from refine.refiner.pose.network import Network
-from refine.refiner.weights import WeightsKind, half, skeleton_of
+from refine.refiner.weights import WeightsKind, half, network_of, skeleton_of
 from refine.skeletons import Skeleton, skeleton_to_table
 
 KIND = WeightsKind(
@@ -57,9 +57,11 @@ def load_weights(name: str | Path) -> tuple[Network, PairTable, Skeleton, dict[s
 
 def _build(header: dict[str, Any], state: dict[str, Tensor]) -> tuple[Network, PairTable, Skeleton]:
     body = skeleton_of(header)
-    network = Network(
-        feature_count(len(body)), len(body), int(header["width"]), int(header["blocks"])
-    )
+    k, width, blocks = len(body), int(header["width"]), int(header["blocks"])
+    if blocks > len(state):
+        raise ValueError(f"{blocks} blocks in {len(state)} tensors")
     pairs = PairTable(*(state.pop(name).double().numpy() for name in PAIRS))
-    network.load_state_dict(state)
-    return network.eval(), pairs, body
+    if {table.shape for table in (pairs.log_distance, pairs.weight)} != {(k, k)}:
+        raise ValueError(f"pair tables of another shape than {(k, k)}")
+    network = network_of(lambda: Network(feature_count(k), k, width, blocks), state)
+    return network, pairs, body

@@ -4,7 +4,8 @@ from PIL import Image
 
 from refine.exceptions import FormatError
 from refine.poses import ImageRef
-from refine.refiner.image.crops import crop_image, find_pictures, picture_size, read_picture
+from refine.refiner.image.crops import crop_image, find_pictures
+from refine.refiner.image.pictures import picture_sizes, read_picture
 
 
 def save(path, size=(8, 6)):
@@ -28,7 +29,9 @@ def test_pictures_are_found_by_name_by_stem_and_by_number(tmp_path):
     ]
     found = find_pictures(tmp_path, images)
     names = [p and p.relative_to(tmp_path).as_posix() for p in found]
-    assert names == ["000000000139.jpg", "a/b.png", "a/b.png", "im7.jpg", None, None]
+    # Of two images that one picture could be of, it is that of the same folder.
+    assert names == ["000000000139.jpg", "a/b.png", None, "im7.jpg", None, None]
+    assert find_pictures(tmp_path, images[2:3]) == [tmp_path / "a/b.png"]
 
 
 def test_a_name_that_occurs_twice_is_not_guessed(tmp_path):
@@ -50,7 +53,7 @@ def test_what_is_no_folder_or_no_picture_is_said(tmp_path):
     (tmp_path / "half.png").write_bytes(data[: len(data) // 2])
     with pytest.raises(FormatError, match=r"half\.png"):
         read_picture(tmp_path / "half.png")
-    assert picture_size(tmp_path / "good.png") == (40, 30)
+    assert picture_sizes(tmp_path / "good.png") == ((40, 30), (40, 30))
 
 
 def test_grey_and_transparent_pictures_become_rgb(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from refine.exceptions import ArrayError, FormatError, WeightsError
+from refine.exceptions import ArrayError, FormatError, RefineWarning, WeightsError
+from refine.pipeline import run
 from refine.poses import ImageRef, Poses
 from refine.refiner.belief import MARGIN
 from refine.refiner.image.conditioning import Conditioning
@@ -19,6 +20,8 @@ from refine.skeletons import Skeleton, skeleton
 COCO = skeleton("coco17")
 JOINTS = (*COCO.joints, "neck", "head_top")
 SIZE = (48, 64)
+# `people` lacks one.
+pytestmark = pytest.mark.filterwarnings("ignore:2 of 3 images have a picture")
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +195,7 @@ def test_bad_input_is_said(weights, people, tmp_path):
     poses, folder = people
     (folder / "1.png").write_bytes(b"no picture")
     refiner = ImageRefiner.load(folder, weights)
-    with pytest.raises(FormatError, match=r"1\.png"):
+    with pytest.warns(RefineWarning, match=r"without 1 of the pictures.*read: 1\.png"):
         refiner(poses)
     with pytest.raises(FormatError, match="folder of pictures"):
         replace(refiner, images=folder / "none")(poses)
@@ -202,6 +205,29 @@ def test_bad_input_is_said(weights, people, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
         ImageRefiner.load(folder, tmp_path / "bad.safetensors")
+
+
+def test_a_picture_that_breaks_off_does_not_end_a_run(weights, people):
+    poses, folder = people
+    refiner = ImageRefiner.load(folder, weights)
+    whole = refiner.believe(poses)
+    data = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(data[: len(data) // 2])
+    with pytest.warns(RefineWarning, match=r"without 1 of the pictures.*read: 3\.png"):
+        belief = refiner.believe(poses)
+    assert (belief.unread, belief.unfit) == (1, 0)
+    assert belief.seen.tolist() == [True, False, True, False, False]
+    np.testing.assert_array_equal(belief.xy[[0, 2, 4]], whole.xy[[0, 2, 4]])
+    np.testing.assert_array_equal(belief.xy[1], refiner.pose_refiner.believe(poses).xy[1])
+
+
+def test_pictures_of_another_size_are_not_looked_at(weights, people):
+    poses, folder = people
+    Image.new("RGB", (50, 45)).save(folder / "1.png")
+    with pytest.warns(RefineWarning, match="do not fit: 1.png .50 x 45 px, told 100 x 90"):
+        done = run(poses, pictures=folder, picture_weights=str(weights))
+    [look] = [s.parameters for s in done.history if s.name == "look"]
+    assert look == {"poses": 1, "without_picture": 4, "unfit": 1}
 
 
 def test_a_calibration_takes_any_refiner(weights, pictured, tmp_path):

@@ -1,0 +1,36 @@
+"""Categories of poses: persons, dogs, ... as COCO files number them in `category_id`."""
+
+from collections.abc import Hashable
+from typing import TypeAlias
+
+import numpy as np
+
+from refine._types import Indices
+from refine.poses import Poses
+
+Category: TypeAlias = Hashable
+"""As files have it, int or str; None where none is told."""
+
+
+def categories_of(poses: Poses) -> tuple[Category, ...]:
+    """Return the category of each pose, None where its source does not say.
+
+    >>> from refine.skeletons import skeleton
+    >>> categories_of(Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2))))
+    (None,)
+    """
+    found = (row.get("category_id") for row in poses.extra)
+    return tuple(c if isinstance(c, Hashable) and c == c else repr(c) for c in found)
+
+
+def groups_of(poses: Poses) -> Indices:
+    """Number each pose's image and category, (N,), in the order of the images.
+
+    >>> from refine.skeletons import skeleton
+    >>> both = Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2)))
+    >>> groups_of(both.replace(extra=({"category_id": 1}, {"category_id": 2}))).tolist()
+    [0, 1]
+    """
+    numbers: dict[Category, int] = {}
+    codes = [numbers.setdefault(c, len(numbers)) for c in categories_of(poses)]
+    return np.asarray(poses.image * max(len(numbers), 1) + np.array(codes, np.intp))

@@ -1,0 +1,120 @@
+"""Several inputs of one verb: patterns, names of outputs, what goes wrong with some of them."""
+
+import glob
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from refine.cli._output import say, summary
+from refine.exceptions import FormatError, RefineError
+from refine.files import STDIO
+
+F = TypeVar("F", bound=Callable[..., Any])
+PARTIAL = 4
+"""Exit code where all is written but something, which was named, was left out."""
+
+
+def inputs_argument(function: F) -> F:
+    """Give a verb its inputs, ``pred``, and ``--keep-going``."""
+    function = click.option(
+        "--keep-going",
+        is_flag=True,
+        help="Leave out inputs that cannot be read; exit code 4 says so.",
+    )(function)
+    return click.argument("pred", nargs=-1, required=True, metavar="PRED...")(function)
+
+
+def for_each(
+    pred: Sequence[str],
+    output: str,
+    do: Callable[[str, str], dict[str, Any]],
+    *,
+    keep_going: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Do one thing from each input to its output: OUT, or for several a file of its name in OUT.
+
+    Args:
+        pred: files, folders and patterns.
+        output: file, or for several inputs the folder, which is made.
+        do: from input and output to the facts of its summary; those with a true "partial" set the
+            exit code.
+        keep_going: say what is wrong with an input, and go on with the others.
+        as_json: print the facts; of several inputs, a list of them.
+
+    Raises:
+        RefineError: a bad input, without `keep_going`; or no input that is good.
+    """
+    inputs = expand(pred)
+    several = len(pred) > 1 or len(inputs) > 1
+    targets = _targets(inputs, output) if several else [output]
+    done: list[dict[str, Any]] = []
+    failed: list[RefineError] = []
+    for source, target in zip(inputs, targets, strict=True):
+        try:
+            facts = do(source, target)
+        except RefineError as error:
+            if not keep_going:
+                raise
+            failed.append(error)
+            say(f"left out: {error}", least=-1)
+        else:
+            done.append({"input": source, "output": target, **facts} if several else facts)
+    if failed and not done:
+        raise failed[0]
+    flags = [facts.pop("partial", False) for facts in done]
+    if several:
+        say(f"{len(done)} of {len(inputs)} inputs written to {output}")
+    if as_json:
+        left_out = [{"where": e.where, "message": e.message, "hint": e.hint} for e in failed]
+        whole = {"inputs": done, "left_out": left_out} if several else done[0]
+        summary(whole, data_on_stdout=output == STDIO)
+    if failed or any(flags):
+        raise click.exceptions.Exit(PARTIAL)
+
+
+def expand(patterns: Sequence[str]) -> list[str]:
+    """List what patterns name, in their order; a name that is there stands for itself.
+
+    Raises:
+        FormatError: a pattern that names nothing.
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        if pattern == STDIO or Path(pattern).exists() or not glob.has_magic(pattern):
+            found.append(pattern)
+        elif names := sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207, patterns may be absolute
+            found += names
+        else:
+            raise FormatError("expected a pattern of some files, got none", where=pattern)
+    return list(dict.fromkeys(found))
+
+
+def _targets(inputs: Sequence[str], output: str) -> list[str]:
+    """Name an output for each input, in a folder that is made.
+
+    Raises:
+        FormatError: no folder, or inputs of one name.
+    """
+    folder = Path(output)
+    if output == STDIO or STDIO in inputs or (folder.exists() and not folder.is_dir()):
+        raise FormatError(
+            f"expected a folder for {len(inputs)} outputs", where=output, hint="-o FOLDER"
+        )
+    names = [Path(source).name for source in inputs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise FormatError(
+            f"expected inputs of different names, got {twice} twice",
+            hint="one run per folder of inputs",
+        )
+    if any((folder / n).resolve() == Path(s).resolve() for n, s in zip(names, inputs, strict=True)):
+        raise FormatError(
+            "expected another folder than that of the inputs", where=output, hint="another -o"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"expected a folder, got: {error.strerror}", where=output) from None
+    return [str(folder / name) for name in names]

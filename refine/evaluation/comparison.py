@@ -1,0 +1,156 @@
+"""Which predictions are compared with which persons: images and categories that agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from refine._types import Bools, Floats, Indices
+from refine.categories import Category, categories_of
+from refine.evaluation.ground_truth import GroundTruth, listed
+from refine.evaluation.persons import Persons
+from refine.exceptions import ArrayError, FormatError
+from refine.poses import Poses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Predictions and the persons that they are compared with.
+
+    Attributes:
+        images: indices of the images that count.
+        persons: on these images, those of one image next to one another.
+        image: (N,) index of each prediction's image; -1 where it is left out.
+        category: (N,) index into the categories of the ground truth; -1 likewise.
+        warnings: what was left out, and what had to be assumed.
+    """
+
+    images: list[int]
+    persons: Persons
+    image: Indices
+    category: Indices
+    warnings: tuple[str, ...]
+
+    @property
+    def inside(self) -> Bools:
+        """Which predictions count, (N,)."""
+        return np.isin(self.image, self.images)
+
+    def by_category(self) -> "Comparison":
+        """Return the same with a number for each image and category in the place of images."""
+        persons, most = self.persons, int(self.persons.category.max(initial=0)) + 1
+        if most == 1:
+            return self
+        image = np.where(self.image < 0, -1, self.image * most + self.category)
+        return replace(
+            self,
+            images=[i * most + c for i in self.images for c in range(most)],
+            persons=replace(persons, image=persons.image * most + persons.category),
+            image=image,
+        )
+
+
+def compare(
+    truth: GroundTruth,
+    poses: Poses,
+    image_ids: Sequence[int | str] | None = None,
+    *,
+    strict: bool = True,
+) -> Comparison:
+    """Find the image and the category of every prediction in the ground truth.
+
+    Predictions of other categories than the persons' are left out, as COCOeval has it. Where
+    persons have one category and predictions have one, these are the same, unless the ground truth
+    knows it for another. Where no prediction tells a category, persons of all are alike.
+
+    Args:
+        truth: the ground truth.
+        poses: N predictions.
+        image_ids: compare on these images only.
+        strict: refuse predictions on images that the ground truth lacks, unless `image_ids` says
+            what to compare.
+
+    Raises:
+        FormatError: unknown images; some predictions without category for persons of several.
+    """
+    warnings = []
+    used = np.unique(poses.image).tolist()
+    rows, unknown = truth.find([poses.images[i] for i in used])
+    if unknown and strict and image_ids is None:
+        raise FormatError(
+            f"expected predictions on images of {truth.where}, got image ids {listed(unknown)}",
+            hint="the ground truth of these images, or --keep-going to leave them out; names such "
+            "as im09501.jpg for id 9501 are found by `file_name` alone",
+        )
+    where = np.full(len(poses.images), -1)
+    for i, row in rows.items():
+        where[used[i]] = row
+    image = where[poses.image] if len(poses) else np.zeros(0, np.intp)
+    if (image < 0).any():
+        number = int((image < 0).sum())
+        warnings.append(f"{number} poses on images that the ground truth lacks were left out")
+    category, notes = _categories(truth, poses)
+    chosen = truth.rows_of(image_ids)
+    persons = truth.persons_on(chosen)
+    if all(each is None for each in categories_of(poses)):
+        persons = replace(persons, category=np.zeros(len(persons), np.intp))
+    image = np.where(category < 0, -1, image)
+    return Comparison(chosen, persons, image, category, (*warnings, *notes))
+
+
+def _categories(truth: GroundTruth, poses: Poses) -> tuple[Indices, list[str]]:
+    """Return the index (N,) of each prediction's category, -1 where persons have no such one."""
+    found, ours = categories_of(poses), truth.categories
+    theirs = list(dict.fromkeys(found))
+    one = len(ours) <= 1
+    if one and (None in ours or not ours or theirs in ([], [None], list(ours))):
+        return np.zeros(len(poses), np.intp), []
+    if one and len(theirs) == 1 and theirs[0] not in truth.listed_categories:
+        told = f"poses of category {theirs[0]!r} taken for {_named(truth, ours)}, the only one"
+        return np.zeros(len(poses), np.intp), [told]
+    if theirs in ([], [None]):
+        return np.zeros(len(poses), np.intp), [
+            f"poses without categories are compared with persons of {_named(truth, ours)} alike"
+        ]
+    if None in theirs and not one:
+        raise FormatError(
+            f"expected poses with a `category_id`, for persons of several categories "
+            f"({_named(truth, ours)}), got {found.count(None)} without",
+            hint="--category to choose one",
+        )
+    place = {each: i for i, each in enumerate(ours)}
+    # One that names none, among others that do, can only be of the one category.
+    place |= {None: 0} if one else {}
+    index = np.array([place.get(each, -1) for each in found], np.intp)
+    others = [each for each in theirs if each not in place]
+    notes = []
+    if others:
+        notes.append(
+            f"{int((index < 0).sum())} poses of other categories ({_named(truth, others)}) do not "
+            f"count; persons are of {_named(truth, ours)}"
+        )
+    return index, notes
+
+
+def _named(truth: GroundTruth, categories: Sequence[Category]) -> str:
+    """List categories by number and name."""
+    names = truth.listed_categories
+    told = [f"{c!r} {names[c]}" if names.get(c) else repr(c) for c in categories[:5]]
+    return ", ".join(told) + (f" and {len(categories) - 5} more" if len(categories) > 5 else "")
+
+
+def finite_scores(poses: Poses) -> Floats:
+    """Return the instance scores.
+
+    Raises:
+        ArrayError: a score that is not finite.
+    """
+    bad = np.flatnonzero(~np.isfinite(poses.instance_score))
+    if len(bad):
+        raise ArrayError(
+            f"expected a finite instance score for every pose, {len(bad)} of {len(poses)} have "
+            "none: average precision ranks poses by it",
+            where=f"pose {bad[0]}",
+            hint="`refine run`, which writes scores",
+        )
+    return poses.instance_score

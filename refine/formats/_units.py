@@ -1,0 +1,69 @@
+"""Whether coordinates are px or shares of the image, whatever the format."""
+
+import numpy as np
+
+from refine._types import Bools, Floats
+from refine.exceptions import FormatError
+from refine.poses import Poses
+
+NEAR = (-0.5, 1.5)
+"""Shares of an image that joints have, those beyond its border too."""
+
+MOST = 0.75
+"""Of the coordinates must lie within `NEAR`: a foot further out does not make a file one of px, and
+a person who is so small in px does not exist."""
+
+SCALE_3, SCALE_4 = "[0, 1]", "[-1, 1]"
+"""What OpenPose's ``--keypoint_scale`` 3 and 4 give."""
+
+
+def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses:
+    """Return poses in px, given in px or in shares of their images.
+
+    Boxes that are shares, too, are scaled with them. `meta` tells of it: ``"normalised"``, and a
+    note.
+
+    Args:
+        poses: as a file has them, perhaps with the sizes of their images.
+        where: the file, for messages.
+        normalised: what the coordinates are; None looks at them.
+
+    Raises:
+        FormatError: shares of images whose size is not known.
+    """
+    if normalised is False:
+        return poses
+    found = _share_of(poses.xy)
+    if not (normalised or found):
+        return poses
+    size = poses.image_sizes[poses.image]
+    unknown = np.flatnonzero(np.isnan(size).any(1))
+    if found == SCALE_4 or len(unknown):
+        spread = f"nearly all within {found or SCALE_3}"
+        hint = "--pixels, if they are px; OpenPose with --keypoint_scale 0"
+        if found != SCALE_4:
+            of = poses.images[poses.image[unknown[0]]].id
+            spread += f" and no size of image {of!r}"
+            hint = f"--sizes FILE.json, a COCO file of the images, or {hint}"
+        raise FormatError(f"expected coordinates in px, got {spread}", where=where, hint=hint)
+    told = "" if normalised else "; --pixels, if they are px"
+    note = f"coordinates are shares of the images and were scaled by their sizes{told}"
+    box, area = poses.box, poses.area
+    if box is not None and _share_of(box.reshape(len(box), 2, 2)):
+        box = box * np.tile(size, 2)
+        area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
+    notes = (*poses.meta.get("notes", ()), note)
+    meta = {**poses.meta, "normalised": True, "notes": notes}
+    return poses.replace(xy=poses.xy * size[:, None], box=box, area=area, meta=meta)
+
+
+def _share_of(xy: Floats) -> str:
+    """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
+    known = xy[np.isfinite(xy).all(-1)].ravel()
+    if len(known) < 4:
+        return ""
+    within: Bools = (known >= NEAR[0]) & (known <= NEAR[1])
+    signed = np.abs(known) <= 1
+    if max(within.mean(), signed.mean()) < MOST or (known % 1 != 0).mean() < 0.5:
+        return ""
+    return SCALE_4 if (known < -0.1).mean() > 1 - MOST and signed.mean() >= MOST else SCALE_3

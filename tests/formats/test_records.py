@@ -1,0 +1,121 @@
+"""Records of the COCO kind in every way they are held: all come back as they were."""
+
+import json
+
+import pytest
+
+from refine.exceptions import FormatError
+from refine.formats import read, sniff, write
+
+
+def parsed(path):
+    return {f.name: json.loads(f.read_text("utf-8")) for f in path.iterdir()}
+
+
+def nameless(row, **fields):
+    return {k: v for k, v in {**row(), **fields}.items() if k != "image_id"}
+
+
+def test_a_folder_with_a_list_per_image(cli, file, row, tmp_path):
+    files = {
+        "000000000139.json": [row(139), row(139, score=0.25)],
+        "000000000141.json": [],
+        "000000000140.json": [row(140)],
+    }
+    for name, document in files.items():
+        file(document, f"in/{name}")
+    assert sniff(tmp_path / "in") == "coco"
+    poses = read(tmp_path / "in")
+    assert [ref.id for ref in poses.images] == [139, 140, 141]
+    assert poses.image.tolist() == [0, 0, 1]
+    write(poses, tmp_path / "out")
+    assert parsed(tmp_path / "out") == files
+    write(poses, tmp_path / "all.json")
+    assert json.loads((tmp_path / "all.json").read_text()) == [
+        *files["000000000139.json"], *files["000000000140.json"]
+    ]  # fmt: skip
+    assert cli("run", tmp_path / "in", "-o", tmp_path / "done").code == 0
+    assert set(parsed(tmp_path / "done")) == set(files)
+
+
+def test_openpifpaf_names_its_images_by_files(file, row, tmp_path):
+    files = {
+        "a.jpg.predictions.json": [nameless(row, bbox=[1, 2, 3, 4]), nameless(row)],
+        "b.jpg.predictions.json": [],
+    }
+    for name, document in files.items():
+        file(document, f"in/{name}")
+    poses = read(tmp_path / "in")
+    assert (poses.meta["format"], [ref.id for ref in poses.images]) == ("coco", ["a.jpg", "b.jpg"])
+    write(poses, tmp_path / "out")
+    assert parsed(tmp_path / "out") == files
+    alone = tmp_path / "in" / "a.jpg.predictions.json"
+    poses = read(alone)
+    assert [ref.id for ref in poses.images] == ["a.jpg"]
+    write(poses, tmp_path / "one.json")
+    assert json.loads((tmp_path / "one.json").read_text()) == files[alone.name]
+    write(poses, tmp_path / "alpha.json", "alphapose")
+    assert json.loads((tmp_path / "alpha.json").read_text())[0]["image_id"] == "a.jpg"
+
+
+def test_poseflow_puts_records_under_image_names(file, values, back, tmp_path):
+    document = {
+        "2.jpg": [{"keypoints": values(), "scores": 2.5, "idx": 7}],
+        "10.jpg": [],
+        "1.jpg": [{"keypoints": values(), "scores": 1.5, "idx": i} for i in (7, 8)],
+    }
+    poses = read(file(document))
+    assert poses.meta["format"] == "alphapose"
+    assert [ref.id for ref in poses.images] == ["2.jpg", "10.jpg", "1.jpg"]
+    assert poses.track.tolist() == [7, 7, 8]
+    assert poses.instance_score.tolist() == [2.5, 1.5, 1.5]
+    assert back(poses) == document
+    write(poses, tmp_path / "coco.json", "coco")
+    rows = json.loads((tmp_path / "coco.json").read_text())
+    assert [(r["score"], r["track_id"], "scores" in r) for r in rows] == [
+        (2.5, 7, False), (1.5, 7, False), (1.5, 8, False)
+    ]  # fmt: skip
+    document["1.jpg"][1] = 3
+    with pytest.raises(FormatError, match=r"image '1.jpg', record 1: expected an object, got 3"):
+        read(file(document))
+
+
+@pytest.mark.parametrize("extra", [{}, {"idx": 1}])
+def test_one_record_alone(cli, file, row, back, extra):
+    document = {**row("a.jpg"), **extra}
+    poses = read(file(document))
+    assert (len(poses), poses.images[0].id) == (1, "a.jpg")
+    assert back(poses) == document
+    result = cli("convert", "-", "-o", "-", stdin=json.dumps(document).encode())
+    assert json.loads(result.out) == document
+
+
+def test_one_instance_or_frame_of_mmpose(file, values, back):
+    pairs = {"keypoints": [[1.5, 2.5]] * 17, "keypoint_scores": [0.5] * 17}
+    for document in (pairs, {"frame_id": 3, "instances": [pairs]}):
+        poses = read(file(document))
+        assert (poses.meta["format"], len(poses)) == ("mmpose", 1)
+        assert back(poses) == document
+
+
+def test_rows_by_the_line(cli, file, row, tmp_path):
+    rows = [row(i) for i in (3, 1, 2)]
+    source = file("".join(json.dumps(r) + "\n" for r in rows).encode(), "rows.jsonl")
+    assert cli("run", source, "-o", tmp_path / "o.json", "--to", "coco").code == 0
+    assert [r["image_id"] for r in json.loads((tmp_path / "o.json").read_text())] == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ([{"image_id": 1, "score": 1, "keypoints": [1, 2, 3]}, {"keypoints": []}], "'image_id'"),
+        ([{"image_id": 1}], "'keypoints', got only image_id"),
+        (
+            {"a.jpg": [{"keypoints": [1, 2, 3]}, {"x": 1}]},
+            r"image 'a.jpg', record 1: .*'keypoints'",
+        ),
+    ],
+)
+def test_mistakes(file, document, message):
+    with pytest.raises(FormatError, match=message):
+        read(file(document), "alphapose")
