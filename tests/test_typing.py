@@ -54,7 +54,8 @@ def mypy(files):
 
 def test_the_public_functions_are_those_that_are_meant():
     assert FUNCTIONS == [
-        "convert", "decode", "evaluate", "read", "run", "skeleton", "sniff", "suppress", "write",
+        "convert", "crop", "decode", "evaluate", "read", "run", "skeleton", "sniff", "suppress",
+        "write",
     ]  # fmt: skip
 
 
