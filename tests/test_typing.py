@@ -105,6 +105,7 @@ def test_functions_work_in_a_process_pool(name, files, pool):
     poses = refine.read(files / "pred.json")
     arguments = {
         "convert": (poses, "openpose18"),
+        "crop": (np.zeros((9, 9, 3), np.uint8), refine.Crop.from_box([[0, 0, 9, 9]], (4, 4))),
         "decode": (files / "maps.npz",),
         "evaluate": (files / "gt.json", poses),
         "read": (files / "pred.json",),
