@@ -2,6 +2,7 @@
 from . import (
     adapters as adapters,
     calibration as calibration,
+    crops as crops,
     decoding as decoding,
     drawing as drawing,
     errors as errors,
@@ -17,6 +18,7 @@ from . import (
     suppression as suppression,
 )
 from ._version import __version__ as __version__
+from .crops import crop as crop
 from .decoding import decode as decode
 from .evaluation import evaluate as evaluate
 from .exceptions import RefineError as RefineError

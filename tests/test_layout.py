@@ -23,6 +23,7 @@ FLOORS = (
     "tensors",
     "skeletons",
     "geometry",
+    "crops",
     "poses",
     "categories",
     "images",

@@ -54,7 +54,8 @@ def mypy(files):
 
 def test_the_public_functions_are_those_that_are_meant():
     assert FUNCTIONS == [
-        "convert", "decode", "evaluate", "read", "run", "skeleton", "sniff", "suppress", "write",
+        "convert", "crop", "decode", "evaluate", "read", "run", "skeleton", "sniff", "suppress",
+        "write",
     ]  # fmt: skip
 
 
@@ -104,6 +105,7 @@ def test_functions_work_in_a_process_pool(name, files, pool):
     poses = refine.read(files / "pred.json")
     arguments = {
         "convert": (poses, "openpose18"),
+        "crop": (np.zeros((9, 9, 3), np.uint8), refine.Crop.from_box([[0, 0, 9, 9]], (4, 4))),
         "decode": (files / "maps.npz",),
         "evaluate": (files / "gt.json", poses),
         "read": (files / "pred.json",),

@@ -75,7 +75,6 @@ def command(
     merged, blank = set(), 0
     for file in files:
         raw = read_outputs(file, preset, meta)
-        blank += count_blank(raw)
         merged.add(isinstance(raw, RawHeatmaps) and raw.flipped is not None and not no_flip)
         if len(merged) > 1:
             raise FormatError(
@@ -84,6 +83,7 @@ def command(
                 hint="--no-flip",
             )
         parts.append(raw if refine else decode(raw, preset, **given))
+        blank += count_blank(raw)
     if refine:
         from refine.refiner.pose.refiner import Refiner
         from refine.refiner.reread.files import reread

@@ -12,7 +12,8 @@ import click
 def command(name: str | None, as_json: bool, markdown: bool) -> None:
     """List the published systems that `decode` knows, or print one with all its options.
 
-    The list has what differs from the defaults of a family; `decode --set NAME=VALUE` changes any.
+    The list says what each decodes and whose code it follows; NAME is one of these or another
+    that it goes by (yolo11-pose, RTMPose-m). `decode --set NAME=VALUE` changes any option.
     """
     from refine.decoding import get_preset, load_presets
     from refine.files import dump_json
@@ -35,11 +36,23 @@ def command(name: str | None, as_json: bool, markdown: bool) -> None:
             click.echo(f"{key:15} {_value(value)}{'' if key in changed else '  (default)'}")
     else:
         for p in chosen:
-            click.echo(f"{p.name:20} {p.family:18} {_text(p.options.changed())}")
+            click.echo(f"{p.name:20} {_what(p)}  [{p.source.partition(';')[0]}]")
+
+
+def _what(preset: Any) -> str:
+    """Say in a few words what a preset decodes: what its family does."""
+    from refine.decoding import FAMILIES
+
+    line = (FAMILIES[preset.family].decode.__doc__ or "").partition("\n")[0].rstrip(".")
+    return line.removeprefix("Decode ")
 
 
 def _about(preset: Any) -> dict[str, str]:
+    from refine.decoding.presets import preset_aliases
+
     about = {"name": preset.name, "family": preset.family, "source": preset.source}
+    others = [alias for alias, of in preset_aliases().items() if of == preset.name]
+    about |= {"also": ", ".join(others)} if others else {}
     return about | ({"note": preset.note} if preset.note else {})
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -18,6 +17,8 @@ Recipe = Literal[
     "rle", "alphapose", "pifpaf", "openpose", "openpose-cpp", "openpose-matlab",
 ]  # fmt: skip
 """The keys of `refine.rescore.RECIPES`."""
+
+Names = tuple[tuple[str, ...], ...]
 
 SKELETONS = ("skeleton", "to")
 """Options that are skeletons: tables hold their name, a file, or the names of the joints."""
@@ -108,17 +109,20 @@ class Family(NamedTuple):
     Attributes:
         name: as `family` in presets.toml has it.
         outputs: type of the raw outputs.
-        read: reads them from a file, and perhaps a JSON file beside it.
+        read: reads them from a file, and perhaps a JSON file beside it; with `names`.
         options: type of its options.
         decode: turns outputs and options into poses without a history. What it says about shapes
             that do not fit (ArrayError) becomes a FormatError of the file in `decode`.
+        names: of the arrays that a file must hold, in the order in which unnamed ones come: every
+            name that each goes by. Empty where nobody would know their order.
     """
 
     name: str
     outputs: type[Any]
-    read: Callable[[str | Path, str | Path | None], Any]
+    read: Callable[..., Any]
     options: type[Options]
     decode: Callable[[Any, Any], Poses]
+    names: Names = ()
 
 
 Some = TypeVar("Some", bound=Options)

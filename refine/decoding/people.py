@@ -38,6 +38,7 @@ class Detections(NamedTuple):
 
     def take(self, rows: Indices | Bools) -> "Detections":
         """Select people by indices or mask."""
-        xy, score, instance_score, box = (a[rows] for a in self[:4])
         label = None if self.label is None else self.label[rows]
-        return Detections(xy, score, instance_score, box, label)
+        return Detections(
+            self.xy[rows], self.score[rows], self.instance_score[rows], self.box[rows], label
+        )

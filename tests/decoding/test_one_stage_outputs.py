@@ -96,6 +96,28 @@ def test_classes_are_categories(tmp_path, cli, people, turned):
     check(found, people[0])
 
 
+def test_fractions_of_the_input_are_noticed(tmp_path, cli, people):
+    """TFLite exports: nobody shall get people of one pixel."""
+    _, output = exported(people, "v8", noise=0.0)
+    part = output.T.copy()
+    part[:, :4] /= [*SIZE, *SIZE]
+    part[:, 5::3] /= SIZE[0]
+    part[:, 6::3] /= SIZE[1]
+    refused = tmp_path / "000000000042.npz"
+    np.savez(refused, affine=AFFINE, input_size=SIZE, output0=part.T)
+    got = cli("decode", refused, "--preset", "yolov8-pose", "-o", "-")
+    assert got.code == 3
+    assert "normalised=true" in got.err
+    told = "--set", "normalised=true"
+    check(shell(cli, tmp_path, "yolov8-pose", *told, output0=part.T), people[0])
+    small = shell(cli, tmp_path, "yolov8-pose", "--set", "normalised=false", output0=part.T)
+    assert max(small[0]["keypoints"][0::3]) < 0
+    xy, box = people
+    dets = np.column_stack([box / np.tile(SIZE, 2), [0.9, 0.8, 0.7]])
+    keypoints = np.concatenate([xy / SIZE, np.full((3, 17, 1), 0.5)], 2)
+    check(shell(cli, tmp_path, "rtmo", *told, dets=dets, keypoints=keypoints), xy)
+
+
 def test_yolox_and_directpose_from_the_shell(tmp_path, cli, people):
     cls, offsets, sides = encode_points(people, STRIDES, 0.0)
     n = len(cls)

@@ -14,7 +14,7 @@ from refine.decoding import (
     raw_heatmaps,
 )
 from refine.decoding.family import FlipOptions, Recipe, read_options
-from refine.decoding.presets import read_preset
+from refine.decoding.presets import preset_aliases, read_preset
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.geometry import Grid
 from refine.rescore import RECIPES
@@ -187,3 +187,43 @@ def test_arrays_that_do_not_fit_are_errors_of_their_file():
     raw = three(joints=BODY)
     with pytest.raises(FormatError, match="heatmaps: expected an odd positive kernel size, got 4"):
         decode(raw, "darkpose", kernel=4)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("HRNet", "hrnet"),
+        ("hrnet_w32", "hrnet"),
+        ("HRNet-W48-384x288", "hrnet"),
+        ("yolo11-pose", "yolov8-pose"),
+        ("YOLOv8n_pose.pt", "yolov8-pose"),
+        ("yolo11x-pose-640.onnx", "yolov8-pose"),
+        ("yolo26n-pose", "yolo26-pose"),
+        ("RTMPose-m", "rtmpose"),
+        ("rtmpose_l_256x192", "rtmpose"),
+        ("ViTPose Base", "vitpose"),
+        ("simple_baseline", "simple-baseline"),
+        ("movenet.thunder", "movenet"),
+    ],
+)
+def test_presets_go_by_other_names(typed, name):
+    assert get_preset(typed).name == name
+
+
+@pytest.mark.parametrize("typed", ["hrnet-udp", "vitpose-simcc", "resnet", "", "w32", "-"])
+def test_what_is_no_name_of_a_preset_is_not_guessed(typed):
+    with pytest.raises(RefineError, match="one of hrnet"):
+        get_preset(typed)
+
+
+def test_likely_names_are_offered():
+    for typed, meant in (("hrnt", "hrnet"), ("yolov8pose", "yolov8-pose"), ("rtmpos", "rtmpose")):
+        with pytest.raises(RefineError, match=f"did you mean.*{meant}.*one of hrnet"):
+            get_preset(typed)
+
+
+def test_aliases_mean_presets_and_none_is_one():
+    aliases = preset_aliases()
+    assert set(aliases.values()) <= set(load_presets())
+    assert not set(aliases) & set(load_presets())
+    assert all(get_preset(alias).name == name for alias, name in aliases.items())

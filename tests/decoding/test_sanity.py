@@ -84,7 +84,6 @@ def test_maps_of_nan_are_counted_and_said(tmp_path, cli):
     fields["heatmaps"][1, 3:5] = np.nan
     path, out = tmp_path / "a.npz", tmp_path / "o.json"
     np.savez(path, **fields)
-    assert count_blank(read_outputs(path, "hrnet")) == 2
     got = cli("decode", path, "--preset", "hrnet", "-o", out)
     assert "2 maps hold nothing but NaN" in got.err
     told = cli("decode", path, "--preset", "hrnet", "-o", out, "--json")
@@ -110,4 +109,5 @@ def test_blank_maps_of_any_layout(tmp_path, family, name, shape, count):
     placed = {k: v for k, v in fields.items() if k not in outputs_of(family)}
     np.savez(tmp_path / "a.npz", **outputs, **placed)
     raw = read_outputs(tmp_path / "a.npz", PRESETS[family])
+    raw.array(name)
     assert count_blank(raw) == count

@@ -104,4 +104,5 @@ FAMILY = Family(
     read_image_outputs,
     EfficientPoseOptions,
     decode_efficientpose_outputs,
+    (MAPS,),
 )

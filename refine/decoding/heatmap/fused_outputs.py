@@ -187,4 +187,6 @@ def _placed(raw: RawCrops, scale: str, maps: Maps, crop: Crop, alignment: Alignm
     return MapsPart(cast(Any, maps), to_cells, low, high)
 
 
-FAMILY = Family("fused", RawCrops, read_crop_outputs, FusedOptions, decode_fused_outputs)
+FAMILY = Family(
+    "fused", RawCrops, read_crop_outputs, FusedOptions, decode_fused_outputs, (("heatmaps",),)
+)

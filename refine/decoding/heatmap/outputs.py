@@ -13,6 +13,7 @@ from refine.decoding.heatmap.arrays import SOFT_BETA, Compat, Method, find_keypo
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.place import check_joints, check_mirror, crop_poses
 from refine.decoding.raw.crops import RawHeatmaps, read_raw
+from refine.decoding.raw.files import KEYS
 from refine.geometry import Crop, Grid
 from refine.poses import Poses
 
@@ -129,4 +130,6 @@ def place_maps(raw: RawHeatmaps, options: HeatmapOptions) -> PlacedMaps:
     return PlacedMaps(maps, grid, crop)
 
 
-FAMILY = Family("heatmap", RawHeatmaps, read_raw, HeatmapOptions, decode_heatmap_outputs)
+FAMILY = Family(
+    "heatmap", RawHeatmaps, read_raw, HeatmapOptions, decode_heatmap_outputs, (KEYS["heatmaps"],)
+)

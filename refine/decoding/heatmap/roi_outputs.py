@@ -9,6 +9,8 @@ from refine.decoding.raw.crops import RawCrops, read_crop_outputs
 from refine.exceptions import GeometryError
 from refine.poses import Poses
 
+MAPS = ("heatmaps", "keypoint_logits", "maps")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoiOptions(Options):
@@ -48,11 +50,11 @@ def decode_roi_outputs(raw: RawCrops, options: RoiOptions) -> Poses:
             where=raw.where,
             hint="`box_xyxy` (N, 4)",
         )
-    maps = raw.array("heatmaps", "keypoint_logits", "maps")
+    maps = raw.array(*MAPS)
     xy, value = decode_roi_heatmaps(maps, raw.box, score=options.joint_score)
     check_joints(raw, options.skeleton, xy.shape[1])
     moved = xy + options.offset
     return crop_poses(raw, options.skeleton, moved, value, options.score, options.joint_score)
 
 
-FAMILY = Family("roi", RawCrops, read_crop_outputs, RoiOptions, decode_roi_outputs)
+FAMILY = Family("roi", RawCrops, read_crop_outputs, RoiOptions, decode_roi_outputs, (MAPS,))

@@ -218,5 +218,19 @@ def _merge(maps: Maps, flipped: Maps, joints: Skeleton, shift: float) -> Maps:
     return merged.reshape(maps.shape)
 
 
-COMBINED = Family("combined", RawCrops, read_crop_outputs, CombinedOptions, decode_combined_outputs)
-GRMI = Family("g-rmi", RawCrops, read_crop_outputs, GrmiOptions, decode_grmi_outputs)
+COMBINED = Family(
+    "combined",
+    RawCrops,
+    read_crop_outputs,
+    CombinedOptions,
+    decode_combined_outputs,
+    (("heatmaps",),),
+)
+GRMI = Family(
+    "g-rmi",
+    RawCrops,
+    read_crop_outputs,
+    GrmiOptions,
+    decode_grmi_outputs,
+    (("heatmaps", "heatmaps_logits"), ("offsets",)),
+)

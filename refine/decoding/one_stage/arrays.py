@@ -197,9 +197,13 @@ def keep_best(
         kinds = np.unique(found.label)
         alone = [found.take(found.label == c)._replace(label=None) for c in kinds]
         best = [keep_best(f, suppress, nms_threshold, sigmas=sigmas, max_poses=None) for f in alone]
-        count = [len(f.xy) for f in best]
-        xy, score, rank, box = (np.concatenate([f[i] for f in best]) for i in range(4))
-        joined = Detections(xy, score, rank, box, np.repeat(kinds, count))
+        joined = Detections(
+            np.concatenate([f.xy for f in best]),
+            np.concatenate([f.score for f in best]),
+            np.concatenate([f.instance_score for f in best]),
+            np.concatenate([f.box for f in best]),
+            np.repeat(kinds, [len(f.xy) for f in best]),
+        )
         return keep_best(joined, "none", max_poses=max_poses)
     if suppress == "box":
         kept = box_nms(found.box, found.instance_score, nms_threshold, max_poses=max_poses)

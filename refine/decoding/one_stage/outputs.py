@@ -11,15 +11,20 @@ import numpy as np
 from refine.decoding.family import Family, Options
 from refine.decoding.one_stage.arrays import (
     DCC_PADDING,
-    STRIDES,
     Suppress,
     decode_dcc,
     decode_direct_pose,
     decode_yolox_pose,
     grid_points,
-    keep_best,
 )
 from refine.decoding.one_stage.dekr import decode_dekr, merge_flipped_dekr, rescore_dekr
+from refine.decoding.one_stage.detections import (
+    DetectionOptions,
+    GridOptions,
+    finished,
+    in_pixels,
+    network_input,
+)
 from refine.decoding.one_stage.yolo import (
     Layout,
     Version,
@@ -33,41 +38,8 @@ from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.exceptions import ArrayError, FormatError
 from refine.poses import Poses
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectionOptions(Options):
-    """How poses are chosen among those that a one-stage network proposes.
-
-    Attributes:
-        threshold: instance score; poses with no more are left out.
-        suppress: see `keep_best`; by default "none" for outputs that are end-to-end, else "box".
-        nms_threshold: see `keep_best`.
-        max_poses: at most.
-    """
-
-    threshold: float = 0.25
-    suppress: Suppress | None = None
-    nms_threshold: float = 0.7
-    max_poses: int = 300
-
-    def suppression(self, raw: RawImage) -> Suppress:
-        """Return what removes duplicates of these outputs."""
-        return self.suppress or "box"
-
-    def told(self, raw: RawImage) -> dict[str, Any]:
-        """Tell how duplicates were removed."""
-        return {"suppress": self.suppression(raw), "nms_threshold": self.nms_threshold}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GridOptions(DetectionOptions):
-    """The same of networks whose cells lie in several grids.
-
-    Attributes:
-        strides: input px per cell of each grid.
-    """
-
-    strides: tuple[int, ...] = STRIDES
+OUTPUT = ("output0", "output", "predictions")
+"""Names of what exported YOLO networks return."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +53,7 @@ class YoloOptions(GridOptions):
         classes: of the network, see there; by default one in `raw`, and in `output0` as many as
             the shape leaves over. Class 0 becomes category 1, as Ultralytics numbers its results.
         normalised: coordinates are fractions of the input (TFLite exports); by default
-            `coordinates_normalised` in the JSON.
+            `coordinates_normalised` in the JSON. Where neither says, fractions are an error.
     """
 
     layout: Layout | None = None
@@ -123,7 +95,7 @@ def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
         found = decode_yolo_pose(
             raw.array("raw"),
             k,
-            _input_size(raw),
+            network_input(raw),
             options.strides,
             options.version,
             classes=options.classes or 1,
@@ -139,18 +111,13 @@ def decode_yolo_outputs(raw: RawImage, options: YoloOptions) -> Poses:
             cells=None if size is None else len(grid_points(size, options.strides)[0]),
             threshold=least,
         )
-        normalised = options.normalised
-        if normalised is None:
-            normalised = bool(raw.meta.get("coordinates_normalised", False))
-        if normalised:
-            px = np.array(_input_size(raw), np.float64)
-            found = found._replace(xy=found.xy * px, box=found.box * np.tile(px, 2))
-    return _finished(raw, options, found)
+        found = in_pixels(raw, options.normalised, found)
+    return finished(raw, options, found)
 
 
 def _table(raw: RawImage) -> Any:
     # One pose looks like a batch of one to the reader, which takes that axis off.
-    return np.atleast_2d(raw.array("output0", "output", "predictions"))
+    return np.atleast_2d(raw.array(*OUTPUT))
 
 
 def decode_yolox_outputs(raw: RawImage, options: GridOptions) -> Poses:
@@ -174,11 +141,11 @@ def decode_yolox_outputs(raw: RawImage, options: GridOptions) -> Poses:
         raw.array("boxes"),
         raw.array("offsets"),
         raw.array("visibility"),
-        _input_size(raw),
+        network_input(raw),
         options.strides,
         threshold=options.threshold,
     )
-    return _finished(raw, options, found)
+    return finished(raw, options, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +154,11 @@ class RtmoOptions(DetectionOptions):
 
     Attributes:
         padding: of the boxes that the bins span, see `decode_dcc`.
+        normalised: see `YoloOptions`.
     """
 
     padding: float = DCC_PADDING
+    normalised: bool | None = None
 
 
 def decode_rtmo_outputs(raw: RawImage, options: RtmoOptions) -> Poses:
@@ -226,7 +195,8 @@ def decode_rtmo_outputs(raw: RawImage, options: RtmoOptions) -> Poses:
             if seen.shape != xy.shape[:2]:
                 raise ArrayError(f"expected `visibility` {xy.shape[:2]}, got {seen.shape}")
     found = Detections(xy, seen, dets[:, 4], dets[:, :4]).take(dets[:, 4] > options.threshold)
-    return _finished(raw, options, found)
+    found = in_pixels(raw, options.normalised, found)
+    return finished(raw, options, found)
 
 
 def decode_direct_pose_outputs(raw: RawImage, options: GridOptions) -> Poses:
@@ -247,11 +217,11 @@ def decode_direct_pose_outputs(raw: RawImage, options: GridOptions) -> Poses:
         raw.array("cls"),
         raw.array("centerness"),
         raw.array("offsets"),
-        _input_size(raw),
+        network_input(raw),
         options.strides,
         threshold=options.threshold,
     )
-    return _finished(raw, options, found, scored=False)
+    return finished(raw, options, found, scored=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,55 +294,26 @@ def _layers(path: Path) -> list[tuple[Any, Any]]:
     return [(arrays[f"{n}.weight"], arrays[f"{n}.bias"]) for n in names]
 
 
-def _input_size(raw: RawImage) -> tuple[int, int]:
-    if raw.input_size is None:
-        raise FormatError(
-            "expected the size of the network input, got none",
-            where=raw.where,
-            hint="`input_size` (width, height) in the file or its JSON",
-        )
-    return raw.input_size
-
-
-def _finished(
-    raw: RawImage, options: DetectionOptions, found: Detections, scored: bool = True
-) -> Poses:
-    """Remove duplicates and bring what stays to the image.
-
-    Whether joints have scores follows from the network, not from what it found in this image.
-    """
-    joints, suppress = options.skeleton, options.suppression(raw)
-    if found.xy.shape[1:] != (len(joints), 2):
-        raise ArrayError(
-            f"expected {len(joints)} joints for skeleton {joints.name!r}, got {found.xy.shape}",
-            hint="--skeleton with the joints of these outputs",
-        )
-    kept = keep_best(
-        found,
-        suppress,
-        options.nms_threshold,
-        sigmas=joints.require_sigmas() if suppress == "oks" else None,
-        max_poses=options.max_poses,
-    )
-    corners = raw.to_image(kept.box.reshape(-1, 2, 2))
-    poses = Poses.from_arrays(
-        joints,
-        raw.to_image(kept.xy),
-        kept.score if scored else None,
-        instance_score=kept.instance_score,
-        images=(raw.image,),
-        score_kind="probability",
-        box=np.concatenate([corners.min(1), corners.max(1)], 1),
-    )
-    if kept.label is None:
-        return poses
-    return poses.replace(extra=tuple({"category_id": c} for c in (kept.label + 1).tolist()))
-
-
-YOLO = Family("yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs)
+YOLO = Family(
+    "yolo-pose", RawImage, read_image_outputs, YoloOptions, decode_yolo_outputs, ((*OUTPUT, "raw"),)
+)
 YOLOX = Family("yolox-pose", RawImage, read_image_outputs, GridOptions, decode_yolox_outputs)
-RTMO = Family("rtmo", RawImage, read_image_outputs, RtmoOptions, decode_rtmo_outputs)
-DEKR = Family("dekr", RawImage, read_image_outputs, DekrOptions, decode_dekr_outputs)
+RTMO = Family(
+    "rtmo",
+    RawImage,
+    read_image_outputs,
+    RtmoOptions,
+    decode_rtmo_outputs,
+    (("dets",), ("keypoints",)),
+)
+DEKR = Family(
+    "dekr",
+    RawImage,
+    read_image_outputs,
+    DekrOptions,
+    decode_dekr_outputs,
+    (("heatmaps",), ("offsets",)),
+)
 DIRECT_POSE = Family(
     "directpose", RawImage, read_image_outputs, GridOptions, decode_direct_pose_outputs
 )

@@ -133,7 +133,8 @@ def paf_arrays(raw: RawImage, limbs: Limbs) -> tuple[Floats32, Floats32]:
     """
     joints, channels = len(limbs.uncounted), int(limbs.channels.max()) + 1
     try:
-        if any(name in raw.arrays for name in HEATMAPS):
+        alone = not any(name in raw.arrays for name in FIELDS)
+        if any(name in raw.arrays for name in HEATMAPS) and not (alone and len(raw.arrays) == 1):
             maps = _channels_first(raw.array(*HEATMAPS), (joints, joints + 1))
             return check_paf(maps, _channels_first(raw.array(*FIELDS), (channels,)), limbs)
         together = raw.array(*TOGETHER, *HEATMAPS)
@@ -152,4 +153,6 @@ def _channels_first(array: npt.NDArray[Any], counts: tuple[int, ...]) -> npt.NDA
     return array
 
 
-FAMILY = Family("paf", RawImage, read_image_outputs, PafOptions, decode_paf_outputs)
+FAMILY = Family(
+    "paf", RawImage, read_image_outputs, PafOptions, decode_paf_outputs, (HEATMAPS, FIELDS)
+)

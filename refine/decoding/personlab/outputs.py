@@ -102,5 +102,10 @@ def decode_personlab_outputs(raw: RawImage, options: PersonLabOptions) -> Poses:
 
 
 FAMILY = Family(
-    "personlab", RawImage, read_image_outputs, PersonLabOptions, decode_personlab_outputs
+    "personlab",
+    RawImage,
+    read_image_outputs,
+    PersonLabOptions,
+    decode_personlab_outputs,
+    (("heatmaps", "heatmaps_logits"), ("short_offsets", "offsets"), ("mid_offsets",)),
 )

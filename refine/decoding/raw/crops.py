@@ -1,6 +1,6 @@
 """Raw outputs of networks that see one crop per pose: heatmaps, or something else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Indices
-from refine.decoding.raw.files import FLIPPED, KEYS, id_of_name, names_of, read_arrays, read_meta
+from refine.decoding.raw.files import (
+    FLIPPED,
+    KEYS,
+    Arrays,
+    as_array,
+    check_finite,
+    id_of_name,
+    named,
+    names_of,
+    read_arrays,
+    read_meta,
+)
 from refine.decoding.raw.image import LETTERBOX, affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Alignment, Crop, xywh_to_xyxy
@@ -120,7 +131,12 @@ class RawHeatmaps(Crops):
         return round(self.heatmaps.shape[3] * s), round(self.heatmaps.shape[2] * s)
 
 
-def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
+def read_raw(
+    path: str | Path,
+    meta: str | Path | None = None,
+    *,
+    names: Sequence[Sequence[str]] = (KEYS["heatmaps"],),
+) -> RawHeatmaps:
     """Read heatmaps and crop geometry from an .npz or .safetensors file.
 
     Args:
@@ -130,12 +146,13 @@ def read_raw(path: str | Path, meta: str | Path | None = None) -> RawHeatmaps:
             the suffix .json, if there is one. Arrays in `path` come first. Where neither holds
             `affine`, `center` or a box, `scale_x` and `scale_y`, or `scale`, with `pad_left` and
             `pad_top` stand for it, one for all crops or one for each.
+        names: of arrays that have none, see `Family`.
 
     Raises:
         FormatError: not such a file, no heatmaps, or arrays that do not fit together.
     """
     where = str(path)
-    fields = dict(read_arrays(Path(path)))
+    fields = named(read_arrays(Path(path)), names, ABOUT | {*KEYS["flipped"], *KEYS["joints"]})
     side = Path(path).with_suffix(".json") if meta is None else Path(meta)
     table: Mapping[str, Any] = {}
     if meta is not None or side.is_file():
@@ -179,6 +196,9 @@ def raw_heatmaps(
             f"expected mirrored heatmaps of shape {heatmaps.shape}, got {flipped.shape}",
             where=where,
         )
+    check_finite(heatmaps, found["heatmaps"][0], where)
+    if flipped is not None:
+        check_finite(flipped, "heatmaps_flipped_input", where)
     return RawHeatmaps(
         heatmaps=heatmaps, flipped=flipped, **crop_fields(fields, meta, len(heatmaps), where)
     )
@@ -229,9 +249,9 @@ def crop_fields(
             raise FormatError(f"expected a positive `{name}`, got {value.tolist()}", where=where)
     box_score = numbers("box_score", (n,), (n, 1))
     image, images = _images(found["image_id"], found["image_size"], n, where)
-    named = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
+    told = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
     known = {name for key in KEYS if key != "joints" for name in KEYS[key]}
-    known |= {name for name, joints in named.items() if joints} | set(LETTERBOX)
+    known |= {name for name, joints in told.items() if joints} | set(LETTERBOX)
     affine, center = numbers("affine", (n, 2, 3)), numbers("center", (n, 2))
     # Without centres `scale` is that of the whole image.
     if affine is None and center is None and box is None:
@@ -246,7 +266,7 @@ def crop_fields(
         "stride": None if stride is None else float(stride),
         "image": image,
         "images": images,
-        "joints": next(filter(None, named.values()), None),
+        "joints": next(filter(None, told.values()), None),
         "extra": _extra({k: v for k, v in fields.items() if k not in known}, n),
         "where": where,
     }
@@ -283,7 +303,9 @@ class RawCrops(Crops):
         return any(name.endswith(FLIPPED) for name in self.arrays)
 
 
-def read_crop_outputs(path: str | Path, meta: str | Path | None = None) -> RawCrops:
+def read_crop_outputs(
+    path: str | Path, meta: str | Path | None = None, *, names: Sequence[Sequence[str]] = ()
+) -> RawCrops:
     """Read the outputs for the crops of N poses from an .npz or .safetensors file.
 
     Args:
@@ -291,11 +313,12 @@ def read_crop_outputs(path: str | Path, meta: str | Path | None = None) -> RawCr
             `refine.decoding.raw.files.KEYS`.
         meta: JSON object with what the file lacks; by default the file of the same name with
             the suffix .json, if there is one; see `read_raw` for the geometry.
+        names: of arrays that have none, see `Family`.
 
     Raises:
         FormatError: not such a file, no arrays, or arrays that do not fit together.
     """
-    fields = dict(read_arrays(Path(path)))
+    fields = named(read_arrays(Path(path)), names, ABOUT)
     side = Path(path).with_suffix(".json") if meta is None else Path(meta)
     table: Any = {}
     if meta is not None or side.is_file():
@@ -316,12 +339,13 @@ def raw_crops(
 
     Raises:
         FormatError: no arrays, or arrays that do not fit together.
+        GeometryError: nothing says where the crops lie.
 
     >>> raw = raw_crops({"simcc_x": np.ones((1, 17, 384)), "affine": [[[1, 0, 0], [0, 1, 0]]]})
     >>> len(raw), raw.array("simcc_x").shape
     (1, (1, 17, 384))
     """
-    arrays = {k: np.asarray(v) for k, v in fields.items() if k not in ABOUT}
+    arrays = {k: as_array(v) for k, v in fields.items() if k not in ABOUT}
     arrays = {k: v for k, v in arrays.items() if v.ndim >= 2 and v.dtype.kind in "fiu"}
     if not arrays:
         raise FormatError(
@@ -335,7 +359,7 @@ def raw_crops(
     known = crop_fields(told, meta, n, where)
     if all(known[key] is None for key in ("affine", "center", "box")):
         raise no_geometry(where)
-    return RawCrops(arrays=arrays, **known)
+    return RawCrops(arrays=Arrays(arrays, where), **known)
 
 
 def _letterbox(

@@ -2,12 +2,18 @@
 
 import io
 import json
+import math
 import re
-from collections.abc import Mapping
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refine import tensors
 from refine.exceptions import FormatError
@@ -30,8 +36,50 @@ KEYS = {
 }
 """What is read, and the names under which files hold it; the first that is there counts."""
 
+UNNAMED = ""
+"""The name of an array that has none."""
+
+MOST_SHRUNK = 1100
+"""Deflate makes 1032 bytes of one at most; sizes beyond it are made up."""
+PAGE = 4096
+SMALL = 1 << 24
+"""Bytes; larger members of an archive are read when somebody asks for them."""
+GREATEST = float(np.finfo(np.float32).max)
+"""Numbers of float64 beyond this are infinite in the single precision of most decoders."""
+CHUNK = 1 << 22
+"""Numbers that are looked at in one go."""
+DAMAGE = (
+    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, RuntimeError, MemoryError,
+    OverflowError, SyntaxError, struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What zipfile and NumPy raise where an archive is damaged, encrypted or packed in another way."""
+
 FLIPPED = "_flipped_input"
 """Ends the name of an array of the mirrored input."""
+
+
+def named(
+    fields: Mapping[str, Any], names: Sequence[Sequence[str]], known: Container[str]
+) -> dict[str, Any]:
+    """Return fields with names for outputs that have none, or are the only ones.
+
+    Args:
+        fields: arrays by name; those that `np.savez` has counted, arr_0, and "" have none.
+        names: what each of the arrays of a family goes by, in their order.
+        known: names of what is no output.
+
+    >>> sorted(named({"arr_0": 1, "arr_1": 2, "affine": 3}, [["x"], ["y"]], {"affine"}))
+    ['affine', 'x', 'y']
+    """
+    out = dict(fields)
+    bare = [k for k in out if k == UNNAMED or re.fullmatch(r"arr_\d+", k)]
+    if len(bare) <= len(names):
+        for key, name in zip(sorted(bare, key=lambda k: (len(k), k)), names, strict=False):
+            out.setdefault(name[0], out.pop(key))
+    maps = [k for k, v in out.items() if k not in known and np.ndim(v) >= 2]
+    if len(maps) == len(names) == 1 and maps[0] not in names[0]:
+        out[names[0][0]] = out.pop(maps[0])
+    return out
 
 
 def names_of(value: Any) -> tuple[str, ...] | None:
@@ -52,32 +100,149 @@ def id_of_name(path: Path) -> int | str:
     return int(digits[1]) if digits else stem
 
 
+class Stored:
+    """An array of an .npz archive that is read when it is needed.
+
+    Attributes:
+        shape: of the array.
+        dtype: of the array.
+        ndim: its number of axes.
+    """
+
+    def __init__(self, data: bytes, member: zipfile.ZipInfo, where: str) -> None:
+        self._data, self._member, self._where = data, member, where
+        with self._opened() as file:
+            version = np.lib.format.read_magic(file)
+            head = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+                version, np.lib.format.read_array_header_2_0
+            )
+            self.shape, _, self.dtype = head(file)
+            told = math.prod(self.shape) * self.dtype.itemsize
+            room = member.file_size - file.tell()
+        most = member.compress_size * MOST_SHRUNK + PAGE
+        if self.dtype.hasobject or told != room or member.file_size > most:
+            raise ValueError(
+                f"{self.dtype} {self.shape} in {member.filename!r}, of {member.compress_size} bytes"
+            )
+        self.ndim = len(self.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read the array."""
+        try:
+            with self._opened() as file:
+                array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        except DAMAGE as error:
+            raise _not_npz(error, self._where) from None
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _opened(self) -> IO[bytes]:
+        return zipfile.ZipFile(io.BytesIO(self._data)).open(self._member)
+
+
+def as_array(value: Any) -> Any:
+    """Return an array; one that is `Stored` stays so until somebody asks for it."""
+    return value if isinstance(value, Stored) else np.asarray(value)
+
+
+class Arrays(Mapping[str, npt.NDArray[Any]]):
+    """Arrays by name, those of a file read at first use; infinity in them is an error.
+
+    Args:
+        fields: arrays, or what is `Stored`.
+        where: the file.
+        batch: whether every array has a first axis of 1, which goes.
+    """
+
+    def __init__(self, fields: Mapping[str, Any], where: str, *, batch: bool = False) -> None:
+        self._fields, self._where, self._batch = dict(fields), where, batch
+        self._used: dict[str, npt.NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._used:
+            array = np.asarray(self._fields[name])
+            self._used[name] = array[0] if self._batch else array
+            check_finite(self._used[name], name, self._where)
+        return self._used[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    @property
+    def used(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The arrays that somebody has asked for."""
+        return self._used
+
+
+def check_finite(array: npt.NDArray[Any], name: str, where: str) -> None:
+    """Raise FormatError where an array of raw outputs holds infinity; NaN passes."""
+    if array.dtype.kind != "f" or not array.ndim:
+        return
+    greatest = min(GREATEST, float(np.finfo(array.dtype).max))
+    step = max(1, CHUNK // max(1, array[:1].size))
+    for i in range(0, len(array), step):
+        with np.errstate(invalid="ignore"):
+            bad = np.abs(array[i : i + step]) > greatest
+        if bad.any():
+            record = i + int(bad.reshape(len(bad), -1).any(1).argmax())
+            raise FormatError(
+                f"expected finite numbers in `{name}`, got infinity or beyond 3.4e38",
+                where=f"{where}, record {record}",
+                hint="looking at the network's half precision or its export",
+            )
+
+
 def read_arrays(path: Path) -> Mapping[str, Any]:
-    """Read the named arrays of an .npz or .safetensors file, and the metadata of the latter.
+    """Read the arrays of an .npz, .npy or .safetensors file, and the metadata of the latter.
+
+    Returns:
+        by name; the one array of an .npy goes by "". Large members of an archive are `Stored`.
 
     Raises:
         FormatError: not such a file.
     """
     data = read_bytes(path)
     name = path.name.removesuffix(".gz")
-    if name.endswith(".npz"):
+    if name.endswith((".npz", ".npy")):
         try:
-            found = np.load(io.BytesIO(data), allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                raise ValueError("one array without a name, as np.save writes it")
-            with found as archive:
-                return {key: archive[key] for key in archive.files}
-        except Exception as error:  # NumPy and zipfile raise a dozen types for damaged files
-            raise FormatError(
-                f"expected an .npz archive of plain arrays, got: {error or type(error).__name__}",
-                where=str(path),
-                hint="np.savez(path, heatmaps=..., affine=...)",
-            ) from None
+            return _numpy(data, str(path))
+        except DAMAGE as error:
+            raise _not_npz(error, str(path)) from None
     if name.endswith(".safetensors"):
         return _safetensors(data, str(path))
     raise FormatError(
-        f"expected a file .npz or .safetensors, got {path.name!r}",
+        f"expected a file .npz, .npy or .safetensors, got {path.name!r}",
         where=str(path),
+        hint="np.savez(path, heatmaps=..., affine=...)",
+    )
+
+
+def _numpy(data: bytes, where: str) -> Mapping[str, Any]:
+    """Read an archive or a single array, whatever the name of the file says."""
+    if data.startswith(np.lib.format.MAGIC_PREFIX):
+        file = io.BytesIO(data)
+        return {UNNAMED: np.lib.format.read_array(file, allow_pickle=False)}
+    arrays: dict[str, Any] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            stored = Stored(data, member, where)
+            small = member.file_size <= SMALL
+            arrays[member.filename.removesuffix(".npy")] = np.asarray(stored) if small else stored
+    return arrays
+
+
+def _not_npz(error: Exception, where: str) -> FormatError:
+    return FormatError(
+        f"expected an .npz archive of plain arrays, got: {error or type(error).__name__}",
+        where=where,
         hint="np.savez(path, heatmaps=..., affine=...)",
     )
 
@@ -85,7 +250,7 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
 def _safetensors(data: bytes, where: str) -> Mapping[str, Any]:
     try:
         metadata, found = tensors.read(data)
-    except ValueError as error:
+    except (ValueError, RecursionError, OverflowError, MemoryError, AttributeError) as error:
         raise FormatError(
             f"expected safetensors of NumPy types, got: {error}",
             where=where,
@@ -96,7 +261,7 @@ def _safetensors(data: bytes, where: str) -> Mapping[str, Any]:
         # Metadata values are strings; numbers and lists are written as JSON.
         try:
             arrays.setdefault(key, json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             arrays.setdefault(key, text)
     return arrays
 

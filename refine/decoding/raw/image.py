@@ -1,6 +1,6 @@
 """Raw outputs of networks that see a whole image: the arrays of one image and its geometry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.raw.files import KEYS, id_of_name, read_arrays, read_meta
+from refine.decoding.raw.files import (
+    KEYS,
+    Arrays,
+    as_array,
+    id_of_name,
+    named,
+    read_arrays,
+    read_meta,
+)
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Crop
 from refine.poses import ImageRef
@@ -24,6 +32,9 @@ ABOUT = {
 
 LETTERBOX = ("scale", "scale_x", "scale_y", "pad_left", "pad_top", "crop_xyxy")
 """The other way to say how an image became the input, see `affine_of`; in the file or beside it."""
+
+NO_OUTPUTS = {*LETTERBOX, *(name for names in ABOUT.values() for name in names)}
+"""Names of what is not an output of the network."""
 
 GEOMETRY = "`affine_image_to_input` (2, 3), or `scale` with `pad_left` and `pad_top`"
 
@@ -96,7 +107,11 @@ def channels_first(raw: RawImage, channels: int, *names: str) -> npt.NDArray[Any
 
 
 def read_image_outputs(
-    path: str | Path, meta: str | Path | None = None, picture: str | None = None
+    path: str | Path,
+    meta: str | Path | None = None,
+    picture: str | None = None,
+    *,
+    names: Sequence[Sequence[str]] = (),
 ) -> RawImage:
     """Read the outputs for one image from an .npz or .safetensors file.
 
@@ -107,13 +122,14 @@ def read_image_outputs(
             `images` by name. By default the file of the same name with the suffix .json, else
             meta.json in the same folder.
         picture: key in `images`; by default the name of the file without its suffix.
+        names: of arrays that have none, see `Family`.
 
     Raises:
         FormatError: not such a file, no arrays, or numbers of another shape.
         GeometryError: nothing says how the image became the input.
     """
     path = Path(path)
-    fields = dict(read_arrays(path))
+    fields = named(read_arrays(path), names, NO_OUTPUTS)
     table, side = _sidecar(path, meta, picture)
     for names in (*ABOUT.values(), LETTERBOX):
         for name in names:
@@ -141,15 +157,13 @@ def raw_image(
     """
     meta = {} if meta is None else meta
     about = {key: _first(fields, names) for key, names in ABOUT.items()}
-    known = {name for names in (*ABOUT.values(), LETTERBOX) for name in names}
-    arrays = {k: np.asarray(v) for k, v in fields.items() if k not in known}
+    arrays = {k: as_array(v) for k, v in fields.items() if k not in NO_OUTPUTS}
     arrays = {k: v for k, v in arrays.items() if v.ndim and v.dtype.kind in "fiub"}
     if not arrays:
         raise FormatError(
             f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
         )
-    if all(v.shape[0] == 1 for v in arrays.values()):
-        arrays = {k: v[0] for k, v in arrays.items()}
+    batch = all(v.shape[0] == 1 for v in arrays.values())
     size = _numbers(about["input_size"], ((2,),), "input_size", where)
     image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
@@ -160,7 +174,7 @@ def raw_image(
         raise GeometryError(error.message, where=side or where) from None
     width, height = (None, None) if image_size is None else (int(v) for v in image_size)
     return RawImage(
-        arrays,
+        Arrays(arrays, where, batch=batch),
         affine,
         input_size_of(size, meta),
         ImageRef(_image_id(about["image_id"], meta, where), None, width, height),

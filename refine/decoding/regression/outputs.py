@@ -28,6 +28,11 @@ from refine.poses import Poses
 from refine.rescore import instance_scores
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
+MAPS = ("heatmaps", "logits", "maps")
+POINTS = ("coordinates", "keypoints", "output")
+MARKS = ("landmarks", "ld_3d", "Identity")
+"""Names under which files hold maps, coordinates and landmarks."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectationOptions(FlipOptions):
@@ -66,14 +71,13 @@ def decode_expectation_outputs(raw: RawCrops, options: ExpectationOptions) -> Po
         GeometryError: the crops cannot be built.
         SkeletonError: the skeleton has another number of joints.
     """
-    names = ("heatmaps", "logits", "maps")
-    height, width = np.shape(raw.array(*names))[-2:]
+    height, width = np.shape(raw.array(*MAPS))[-2:]
     stride = raw.stride or options.stride
     size = raw.input_size or (round(width * stride), round(height * stride))
     grid = Grid((width, height), size, options.alignment, options.offset)
 
     def decoded(flipped: bool) -> tuple[Floats, Floats]:
-        maps = raw.array(*names, flipped=flipped)
+        maps = raw.array(*MAPS, flipped=flipped)
         if options.head == "dsnt":
             at, peak = decode_dsnt(maps)
             return dsnt_to_input(at, size), peak
@@ -128,7 +132,7 @@ def decode_coordinates_outputs(raw: RawCrops, options: CoordinatesOptions) -> Po
         )
 
     def decoded(flipped: bool) -> tuple[Floats, Floats]:
-        at = raw.array("coordinates", "keypoints", "output", flipped=flipped)
+        at = raw.array(*POINTS, flipped=flipped)
         named = [n for n in ("sigma", "sigmas") if n + FLIPPED * flipped in raw.arrays]
         deviation = raw.array(*named, flipped=flipped) if named else None
         if at.ndim == 3 and at.shape[2] == 4 and deviation is None:
@@ -191,7 +195,7 @@ def decode_blazepose_outputs(raw: RawCrops, options: BlazePoseOptions) -> Poses:
         SkeletonError: the skeleton has more joints than there are landmarks.
     """
     k = len(options.skeleton)
-    marks = raw.array("landmarks", "ld_3d", "Identity")
+    marks = raw.array(*MARKS)
     if marks.ndim == 2 and marks.shape[1] % 5 == 0:
         marks = marks.reshape(len(marks), -1, 5)
     maps = _landmark_maps(raw, marks.shape[1]) if options.refine else None
@@ -216,11 +220,21 @@ def _landmark_maps(raw: RawCrops, landmarks: int) -> npt.NDArray[Any] | None:
 
 
 EXPECTATION = Family(
-    "expectation", RawCrops, read_crop_outputs, ExpectationOptions, decode_expectation_outputs
+    "expectation",
+    RawCrops,
+    read_crop_outputs,
+    ExpectationOptions,
+    decode_expectation_outputs,
+    (MAPS,),
 )
 COORDINATES = Family(
-    "coordinates", RawCrops, read_crop_outputs, CoordinatesOptions, decode_coordinates_outputs
+    "coordinates",
+    RawCrops,
+    read_crop_outputs,
+    CoordinatesOptions,
+    decode_coordinates_outputs,
+    (POINTS,),
 )
 BLAZEPOSE = Family(
-    "blazepose", RawCrops, read_crop_outputs, BlazePoseOptions, decode_blazepose_outputs
+    "blazepose", RawCrops, read_crop_outputs, BlazePoseOptions, decode_blazepose_outputs, (MARKS,)
 )

@@ -18,6 +18,9 @@ from refine.decoding.simcc.arrays import (
 )
 from refine.poses import Poses, ScoreKind
 
+NAMES = tuple((f"simcc_{a}", f"simcc_{a}_logits", f"pred_{a}", a) for a in "xy")
+"""Names under which files hold columns and rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimccOptions(FlipOptions):
@@ -61,11 +64,10 @@ def decode_simcc_outputs(raw: RawCrops, options: SimccOptions) -> Poses:
         SkeletonError: the skeleton has another number of joints.
     """
     joints = options.skeleton
-    names = [(f"simcc_{a}", f"simcc_{a}_logits", f"pred_{a}", a) for a in "xy"]
-    x, y = (raw.array(*n) for n in names)
+    x, y = (raw.array(*n) for n in NAMES)
     if options.flip and raw.has_flipped():
         check_mirror(raw, joints)
-        x_back, y_back = (raw.array(*n, flipped=True) for n in names)
+        x_back, y_back = (raw.array(*n, flipped=True) for n in NAMES)
         x, y = merge_flipped_simcc(x, y, x_back, y_back, joints.mirror, options.flip_shift)
     xy, value = decode_simcc(
         x,
@@ -84,4 +86,4 @@ def decode_simcc_outputs(raw: RawCrops, options: SimccOptions) -> Poses:
     return place_poses(raw, options, xy, value, size, kind)
 
 
-FAMILY = Family("simcc", RawCrops, read_crop_outputs, SimccOptions, decode_simcc_outputs)
+FAMILY = Family("simcc", RawCrops, read_crop_outputs, SimccOptions, decode_simcc_outputs, NAMES)

@@ -263,4 +263,11 @@ def stack_tags(
     return np.moveaxis(np.stack([resize_bilinear(p, wanted) for p in parts], 1), 1, -1)
 
 
-FAMILY = Family("tags", RawImage, read_image_outputs, TagsOptions, decode_tags_outputs)
+FAMILY = Family(
+    "tags",
+    RawImage,
+    read_image_outputs,
+    TagsOptions,
+    decode_tags_outputs,
+    (("heatmaps",), ("tags",)),
+)

@@ -5,23 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from refine._types import Floats
+from refine.crops.arrays import Pixels
 from refine.exceptions import ArrayError, FormatError
 from refine.images import find_images
 from refine.poses import ImageRef
-from refine.refiner.image import kernels
 
-Pixels = npt.NDArray[np.uint8]
 Picture = Path | Pixels
 """A file, or (H, W, 3) uint8 RGB."""
 Pictures = str | Path | Mapping[Any, Any] | Callable[[ImageRef], Any]
 """Where pictures come from, see `choose_pictures`."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-MOST_TAPS = 6
-"""Per axis and output pixel; pictures of more than this many pixels per crop pixel are sampled."""
 
 
 def choose_pictures(pictures: Pictures, images: Sequence[ImageRef]) -> list[Picture | None]:
@@ -89,26 +84,3 @@ def find_pictures(folder: str | Path, images: Sequence[ImageRef]) -> list[Path |
     names = [path.relative_to(root).as_posix() for path in paths]
     found = find_images(images, names, where=str(folder))
     return [None if row is None else paths[row] for row in found]
-
-
-def crop_image(picture: Pixels, matrix: Floats, size: tuple[int, int]) -> Pixels:
-    """Cut a crop out of a picture: bilinear, averaged over the pixels that fall into one.
-
-    Args:
-        picture: (H, W, 3) uint8.
-        matrix: (2, 3) affine map image px -> crop px.
-        size: width and height of the crop.
-
-    Returns:
-        (height, width, 3) uint8; black outside the picture.
-
-    >>> picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    >>> identity = np.array([[1.0, 0, 0], [0, 1, 0]])
-    >>> bool((crop_image(picture, identity, (4, 4)) == picture).all())
-    True
-    """
-    linear = np.linalg.inv(matrix[:, :2])
-    shift = -linear @ matrix[:, 2]
-    step = np.sqrt(abs(np.linalg.det(linear)))
-    taps = int(np.clip(np.ceil(step - 0.25), 1, MOST_TAPS))
-    return np.asarray(kernels.crop_image(picture, linear, shift, size[0], size[1], taps))

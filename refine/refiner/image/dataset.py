@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32, Indices
+from refine.crops.arrays import Pixels, crop_image
 from refine.errors.sources import draw_source
 from refine.errors.statistics import ErrorStatistics
 from refine.geometry import Crop
@@ -21,7 +22,6 @@ from refine.refiner.image.conditioning import (
     crop_boxes,
     make_conditioning,
 )
-from refine.refiner.image.crops import Pixels, crop_image
 from refine.refiner.image.pictures import read_picture
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import simulate_source, split_by_source

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine._types import Floats, Floats32, Indices
+from refine.crops.arrays import Pixels, crop_image
 from refine.exceptions import FormatError
 from refine.geometry import Crop
 from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.crops import Picture, Pixels, crop_image
+from refine.refiner.image.crops import Picture
 from refine.refiner.image.pictures import read_picture, short
 from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.image.source_precision import (

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from refine._types import Floats, Indices
+from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.base import Backbone, make_backbone
 from refine.refiner.image.conditioning import PADDING, Conditioning, crop_boxes
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import INPUTS, OUTPUTS, LightExport
 from refine.refiner.image.inference import predict_crops
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from refine._types import Floats, Indices
+from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.features import Scene
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from refine._types import Floats
+from refine.crops.arrays import Pixels
 from refine.exceptions import FormatError, RefineWarning
 from refine.poses import ImageRef, Poses
-from refine.refiner.image.crops import SUFFIXES, Picture, Pixels
+from refine.refiner.image.crops import SUFFIXES, Picture
 
 T = TypeVar("T")
 

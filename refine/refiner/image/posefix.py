@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from refine._types import Floats, Indices
+from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
 from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed, pose_boxes
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.export import PoseFixExport
 from refine.refiner.image.light import gaussians
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput

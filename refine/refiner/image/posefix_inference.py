@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refine._types import Floats, Indices
+from refine.crops.arrays import Pixels
 from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.inference import forward, make_prediction, mirrored
 from refine.refiner.image.prediction import CropPrediction
 

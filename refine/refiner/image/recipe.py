@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from refine._types import Floats32
+from refine.crops.arrays import Pixels
 from refine.errors.statistics import read_statistics
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.dataset import Rows, draw_rows
 from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.loss import ImageLosses, light_losses, posefix_losses

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from refine._types import Indices
+from refine.crops.arrays import Pixels
 from refine.refiner.checkpoint import checkpoint_path
 from refine.refiner.distributed import Process, joined_process
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.crops import Pixels
 from refine.refiner.image.dataset import Rows, load_crops
 from refine.refiner.image.loss import ImageLosses
 from refine.refiner.image.network import ImageNetwork

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from refine.crops import crop_image
 from refine.exceptions import FormatError
 from refine.poses import ImageRef
-from refine.refiner.image.crops import crop_image, find_pictures
+from refine.refiner.image.crops import find_pictures
 from refine.refiner.image.pictures import picture_sizes, read_picture
 
 

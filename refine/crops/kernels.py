@@ -1,4 +1,4 @@
-"""Numba kernels of this room."""
+"""The compiled loops of cutting crops."""
 
 import numpy as np
 
