@@ -121,6 +121,8 @@ def test_functions_work_in_a_process_pool(name, files, pool):
     if isinstance(here, refine.Poses):
         np.testing.assert_array_equal(there.xy, here.xy)
         assert there.skeleton == here.skeleton
+    elif isinstance(here, np.ndarray):
+        np.testing.assert_array_equal(there, here)
     elif name != "evaluate":
         assert there == here
     else:

@@ -11,12 +11,14 @@ import numpy.typing as npt
 from refine._types import Floats
 from refine.decoding.raw.files import (
     KEYS,
+    MOST_IMAGE,
     Arrays,
     as_array,
     id_of_name,
     named,
     read_arrays,
     read_meta,
+    size_of,
 )
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Crop
@@ -164,19 +166,20 @@ def raw_image(
             f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
         )
     batch = all(v.shape[0] == 1 for v in arrays.values())
-    size = _numbers(about["input_size"], ((2,),), "input_size", where)
-    image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
+    size, image_size = about["input_size"], about["image_size"]
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
     affine = affine_of(fields, meta, where)[0] if affine is None else affine.reshape(2, 3)
     try:
         Crop.from_matrix(affine, (0, 0))
     except GeometryError as error:
         raise GeometryError(error.message, where=side or where) from None
-    width, height = (None, None) if image_size is None else (int(v) for v in image_size)
+    width, height = (
+        (None, None) if image_size is None else size_of(image_size, "image_size", where, MOST_IMAGE)
+    )
     return RawImage(
         Arrays(arrays, where, batch=batch),
         affine,
-        input_size_of(size, meta),
+        input_size_of(size, meta, where),
         ImageRef(_image_id(about["image_id"], meta, where), None, width, height),
         meta,
         where,
@@ -262,16 +265,20 @@ def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n:
     return np.concatenate([scale[:, :, None] * np.eye(2), shift[:, :, None]], 2)
 
 
-def input_size_of(size: Floats | None, meta: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return width and height of the network input: `size`, or from the shape under `input`."""
+def input_size_of(size: Any, meta: Mapping[str, Any], where: str) -> tuple[int, int] | None:
+    """Return width and height of the network input: `size`, or from the shape under `input`.
+
+    Raises:
+        FormatError: no two numbers of px.
+    """
     if size is not None:
-        return int(size[0]), int(size[1])
+        return size_of(size, "input_size", where)
     if not _is_table(meta, "input"):
         return None
     shape, layout = meta["input"].get("shape"), meta["input"].get("layout")
-    if layout not in ("NHWC", "NCHW") or np.shape(shape) != (4,):
+    if layout not in ("NHWC", "NCHW") or not isinstance(shape, list) or len(shape) != 4:
         return None
-    return int(shape[layout.index("W")]), int(shape[layout.index("H")])
+    return size_of([shape[layout.index(axis)] for axis in "WH"], "input.shape", where)
 
 
 def _image_id(value: Any, meta: Mapping[str, Any], where: str) -> int | str:

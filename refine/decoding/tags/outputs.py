@@ -1,5 +1,6 @@
 """Tag networks' outputs: flip test, resolutions and input scales brought together, and decoded."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
 from refine.decoding.family import Family, Options
+from refine.decoding.maps.check import check_enlarged
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.resample import bands, resample
 from refine.decoding.raw.files import FLIPPED
@@ -169,6 +171,7 @@ def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     stack = np.ascontiguousarray(maps, np.float32)
     if stack.ndim < 2 or 0 in stack.shape[-2:] or min(size) < 1:
         raise ArrayError(f"expected maps (..., H, W) and a size, got {stack.shape} and {size}")
+    check_enlarged(math.prod(stack.shape[:-2]), size)
     if stack.shape[-2:] == size[::-1]:
         return stack.copy()
     rows, columns = (
