@@ -12,6 +12,7 @@ from refine._types import Floats
 from refine.decoding.raw.files import (
     KEYS,
     MOST_IMAGE,
+    MOST_SIDE,
     Arrays,
     as_array,
     id_of_name,
@@ -75,6 +76,19 @@ class RawImage:
             where=self.where,
             hint=f"one of the names {', '.join(names)}" if len(names) > 1 else None,
         )
+
+    def stride(self, default: float) -> float:
+        """Return input px per cell: `stride` of the JSON, or the default.
+
+        Raises:
+            FormatError: no positive number.
+        """
+        value = self.meta.get("stride")
+        if value is None:
+            return float(default)
+        if isinstance(value, bool | str | list | dict) or not 0 < value <= MOST_SIDE:
+            raise FormatError(f"expected a positive `stride`, got {value!r:.40}", where=self.where)
+        return float(value)
 
     def to_image(self, xy: npt.ArrayLike) -> Floats:
         """Map points (..., 2) from input px to image px; NaN stays NaN."""
@@ -242,7 +256,8 @@ def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n:
     [[[0.5, 0.0, 0.0], [0.0, 0.5, 4.0]]]
     """
     inner = meta["preprocessing"] if _is_table(meta, "preprocessing") else {}
-    table = {k: v for t in (meta, inner, fields) for k, v in t.items() if k in LETTERBOX}
+    told = (item for t in (meta, inner, fields) for item in t.items())
+    table = {k: v for k, v in told if k in LETTERBOX and v is not None}
 
     def column(name: str, value: Any, width: int = 1) -> Floats:
         shapes = ((), (1,), (n,), (n, 1)) if width == 1 else ((width,), (n, width))

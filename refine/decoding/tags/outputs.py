@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Count, Family, Options, Stride
 from refine.decoding.maps.check import check_enlarged
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.resample import bands, resample
@@ -48,10 +48,10 @@ class TagsOptions(Options):
     flip: bool = True
     threshold: float = 0.1
     tag_threshold: float = 1.0
-    max_poses: int = 30
+    max_poses: Count = 30
     fill: bool = True
     compat: bool = False
-    stride: int = 4
+    stride: Stride = 4
     alignment: Alignment = "stride"
 
     recorded: ClassVar = ("rules",)
