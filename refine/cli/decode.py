@@ -34,7 +34,9 @@ from refine.cli._output import json_option, output_option, say, summary
     help="Read the maps again with what the refiner thinks: families heatmap and paf.",
 )
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
-@click.option("--precision", type=click.IntRange(0), default=3, show_default=True, help="Decimals.")
+@click.option(
+    "--precision", type=click.IntRange(0, 12), default=3, show_default=True, help="Decimals."
+)
 @click.option("--threads", type=click.IntRange(1), help="For maps of many crops.  [default: 1]")
 @json_option
 def command(

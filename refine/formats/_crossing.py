@@ -116,6 +116,7 @@ def _without_noise(poses: Poses) -> Poses:
 
 
 def _short(values: Floats) -> Floats:
-    single = values.astype(np.float32)
+    with np.errstate(over="ignore"):  # Beyond float32 a number is its own.
+        single = values.astype(np.float32)
     exact = single == values
     return shortest(values, lambda short: exact & (short.astype(np.float32) == single))

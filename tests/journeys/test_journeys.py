@@ -13,8 +13,6 @@ import pytest
 HERE = Path(__file__).parent
 SCRIPTS = sorted(set(HERE.glob("*.sh")) - {HERE / "common.sh"})
 SECONDS = 240
-AWAITED = {"crowdpose", "mmpose", "openpose", "pictures"}
-"""Journeys that get stuck as yet."""
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +26,7 @@ def commands(tmp_path_factory):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)
-def test_journey(script, commands, tmp_path, request):
-    if script.stem in AWAITED:
-        request.applymarker(pytest.mark.xfail(strict=False))
+def test_journey(script, commands, tmp_path):
     paths = [str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {
         **os.environ,

@@ -86,11 +86,6 @@ def fields(draw, shapes):
     return found
 
 
-# As yet, decoders write coordinates that no reader takes, and stumble over archives.
-AWAITED = pytest.mark.xfail(strict=False)
-
-
-@AWAITED
 @pytest.mark.parametrize("preset", SHAPES)
 def test_any_numbers(preset):
     @budget(8)
@@ -107,7 +102,6 @@ def test_any_numbers(preset):
     decode()
 
 
-@AWAITED
 @budget(40)
 @given(
     st.sampled_from(["hrnet", "yolov8-pose"]),
