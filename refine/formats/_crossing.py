@@ -118,5 +118,5 @@ def _without_noise(poses: Poses) -> Poses:
 def _short(values: Floats) -> Floats:
     with np.errstate(over="ignore"):  # Beyond float32 a number is its own.
         single = values.astype(np.float32)
-    exact = single == values
-    return shortest(values, lambda short: exact & (short.astype(np.float32) == single))
+        exact = single == values
+        return shortest(values, lambda short: exact & (short.astype(np.float32) == single))
