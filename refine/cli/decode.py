@@ -54,12 +54,14 @@ def command(
 ) -> None:
     """Turn raw outputs and their geometry into poses.
 
-    MAPS are .npz or .safetensors files. Of crops: `heatmaps` (N, K, H, W), perhaps
-    `heatmaps_flipped_input`, and one of: `affine` (N, 2, 3) image to input; `center` and `scale`
-    (units of 200 px); `box_xywh` or `box_xyxy`. Optional: `image_id` (else the digits of the file
-    name), `input_size`, `box_score`. Of networks that see a whole image, one image a file: the
-    arrays of the preset's family and `affine` (2, 3), or `scale`, `pad_left` and `pad_top`. A
-    JSON file beside MAPS, or meta.json with a table `images`, may hold what the arrays lack.
+    MAPS are .npz, .npy or .safetensors files; arrays without a name are those that the preset
+    needs. Of crops: `heatmaps` (N, K, H, W), perhaps `heatmaps_flipped_input`, and one of:
+    `affine` (N, 2, 3) image to input; `center` and `scale` (units of 200 px); `box_xywh` or
+    `box_xyxy`. Optional: `image_id` (else the digits of the file name), `input_size`, `box_score`.
+    Of networks that see a whole image, one image a file: the arrays of the preset's family and
+    `affine` (2, 3). Either way `scale` (input px per image px), `pad_left` and `pad_top` may
+    stand for the affine. A JSON file beside MAPS, or meta.json with a table `images`, may hold
+    what the arrays lack.
     """
     from refine.decoding import RawHeatmaps, decode, read_outputs
     from refine.decoding.sanity import count_blank

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import NoneType
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 
@@ -17,6 +27,14 @@ Recipe = Literal[
     "rle", "alphapose", "pifpaf", "openpose", "openpose-cpp", "openpose-matlab",
 ]  # fmt: skip
 """The keys of `refine.rescore.RECIPES`."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+"""Of people or steps: no image holds more, and room is made for them."""
+Stride = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Strides = tuple[Stride, ...]
+"""Input px per cell, of one grid or several."""
+GREATEST = 1e9
+"""Of numbers as options."""
 
 Names = tuple[tuple[str, ...], ...]
 
@@ -99,7 +117,7 @@ class MapOptions(FlipOptions):
     """
 
     flip_shift: float = 0.0
-    stride: int = 4
+    stride: Stride = 4
     offset: float = 0.0
 
 
@@ -155,6 +173,8 @@ def read_options(
         )
     try:
         values = {key: _plain(key, value) for key, value in table.items()}
+        for key, value in values.items():
+            _check_numbers(key, value, family, where)
         return msgspec.convert(values, kind, dec_hook=lambda to, value: to(value))
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
@@ -218,6 +238,17 @@ def _plain(key: str, value: Any) -> Any:
         listed = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
         return named_skeleton(value) if listed else find_skeleton(value)
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _check_numbers(key: str, value: Any, family: str, where: str | None) -> None:
+    """Raise RefineError where an option, or a number in it, is NaN or beyond all measure."""
+    for number in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(number, int | float) and not abs(number) <= GREATEST:
+            raise RefineError(
+                f"expected a number within {GREATEST:g} as option {key!r} of {family} outputs, "
+                f"got {number!r:.40}",
+                where=where,
+            )
 
 
 def _choices(hint: Any) -> tuple[Any, ...]:

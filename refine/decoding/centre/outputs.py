@@ -19,7 +19,7 @@ from refine.decoding.centre.arrays import (
     decode_movenet_multipose,
     merge_centernet_flip,
 )
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Count, Family, Options, Stride
 from refine.decoding.people import Detections
 from refine.decoding.raw.image import RawImage, channels_first, read_image_outputs
 from refine.poses import Poses
@@ -42,7 +42,7 @@ class CentreOptions(Options):
     """
 
     min_score: float = 0.0
-    stride: int = 4
+    stride: Stride = 4
 
     recorded: ClassVar = ("min_score",)
 
@@ -58,7 +58,7 @@ class CenterNetOptions(CentreOptions):
         flip: merge the heads of the mirrored input, if there are any.
     """
 
-    max_poses: int = MAX_POSES
+    max_poses: Count = MAX_POSES
     threshold: float = THRESHOLD
     radius: float = RADIUS
     flip: bool = True
@@ -119,7 +119,7 @@ class MultiPoseOptions(CentreOptions):
         compat: see `decode_movenet_multipose`.
     """
 
-    max_poses: int = 6
+    max_poses: Count = 6
     spread: float = SPREAD
     count_threshold: float = COUNT_THRESHOLD
     compat: Compat | None = None
@@ -197,7 +197,7 @@ def decode_movenet_outputs(raw: RawImage, options: SinglePoseOptions) -> Poses:
 
 
 def _stride(raw: RawImage, options: CentreOptions) -> float:
-    return float(raw.meta.get("stride", options.stride))
+    return raw.stride(options.stride)
 
 
 def _probability(raw: RawImage, channels: int, *names: str) -> npt.NDArray[np.floating[Any]]:

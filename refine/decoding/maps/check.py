@@ -7,6 +7,19 @@ import numpy.typing as npt
 
 from refine.exceptions import ArrayError
 
+MOST_CELLS = 1 << 30
+"""Of enlarged maps at a time; 4 GB in single precision."""
+
+
+def check_enlarged(maps: int, size: tuple[int, int]) -> None:
+    """Raise ArrayError unless so many maps of this width and height fit into `MOST_CELLS`."""
+    if maps * size[0] * size[1] > MOST_CELLS:
+        raise ArrayError(
+            f"expected at most {MOST_CELLS} cells in enlarged maps, got {maps} maps of "
+            f"{size[0]} x {size[1]}",
+            hint="the size of the input that the network saw",
+        )
+
 
 def checked_maps(
     values: npt.ArrayLike,

@@ -7,6 +7,7 @@ import numpy as np
 
 from refine._types import Floats, Floats32
 from refine.decoding.maps import kernels
+from refine.decoding.maps.check import check_enlarged
 from refine.exceptions import ArrayError
 
 Maps = Floats32
@@ -67,6 +68,7 @@ def fuse_maps(
         shapes = ", ".join(str(p.maps.shape) for p in parts)
         raise ArrayError(f"expected maps (N, K, H, W) of the same N and K, got {shapes or 'none'}")
     n, k = parts[0].maps.shape[:2]
+    check_enlarged(n * k, size)
     out = np.zeros((n, k, size[1], size[0]), np.float32)
     for part in parts:
         kernels.add(

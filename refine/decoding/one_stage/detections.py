@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.decoding.family import Options
+from refine.decoding.family import Count, Options, Strides
 from refine.decoding.one_stage.arrays import STRIDES, Suppress, keep_best
 from refine.decoding.people import Detections
 from refine.decoding.raw.image import RawImage
@@ -30,7 +30,7 @@ class DetectionOptions(Options):
     threshold: float = 0.25
     suppress: Suppress | None = None
     nms_threshold: float = 0.7
-    max_poses: int = 300
+    max_poses: Count = 300
 
     def suppression(self, raw: RawImage) -> Suppress:
         """Return what removes duplicates of these outputs."""
@@ -49,7 +49,7 @@ class GridOptions(DetectionOptions):
         strides: input px per cell of each grid.
     """
 
-    strides: tuple[int, ...] = STRIDES
+    strides: Strides = STRIDES
 
 
 def network_input(raw: RawImage) -> tuple[int, int]:
@@ -74,6 +74,11 @@ def in_pixels(raw: RawImage, normalised: bool | None, found: Detections) -> Dete
         FormatError: nobody tells, but all lies within a pixel or two.
     """
     told = raw.meta.get("coordinates_normalised") if normalised is None else normalised
+    if not isinstance(told, bool | None):
+        raise FormatError(
+            f"expected true or false as `coordinates_normalised`, got {told!r:.40}",
+            where=raw.where,
+        )
     if told:
         size = np.array(network_input(raw), np.float64)
         return found._replace(xy=found.xy * size, box=found.box * np.tile(size, 2))

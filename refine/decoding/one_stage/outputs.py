@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import numpy as np
 
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Count, Family, Options
 from refine.decoding.one_stage.arrays import (
     DCC_PADDING,
     Suppress,
@@ -241,7 +241,7 @@ class DekrOptions(Options):
     match: bool = False
     flip: bool = True
     rescore: Path | None = None
-    max_poses: int = 30
+    max_poses: Count = 30
 
     recorded: ClassVar = ("match",)
 

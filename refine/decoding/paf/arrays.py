@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Floats32
 from refine.decoding.maps import resample
-from refine.decoding.maps.check import checked_maps
+from refine.decoding.maps.check import check_enlarged, checked_maps
 from refine.decoding.maps.local_maxima import find_peaks, refine_peaks
 from refine.decoding.paf import kernels
 from refine.decoding.people import Decoded
@@ -104,6 +104,10 @@ class PafRules:
     singles: bool = False
     ignores_first: bool = False
     centred: bool = False
+
+
+MOST_PEAKS = 2000
+"""Per joint; OpenPose keeps 127 (`POSE_MAX_PEOPLE`), and every pair of two joints is looked at."""
 
 
 class Plan(NamedTuple):
@@ -268,11 +272,22 @@ def decode_planned(
     columns: Plan,
     rows: Plan,
 ) -> Decoded:
-    """Do `decode_paf` on checked arrays, with its result in cells of the working resolution."""
+    """Do `decode_paf` on checked arrays, with its result in cells of the working resolution.
+
+    Raises:
+        ArrayError: more peaks than `MOST_PEAKS`, or maps that are too large.
+    """
+    check_enlarged(len(maps), (columns.size, rows.size))
     (plain_rows, smooth_rows), (plain, smooth) = _axis(rows, rules), _axis(columns, rules)
     values = _resampled(maps, plain_rows, plain)
     where = values if rules.blur is None else _resampled(maps, smooth_rows, smooth)
     peaks = find_peaks(where, rules.threshold, rules.peaks)
+    if (most := int(np.diff(peaks.start).max(initial=0))) > MOST_PEAKS:
+        raise ArrayError(
+            f"expected at most {MOST_PEAKS} candidate peaks per joint, got {most}: "
+            "these look like no heatmaps of people",
+            hint="heatmaps before any threshold or scaling, in [0, 1]",
+        )
     xy, start = refine_peaks(where, peaks, rules.position), peaks.start
     joint = np.repeat(np.arange(len(maps)), np.diff(start))
     score = values[joint, peaks.cell[:, 1], peaks.cell[:, 0]].astype(np.float64)

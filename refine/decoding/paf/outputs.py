@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 
 from refine._types import Floats32
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Family, Options, Stride
 from refine.decoding.maps.local_maxima import Position
 from refine.decoding.paf.arrays import (
     Assignment,
@@ -55,7 +55,7 @@ class PafOptions(Options):
     position: Position | None = None
     image_offset: float = 0.0
     to: Skeleton | None = field(default_factory=lambda: find_skeleton("coco17"))
-    stride: int = 8
+    stride: Stride = 8
     alignment: Alignment = "stride"
     offset: float = 0.0
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from refine._types import Floats, Indices
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Family, Options, Stride
 from refine.decoding.partition.arrays import logit_cost, solve_fast
 from refine.decoding.partition.candidates import (
     LOCREF_SCALE,
@@ -50,7 +50,7 @@ class PartitionOptions(Options):
     radius: float = 5.0
     min_score: float = 0.2
     min_joints: int = 1
-    stride: int = 4
+    stride: Stride = 4
 
     recorded: ClassVar = ("solver",)
 

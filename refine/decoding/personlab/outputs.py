@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Count, Family, Options, Stride
 from refine.decoding.personlab.arrays import (
     Compat,
     PersonLabRules,
@@ -38,11 +38,11 @@ class PersonLabOptions(Options):
     rules: str | PersonLabRules = "tfjs"
     threshold: float | None = None
     nms_radius: float | None = None
-    steps: int | None = None
-    max_poses: int | None = None
+    steps: Count | None = None
+    max_poses: Count | None = None
     min_score: float | None = None
     compat: Compat | None = None
-    stride: int = 16
+    stride: Stride = 16
 
     def changes(self) -> dict[str, Any]:
         """Return what differs from the rules."""
@@ -85,7 +85,7 @@ def decode_personlab_outputs(raw: RawImage, options: PersonLabOptions) -> Poses:
         heatmaps,
         short,
         mid,
-        float(raw.meta.get("stride", options.stride)),
+        raw.stride(options.stride),
         rules,
         logits="heatmaps_logits" in raw.arrays,
         tree=tree,

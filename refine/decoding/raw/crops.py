@@ -12,6 +12,8 @@ from refine._types import Floats, Indices
 from refine.decoding.raw.files import (
     FLIPPED,
     KEYS,
+    MOST_IMAGE,
+    MOST_SIDE,
     Arrays,
     as_array,
     check_finite,
@@ -20,6 +22,7 @@ from refine.decoding.raw.files import (
     names_of,
     read_arrays,
     read_meta,
+    size_of,
 )
 from refine.decoding.raw.image import LETTERBOX, affine_of, input_size_of
 from refine.exceptions import FormatError, GeometryError
@@ -242,11 +245,9 @@ def crop_fields(
     box = numbers("box_xyxy", (n, 4))
     if box is None and (box_xywh := numbers("box_xywh", (n, 4))) is not None:
         box = xywh_to_xyxy(box_xywh)
-    size = numbers("input_size", (2,))
-    stride = numbers("stride", ())
-    for name, value in (("input_size", size), ("stride", stride)):
-        if value is not None and not ((value > 0) & np.isfinite(value)).all():
-            raise FormatError(f"expected a positive `{name}`, got {value.tolist()}", where=where)
+    size, stride = found["input_size"], numbers("stride", ())
+    if stride is not None and not 0 < stride <= MOST_SIDE:
+        raise FormatError(f"expected a positive `stride`, got {stride.tolist()}", where=where)
     box_score = numbers("box_score", (n,), (n, 1))
     image, images = _images(found["image_id"], found["image_size"], n, where)
     told = {n: names_of(fields[n]) for n in KEYS["joints"] if n in fields}
@@ -262,7 +263,7 @@ def crop_fields(
         "scale": None if center is None else numbers("scale", (n, 2), (n,)),
         "box": box,
         "box_score": np.full(n, np.nan) if box_score is None else box_score.reshape(n),
-        "input_size": None if size is None else (int(size[0]), int(size[1])),
+        "input_size": None if size is None else size_of(size[1], size[0], where),
         "stride": None if stride is None else float(stride),
         "image": image,
         "images": images,
@@ -327,7 +328,7 @@ def read_crop_outputs(
             fields.setdefault(name, table[name])
         for name in (n for n in KEYS["joints"] if names_of(table.get(n))):
             fields.setdefault(name, table[name])
-        if "input_size" not in fields and (size := input_size_of(None, table)) is not None:
+        if "input_size" not in fields and (size := input_size_of(None, table, str(path))):
             fields["input_size"] = size
     return raw_crops(fields, table, where=str(path))
 
@@ -376,7 +377,7 @@ def _images(
 ) -> tuple[Indices, tuple[ImageRef, ...]]:
     width, height = (None, None)
     if size is not None and np.shape(size[1]) == (2,):
-        width, height = (int(v) for v in size[1])
+        width, height = size_of(size[1], size[0], where, MOST_IMAGE)
     if ids is None:
         return np.zeros(n, np.intp), (ImageRef(id_of_name(Path(where)), None, width, height),)
     values = np.asarray(ids[1])

@@ -48,6 +48,10 @@ GREATEST = float(np.finfo(np.float32).max)
 """Numbers of float64 beyond this are infinite in the single precision of most decoders."""
 CHUNK = 1 << 22
 """Numbers that are looked at in one go."""
+MOST_SIDE = 16_384
+"""px of a network input."""
+MOST_IMAGE = 1_000_000
+"""px of an image's side."""
 DAMAGE = (
     ValueError, OSError, EOFError, KeyError, IndexError, TypeError, RuntimeError, MemoryError,
     OverflowError, SyntaxError, struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
@@ -180,6 +184,26 @@ class Arrays(Mapping[str, npt.NDArray[Any]]):
     def used(self) -> Mapping[str, npt.NDArray[Any]]:
         """The arrays that somebody has asked for."""
         return self._used
+
+
+def size_of(value: Any, name: str, where: str, most: int = MOST_SIDE) -> tuple[int, int]:
+    """Return width and height in whole px.
+
+    Raises:
+        FormatError: not two numbers of px, or more than anybody has.
+    """
+    try:
+        size = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise FormatError(f"expected numbers in `{name}`", where=where) from None
+    if size.shape != (2,):
+        raise FormatError(f"expected `{name}` (2,), got {size.shape}", where=where)
+    if not ((size >= 1) & (size <= most)).all():
+        raise FormatError(
+            f"expected a positive `{name}` of at most {most} px a side, got {size.tolist()}",
+            where=where,
+        )
+    return int(size[0]), int(size[1])
 
 
 def check_finite(array: npt.NDArray[Any], name: str, where: str) -> None:

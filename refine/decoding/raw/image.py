@@ -11,12 +11,15 @@ import numpy.typing as npt
 from refine._types import Floats
 from refine.decoding.raw.files import (
     KEYS,
+    MOST_IMAGE,
+    MOST_SIDE,
     Arrays,
     as_array,
     id_of_name,
     named,
     read_arrays,
     read_meta,
+    size_of,
 )
 from refine.exceptions import FormatError, GeometryError
 from refine.geometry import Crop
@@ -73,6 +76,19 @@ class RawImage:
             where=self.where,
             hint=f"one of the names {', '.join(names)}" if len(names) > 1 else None,
         )
+
+    def stride(self, default: float) -> float:
+        """Return input px per cell: `stride` of the JSON, or the default.
+
+        Raises:
+            FormatError: no positive number.
+        """
+        value = self.meta.get("stride")
+        if value is None:
+            return float(default)
+        if isinstance(value, bool | str | list | dict) or not 0 < value <= MOST_SIDE:
+            raise FormatError(f"expected a positive `stride`, got {value!r:.40}", where=self.where)
+        return float(value)
 
     def to_image(self, xy: npt.ArrayLike) -> Floats:
         """Map points (..., 2) from input px to image px; NaN stays NaN."""
@@ -164,19 +180,20 @@ def raw_image(
             f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
         )
     batch = all(v.shape[0] == 1 for v in arrays.values())
-    size = _numbers(about["input_size"], ((2,),), "input_size", where)
-    image_size = _numbers(about["image_size"], ((2,),), "image_size", where)
+    size, image_size = about["input_size"], about["image_size"]
     affine = _numbers(about["affine"], ((2, 3), (1, 2, 3)), "affine", where)
     affine = affine_of(fields, meta, where)[0] if affine is None else affine.reshape(2, 3)
     try:
         Crop.from_matrix(affine, (0, 0))
     except GeometryError as error:
         raise GeometryError(error.message, where=side or where) from None
-    width, height = (None, None) if image_size is None else (int(v) for v in image_size)
+    width, height = (
+        (None, None) if image_size is None else size_of(image_size, "image_size", where, MOST_IMAGE)
+    )
     return RawImage(
         Arrays(arrays, where, batch=batch),
         affine,
-        input_size_of(size, meta),
+        input_size_of(size, meta, where),
         ImageRef(_image_id(about["image_id"], meta, where), None, width, height),
         meta,
         where,
@@ -239,7 +256,8 @@ def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n:
     [[[0.5, 0.0, 0.0], [0.0, 0.5, 4.0]]]
     """
     inner = meta["preprocessing"] if _is_table(meta, "preprocessing") else {}
-    table = {k: v for t in (meta, inner, fields) for k, v in t.items() if k in LETTERBOX}
+    told = (item for t in (meta, inner, fields) for item in t.items())
+    table = {k: v for k, v in told if k in LETTERBOX and v is not None}
 
     def column(name: str, value: Any, width: int = 1) -> Floats:
         shapes = ((), (1,), (n,), (n, 1)) if width == 1 else ((width,), (n, width))
@@ -262,22 +280,20 @@ def affine_of(fields: Mapping[str, Any], meta: Mapping[str, Any], where: str, n:
     return np.concatenate([scale[:, :, None] * np.eye(2), shift[:, :, None]], 2)
 
 
-def input_size_of(size: Floats | None, meta: Mapping[str, Any]) -> tuple[int, int] | None:
+def input_size_of(size: Any, meta: Mapping[str, Any], where: str) -> tuple[int, int] | None:
     """Return width and height of the network input: `size`, or from the shape under `input`.
 
     Raises:
-        FormatError: a size that is not finite.
+        FormatError: no two numbers of px.
     """
     if size is not None:
-        if not np.isfinite(size).all():
-            raise FormatError(f"expected a finite `input_size`, got {np.asarray(size).tolist()}")
-        return int(size[0]), int(size[1])
+        return size_of(size, "input_size", where)
     if not _is_table(meta, "input"):
         return None
     shape, layout = meta["input"].get("shape"), meta["input"].get("layout")
-    if layout not in ("NHWC", "NCHW") or np.shape(shape) != (4,):
+    if layout not in ("NHWC", "NCHW") or not isinstance(shape, list) or len(shape) != 4:
         return None
-    return int(shape[layout.index("W")]), int(shape[layout.index("H")])
+    return size_of([shape[layout.index(axis)] for axis in "WH"], "input.shape", where)
 
 
 def _image_id(value: Any, meta: Mapping[str, Any], where: str) -> int | str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats
-from refine.decoding.family import CropOptions, Family, FlipOptions
+from refine.decoding.family import CropOptions, Family, FlipOptions, Stride
 from refine.decoding.place import check_mirror, place_poses
 from refine.decoding.raw.crops import RawCrops, read_crop_outputs
 from refine.decoding.raw.files import FLIPPED
@@ -49,7 +49,7 @@ class ExpectationOptions(FlipOptions):
     head: Literal["integral", "dsnt", "fine", "coarse"] = "integral"
     beta: float = 1.0
     debias: Debias = "none"
-    stride: int = 4
+    stride: Stride = 4
     offset: float = 0.0
 
     recorded: ClassVar = ("head",)
@@ -172,7 +172,7 @@ class BlazePoseOptions(CropOptions):
 
     skeleton: Skeleton = field(default_factory=lambda: find_skeleton("mediapipe33"))
     refine: bool = True
-    stride: int = 4
+    stride: Stride = 4
 
     file_names_joints: ClassVar = False
 

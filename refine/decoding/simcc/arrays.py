@@ -25,6 +25,8 @@ SIGMA = 6.0
 for 288 x 384 px."""
 VISIBILITY_BETA = 150.0
 """Sharpness of the softmax that tells visibility: `decode_beta` of mmpose SimCCLabel."""
+MOST_SIGMA = 1000.0
+"""Bins; the blur of "dark" reaches seven times as far."""
 
 
 def decode_simcc(
@@ -74,6 +76,8 @@ def decode_simcc(
             f"expected a method and a score, got {method!r} and {score!r}",
             hint=f"a method of {', '.join(METHODS)} and a score of {', '.join(SCORES)}",
         )
+    if np.max(sigma) > MOST_SIGMA:
+        raise ArrayError(f"expected a sigma of at most {MOST_SIGMA:g} bins, got {sigma}")
     for name, value in (("ratio", ratio), ("beta", beta), ("sigma", np.min(sigma))):
         if not (np.isfinite(value) and value > 0):
             raise ArrayError(f"expected a positive {name}, got {value}")

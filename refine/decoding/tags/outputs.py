@@ -1,5 +1,6 @@
 """Tag networks' outputs: flip test, resolutions and input scales brought together, and decoded."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
-from refine.decoding.family import Family, Options
+from refine.decoding.family import Count, Family, Options, Stride
+from refine.decoding.maps.check import check_enlarged
 from refine.decoding.maps.flip import merge_flipped
 from refine.decoding.maps.resample import bands, resample
 from refine.decoding.raw.files import FLIPPED
@@ -46,10 +48,10 @@ class TagsOptions(Options):
     flip: bool = True
     threshold: float = 0.1
     tag_threshold: float = 1.0
-    max_poses: int = 30
+    max_poses: Count = 30
     fill: bool = True
     compat: bool = False
-    stride: int = 4
+    stride: Stride = 4
     alignment: Alignment = "stride"
 
     recorded: ClassVar = ("rules",)
@@ -169,6 +171,7 @@ def resize_bilinear(maps: npt.ArrayLike, size: tuple[int, int]) -> Floats32:
     stack = np.ascontiguousarray(maps, np.float32)
     if stack.ndim < 2 or 0 in stack.shape[-2:] or min(size) < 1:
         raise ArrayError(f"expected maps (..., H, W) and a size, got {stack.shape} and {size}")
+    check_enlarged(math.prod(stack.shape[:-2]), size)
     if stack.shape[-2:] == size[::-1]:
         return stack.copy()
     rows, columns = (
