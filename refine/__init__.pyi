@@ -26,6 +26,7 @@ from .formats import read as read, sniff as sniff, write as write
 from .geometry import Crop as Crop, Grid as Grid
 from .pipeline import Config as Config, run as run
 from .poses import ImageRef as ImageRef, Poses as Poses, convert as convert
+from .refiner.eyes.eye import Eye as Eye, load_eye as load_eye
 from .refiner.image.refiner import ImageRefiner as ImageRefiner
 from .refiner.pose.refiner import Refiner as Refiner
 from .skeletons import Skeleton as Skeleton, skeleton as skeleton

@@ -136,6 +136,14 @@ def test_no_arrow_runs_up():
     assert HOUSE.upward(FLOOR) == []
 
 
+def test_eyes_know_nothing_of_what_is_built_on_them():
+    """Inside the refiner: eyes, and above them what fuses what they see."""
+    above = ("refiner.image", "refiner.reread", "refiner.pose")
+    eyes = [a for a in HOUSE.arrows if a[0].startswith("refiner.eyes")]
+    assert eyes
+    assert not [a for a in eyes if a[1].startswith(above)]
+
+
 def test_no_circle_of_files():
     assert HOUSE.circles() == []
 
@@ -212,7 +220,8 @@ def test_help_loads_nothing_heavy():
 def test_help_of_every_verb_loads_nothing_heavy():
     from refine.cli import VERBS
 
-    verbs = [v for v in VERBS if (ROOT / "cli" / f"{v}.py").exists()]
+    verbs = [v for v in VERBS if (ROOT / "cli" / f"{v.replace('-', '_')}.py").exists()]
+    assert verbs == list(VERBS)
     code = "from refine.cli import cli\n" + "".join(
         f"cli.main(['{v}', '--help'], standalone_mode=False)\n" for v in verbs
     )

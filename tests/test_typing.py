@@ -54,8 +54,8 @@ def mypy(files):
 
 def test_the_public_functions_are_those_that_are_meant():
     assert FUNCTIONS == [
-        "convert", "crop", "decode", "evaluate", "read", "run", "skeleton", "sniff", "suppress",
-        "write",
+        "convert", "crop", "decode", "evaluate", "load_eye", "read", "run", "skeleton", "sniff",
+        "suppress", "write",
     ]  # fmt: skip
 
 
@@ -108,6 +108,7 @@ def test_functions_work_in_a_process_pool(name, files, pool):
         "crop": (np.zeros((9, 9, 3), np.uint8), refine.Crop.from_box([[0, 0, 9, 9]], (4, 4))),
         "decode": (files / "maps.npz",),
         "evaluate": (files / "gt.json", poses),
+        "load_eye": ("image-small",),
         "read": (files / "pred.json",),
         "run": (poses, refine.Config(steps=("suppress",))),
         "skeleton": ("coco17",),
@@ -123,6 +124,10 @@ def test_functions_work_in_a_process_pool(name, files, pool):
         assert there.skeleton == here.skeleton
     elif isinstance(here, np.ndarray):
         np.testing.assert_array_equal(there, here)
+    elif isinstance(here, refine.Eye):
+        crops = np.full((1, 256, 192, 3), 99, np.uint8)
+        assert there.weights == here.weights
+        np.testing.assert_array_equal(there.look(crops), here.look(crops))
     elif name != "evaluate":
         assert there == here
     else:

@@ -19,11 +19,17 @@ VERBS = {
     "presets": "List the published systems that `decode` knows.",
     "skeletons": "List the skeletons, or print one.",
     "train": "Train a refiner from COCO keypoint annotations, with pictures or without.",
+    "import-weights": "Turn MoveNet's published files into the weights that look at pictures.",
     "export": "Write a refiner or the heatmap decoder as an ONNX file.",
     "stats": "Measure the error statistics that training draws from.",
     "calibrate": "Learn from annotated images how far a source is to be trusted.",
     "demo": "Show the main job on a sample that the project makes itself.",
 }
+
+
+def module_of(verb: str) -> str:
+    """Return the module of a verb."""
+    return f"refine.cli.{verb.replace('-', '_')}"
 
 
 class _Verbs(click.Group):
@@ -35,7 +41,7 @@ class _Verbs(click.Group):
             return None
         from refine.cli._output import add_verbosity
 
-        command: click.Command = import_module(f"refine.cli.{name}").command
+        command: click.Command = import_module(module_of(name)).command
         return add_verbosity(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

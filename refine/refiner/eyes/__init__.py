@@ -1,0 +1,1 @@
+"""Networks that look at crops and say where joints are, whoever trained them."""
