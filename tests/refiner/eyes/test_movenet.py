@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from refine.refiner.eyes.inference import BATCH, prepare, without_padding
+from refine.refiner.eyes import inference
+from refine.refiner.eyes.inference import BATCH, prepare, with_direct_convolutions
 from refine.refiner.eyes.movenet import MoveNet
 from refine.refiner.eyes.weights import load_eye_weights
 
@@ -35,12 +36,14 @@ def test_logits_are_those_of_the_original_graph(reference, weights, name):
     np.testing.assert_allclose(found[0], reference[name], rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("onednn", [True, False])
 @pytest.mark.parametrize(("weights", "name"), NETWORKS)
-def test_fast_form_is_the_same_network(reference, weights, name):
+def test_fast_form_is_the_same_network(reference, weights, name, onednn, monkeypatch):
+    monkeypatch.setattr(inference, "ONEDNN", onednn and inference.ONEDNN)
     network, _ = load_eye_weights(weights)
     crops = np.stack([reference["crop"], reference["crop"][::-1]])
     before = logits(network, crops)
-    np.testing.assert_allclose(logits(without_padding(network), crops), before, atol=1e-4)
+    np.testing.assert_allclose(logits(with_direct_convolutions(network), crops), before, atol=1e-4)
     np.testing.assert_array_equal(logits(network, crops), before)
     found = prepare(network, "float32")(crops)
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-before)), atol=1e-5)
