@@ -22,7 +22,7 @@ import refine
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.pipeline import Config
 from refine.refiner.image import inference
-from refine.refiner.image.prediction import CropPrediction
+from refine.refiner.prediction import CropPrediction
 
 FORMS = {"onnx": (), "int8": ("--int8",)}
 

@@ -6,25 +6,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats, Floats32, Indices
-from refine.geometry import Crop, keypoint_box
-from refine.refiner.belief import MARGIN, Belief
+from refine._types import Floats32, Indices
+from refine.geometry import Crop
+from refine.refiner.belief import Belief
 from refine.refiner.pose.features import Scene
 
 EXTRA_TRUST = 0.8
 """Similarity that joints which the image-free refiner does not know are taken to have as they came,
 in training and later."""
-LIKELY = 0.4
-"""Missing joints enter the box where an annotator would label them with this probability."""
 PADDING = 1.4
 """Sides of the crop over those of the tight box; 1.2 * 1.25 in PoseFix's dataset.py, whose box
 leaves out the joints that are missing."""
-LEAST_BOX = 1.0
-"""Least longer side of the box in body sizes: a few joints of a person are not the person."""
 POSE_PADDING = 1.2 * 1.25
 """Sides of the crop over those of `pose_boxes`: PoseFix's data/COCO/dataset.py."""
-LEAST_SIDE = 20.0
-"""Width or height, px, of a pose's box that has none; as there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +43,6 @@ class Conditioning:
 
     def __getitem__(self, rows: slice | Indices) -> Self:
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-
-def crop_boxes(scene: Scene, belief: Belief) -> Floats:
-    """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
-
-    Joints count where the image-free refiner would leave or put them by its own `MARGIN`, missing
-    ones only where they are likely labelled. A pose without joints gets a box of 1 px at the
-    origin.
-    """
-    moved = ~scene.present | (belief.move > belief.keep + MARGIN)
-    xy = np.where(moved[..., None], belief.xy, scene.xy)
-    use = scene.present | (belief.annotated > LIKELY)
-    box = keypoint_box(np.where(use[..., None], xy, np.nan))
-    box = np.where(np.isfinite(box), box, np.array([0.0, 0.0, 1.0, 1.0]))
-    extent = (box[:, 2:] - box[:, :2]).max(1)
-    grow = np.maximum(LEAST_BOX * belief.size_px - extent, 0) / 2 + 0.5
-    return np.concatenate([box[:, :2] - grow[:, None], box[:, 2:] + grow[:, None]], 1)
-
-
-def pose_boxes(scene: Scene, belief: Belief) -> Floats:
-    """Return the tight boxes xyxy (N, 4), image px, around the joints of poses as they came.
-
-    Joints that are missing but likely labelled count where the image-free refiner puts them. A
-    pose without joints gets a box at the origin.
-    """
-    xy = np.where(scene.present[..., None], scene.xy, belief.xy)
-    use = scene.present | (belief.annotated > LIKELY)
-    box = keypoint_box(np.where(use[..., None], xy, np.nan))
-    low, extent = np.nan_to_num(box[:, :2]), np.nan_to_num(box[:, 2:] - box[:, :2])
-    grow = np.where(extent > 0, 0.0, LEAST_SIDE / 2)
-    return np.concatenate([low - grow, low + extent + grow], 1)
 
 
 def completed(conditioning: Conditioning) -> Conditioning:

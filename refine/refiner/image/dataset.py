@@ -19,10 +19,10 @@ from refine.refiner.image.conditioning import (
     EXTRA_TRUST,
     PADDING,
     Conditioning,
-    crop_boxes,
     make_conditioning,
 )
 from refine.refiner.image.pictures import read_picture
+from refine.refiner.pose.boxes import crop_boxes
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.pose.simulate import simulate_source, split_by_source
 

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from refine.onnx import Exportable
-from refine.refiner.image.network import ImageNetwork
-from refine.refiner.image.readout import (
+from refine.refiner.fusion.readout import (
     assess_points,
     expected_oks_argmax,
     fuse_with_source,
     in_cells,
     soft_argmax,
 )
+from refine.refiner.image.network import ImageNetwork
 from refine.refiner.pose.features import NEIGHBOURS
 from refine.skeletons import Skeleton
 

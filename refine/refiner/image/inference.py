@@ -15,13 +15,13 @@ from refine.geometry import Crop
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.crops import Picture
 from refine.refiner.image.pictures import read_picture, short
-from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.image.source_precision import (
     SAMPLE,
     SourcePrecision,
     estimate_precision,
     source_spread,
 )
+from refine.refiner.prediction import CropPrediction
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ def _fuse(
 ) -> CropPrediction:
     import torch
 
-    from refine.refiner.image.readout import expected_oks_argmax, fuse_with_source, in_cells
+    from refine.refiner.fusion.readout import expected_oks_argmax, fuse_with_source, in_cells
 
     with torch.inference_mode():
         spread = torch.from_numpy((kernel / network.stride).astype(np.float32)).to(
@@ -148,7 +148,7 @@ def make_prediction(
     margin: float,
 ) -> CropPrediction:
     """Put what maps say of places `at` into network-input px; all tensors are in cells."""
-    from refine.refiner.image.readout import assess_points
+    from refine.refiner.fusion.readout import assess_points
 
     move, keep, error = assess_points(probability, at, own, spread)
     return CropPrediction(

@@ -11,12 +11,13 @@ from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.base import Backbone, make_backbone
-from refine.refiner.image.conditioning import PADDING, Conditioning, crop_boxes
+from refine.refiner.image.conditioning import PADDING, Conditioning
 from refine.refiner.image.export import INPUTS, OUTPUTS, LightExport
 from refine.refiner.image.inference import predict_crops
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
-from refine.refiner.image.prediction import CropPrediction
+from refine.refiner.pose.boxes import crop_boxes
 from refine.refiner.pose.features import Scene
+from refine.refiner.prediction import CropPrediction
 
 STRIDE = 4
 """Input px per cell."""

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
+from refine.refiner.fusion.readout import expected_oks_argmax, soft_argmax
 from refine.refiner.image.network import NetworkOutput
-from refine.refiner.image.readout import expected_oks_argmax, soft_argmax
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.features import Scene
+from refine.refiner.prediction import CropPrediction
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
-from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed, pose_boxes
+from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed
 from refine.refiner.image.export import PoseFixExport
 from refine.refiner.image.light import gaussians
 from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
 from refine.refiner.image.posefix_inference import predict_posefix_crops
-from refine.refiner.image.prediction import CropPrediction
+from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.pose.features import Scene
+from refine.refiner.prediction import CropPrediction
 
 HEIGHT = 255.0
 """Of the rendered joints, on the scale of pixels: render_gaussian_heatmap."""

@@ -10,7 +10,7 @@ from refine._types import Floats, Indices
 from refine.crops.arrays import Pixels
 from refine.refiner.image.conditioning import Conditioning
 from refine.refiner.image.inference import forward, make_prediction, mirrored
-from refine.refiner.image.prediction import CropPrediction
+from refine.refiner.prediction import CropPrediction
 
 if TYPE_CHECKING:
     from refine.refiner.image.network import ImageNetwork
@@ -80,7 +80,7 @@ def _predict(
 ) -> CropPrediction:
     import torch
 
-    from refine.refiner.image.readout import in_cells, soft_argmax
+    from refine.refiner.fusion.readout import in_cells, soft_argmax
 
     with torch.inference_mode():
         probability, oks = forward(network, crops, conditioning)

@@ -1,35 +1,26 @@
 """The image refiner: what the picture says of every joint, on top of what the pose says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from refine._types import Indices
+from refine.crops.arrays import Pixels
 from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import MARGIN, Belief
-from refine.refiner.image.conditioning import (
-    EXTRA_TRUST,
-    Conditioning,
-    make_conditioning,
-)
 from refine.refiner.image.crops import Pictures, choose_pictures
 from refine.refiner.image.inference import stream_crops
 from refine.refiner.image.pictures import check_found, look_at, picture_name, tell
-from refine.refiner.image.prediction import CropPrediction
 from refine.refiner.pose.refiner import Refiner
-from refine.skeletons import Skeleton
+from refine.refiner.prediction import CropPrediction, CropQuery, CropReader
 
 if TYPE_CHECKING:
-    from refine.refiner.image.network import ImageNetwork
-
-
-EXTRA_SIGMA = 0.08
-"""OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
+    from refine.refiner.fusion.source import SourceProfile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,22 +29,18 @@ class ImageRefiner:
 
     Attributes:
         pose_refiner: the image-free one; poses without a picture are left to it.
-        network: in evaluation mode.
-        facts: of the header of its weights.
+        reader: looks at the crops: an eye with its fusion, or a trained network.
         images: folder of pictures; or a mapping by image id or file name, or a function of the
             `ImageRef`, to a file or to (H, W, 3) uint8 RGB. See
             `refine.refiner.image.crops.choose_pictures`.
-        flip: also look at the mirrored crops and take the mean of both maps.
         workers: threads that read pictures.
         exif: apply EXIF orientation, as cv2, mmcv and Ultralytics do; False where poses were
             predicted on pictures as they are stored.
     """
 
     pose_refiner: Refiner
-    network: "ImageNetwork"
-    facts: dict[str, Any]
+    reader: CropReader
     images: Pictures
-    flip: bool = True
     workers: int = 2
     exif: bool = True
 
@@ -66,28 +53,36 @@ class ImageRefiner:
         *,
         flip: bool = True,
         exif: bool = True,
+        preset: str | None = None,
+        profile: "SourceProfile | None" = None,
     ) -> Self:
-        """Load shipped weights by name, or a file of `refine train --images`.
+        """Load shipped eyes by name, eyes of your own, or a file of `refine train --images`.
 
         Args:
             images: the pictures of the poses to come.
-            weights: of the image refiner.
+            weights: "image", "image-small", a .safetensors file, or an .onnx file with a preset.
             pose_refiner: the image-free one below it, by default the shipped one.
             flip: also look at the mirrored crops.
             exif: apply EXIF orientation.
+            preset: of an .onnx file, e.g. "vitpose".
+            profile: of the source, from `refine.refiner.fusion.source.read_profile`; by default
+                the source is measured on the poses that are refined.
 
         Raises:
             WeightsError: no such weights, or a damaged file.
         """
-        from refine.refiner.image.weights import load_image_weights
+        from refine.refiner.image.readers import load_reader
 
-        network, facts = load_image_weights(weights)
-        return cls(pose_refiner or Refiner.load(), network, facts, images, flip, exif=exif)
+        pose_refiner = pose_refiner or Refiner.load()
+        reader = load_reader(
+            weights, pose_refiner.skeleton, flip=flip, preset=preset, profile=profile
+        )
+        return cls(pose_refiner, reader, images, exif=exif)
 
     @property
     def weights(self) -> str:
         """The short hash that histories name these weights by."""
-        return f"sha256:{self.facts['sha256'][:12]}"
+        return self.reader.weights
 
     def __call__(self, poses: Poses, *, margin: float | None = None) -> Poses:
         """Fill missing joints and move those believed wrong, looking at the pictures.
@@ -125,23 +120,13 @@ class ImageRefiner:
             check_found(self.images, chosen, poses)
         sight = look_at(poses, chosen, exif=self.exif)
         poses, pictures = sight.poses, sight.pictures
-        body = self.pose_refiner.skeleton
         scene = self.pose_refiner.scene(poses)
         belief = self.pose_refiner.believe_scene(scene)
-        joints = Skeleton("crop", tuple(self.facts["joints"]))
-        extra = len(joints) - len(body)
-        size = tuple(self.facts["size"])
-        crop = self.network.crops(scene, belief, size)
+        crop = self.reader.crops(scene, belief)
         names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
-        index = np.array([names.get(j, -1) for j in joints.joints], np.intp)
-        conditioning = make_conditioning(scene, belief, crop, extra)
-        conditioning = _with_extra(conditioning, poses, index, crop, len(body))
+        index = np.array([names.get(j, -1) for j in self.reader.joints], np.intp)
         there = np.array([p is not None for p in pictures], np.bool_)
         seen = there[poses.image] & scene.present.any(1)
-        sigmas = np.r_[body.require_sigmas(), np.full(extra, EXTRA_SIGMA)]
-        kernel = 2 * sigmas * (belief.size_px * crop.scale)[:, None]
-        done = int((~seen).sum())
-        parts: list[tuple[Indices, CropPrediction]] = []
         failed: dict[int, str] = {}
         crops = stream_crops(
             poses.image,
@@ -152,12 +137,9 @@ class ImageRefiner:
             exif=self.exif,
             failed=failed,
         )
-        mirror = joints.mirror if self.flip else None
-        for rows, prediction in self.network.predict(crops, conditioning, kernel, mirror):
-            parts.append((rows, prediction))
-            done += len(rows)
-            if progress:
-                progress(done)
+        if progress:
+            crops = _counted(crops, progress, int((~seen).sum()))
+        parts = list(self.reader.read(crops, CropQuery(poses, scene, belief, crop)))
         seen &= ~np.isin(poses.image, list(failed))
         for image, reason in failed.items():
             picture = pictures[image]
@@ -173,17 +155,14 @@ class ImageRefiner:
         )
 
 
-def _with_extra(
-    conditioning: Conditioning, poses: Poses, index: Indices, crop: Crop, first: int
-) -> Conditioning:
-    """Add joints of the poses that the body's skeleton lacks, as they came."""
-    own = conditioning.own.copy()
-    for joint in np.flatnonzero(index >= 0):
-        if joint >= first:
-            there = poses.present[:, index[joint]]
-            xy = crop(np.nan_to_num(poses.xy[:, index[joint]]))
-            own[there, joint, :2], own[there, joint, 2] = xy[there], EXTRA_TRUST
-    return replace(conditioning, own=own)
+def _counted(
+    batches: Iterator[tuple[Indices, Pixels]], progress: Callable[[int], None], done: int
+) -> Iterator[tuple[Indices, Pixels]]:
+    """Say how many poses are done whenever a batch of crops has been looked at."""
+    for rows, crops in batches:
+        yield rows, crops
+        done += len(rows)
+        progress(done)
 
 
 def _merge(

@@ -36,7 +36,7 @@ class SourcePrecision:
 
     Attributes:
         precision: of its right joints beyond the average source's, in units of that of the OKS
-            kernel; see `refine.refiner.image.readout.fuse_with_source`.
+            kernel; see `refine.refiner.fusion.readout.fuse_with_source`.
         margin: expected similarity that a move must gain.
     """
 

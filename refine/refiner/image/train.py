@@ -14,13 +14,13 @@ from refine._types import Indices
 from refine.crops.arrays import Pixels
 from refine.refiner.checkpoint import checkpoint_path
 from refine.refiner.distributed import Process, joined_process
+from refine.refiner.fusion.readout import in_cells
 from refine.refiner.image.annotations import Labelled
 from refine.refiner.image.dataset import Rows, load_crops
 from refine.refiner.image.loss import ImageLosses
 from refine.refiner.image.network import ImageNetwork
-from refine.refiner.image.readout import in_cells
+from refine.refiner.image.network_reader import EXTRA_SIGMA
 from refine.refiner.image.recipe import Draw, make_recipe
-from refine.refiner.image.refiner import EXTRA_SIGMA
 from refine.refiner.image.settings import ImageSettings
 from refine.refiner.image.weights import save_image_weights
 from refine.refiner.pose.refiner import Refiner

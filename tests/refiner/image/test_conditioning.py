@@ -3,7 +3,8 @@ import pytest
 
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import crop_boxes, make_conditioning
+from refine.refiner.image.conditioning import make_conditioning
+from refine.refiner.pose.boxes import crop_boxes
 from refine.refiner.pose.features import Scene
 
 

@@ -11,7 +11,8 @@ from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image.backbones import resnet
-from refine.refiner.image.conditioning import Conditioning, completed, pose_boxes
+from refine.refiner.image.conditioning import Conditioning, completed
+from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.image.inference import mirrored
 from refine.refiner.image.loss import posefix_losses
 from refine.refiner.image.network import NetworkOutput

@@ -3,7 +3,7 @@ import torch
 
 from refine.refiner.image.loss import light_losses
 from refine.refiner.image.network import NetworkOutput
-from refine.refiner.image.readout import (
+from refine.refiner.fusion.readout import (
     expected_error,
     expected_oks_argmax,
     expected_similarity_at,
