@@ -13,7 +13,8 @@ import numpy.typing as npt
 from refine._types import Floats32
 from refine.crops.arrays import Pixels
 from refine.decoding.maps.flip import merge_flipped
-from refine.exceptions import ArrayError
+from refine.exceptions import ArrayError, WeightsError
+from refine.refiner.eyes.onnx_network import OnnxInput, open_onnx
 from refine.skeletons import Skeleton
 
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -120,22 +121,73 @@ def _checked(found: npt.NDArray[Any], eye: Eye, count: int) -> Floats32:
     return heat
 
 
-def load_eye(name: str | Path = "image", *, precision: Precision = "auto") -> Eye:
+def load_eye(
+    name: str | Path = "image", preset: str | None = None, *, precision: Precision = "auto"
+) -> Eye:
     """Load shipped eyes by name, or a file; once per process.
 
     Args:
-        name: "image" (MoveNet Thunder), "image-small" (Lightning), or a file of
-            `refine import-weights`.
-        precision: of the arithmetic; "auto" is bfloat16 where the CPU has it.
+        name: "image" (MoveNet Thunder), "image-small" (Lightning), a file of
+            `refine import-weights`, or an .onnx file of your own, see `eye_from_onnx`.
+        preset: of an .onnx file.
+        precision: of the arithmetic of MoveNet; "auto" is bfloat16 where the CPU has it.
 
     Raises:
-        WeightsError: no such weights, or a damaged file.
+        WeightsError: no such weights, a damaged file, or an .onnx file without a preset.
         FormatError: a file that cannot be read.
+        RefineError: see `eye_from_onnx`.
     """
+    onnx = Path(name).suffix.lower() == ".onnx"
+    if onnx != (preset is not None):
+        raise WeightsError(
+            "expected a preset for an .onnx file, and for no other eyes, "
+            f"got {preset!r} for {str(name)!r}",
+            hint="--preset vitpose, or what else `refine presets` lists of heatmaps and SimCC",
+        )
+    if preset is not None:
+        return eye_from_onnx(name, preset)
     path = Path(name)
     known = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else ()
     with _LOADING:
         return _load(str(name), precision, known)
+
+
+def eye_from_onnx(
+    path: str | Path,
+    preset: str = "vitpose",
+    pixels: OnnxInput | None = None,
+    *,
+    padding: float = 1.4,
+    logits: bool = False,
+    threads: int = 0,
+    **options: Any,
+) -> Eye:
+    """Make eyes of a top-down network in an ONNX file; needs onnxruntime.
+
+    Args:
+        path: of the file; one input of crops (N, 3, H, W) or (N, H, W, 3), and heatmaps
+            (N, K, h, w) or SimCC's columns and rows (N, K, bins) as outputs.
+        preset: of heatmaps or SimCC: where cells or bins lie, and which joints there are.
+        pixels: how crops go in, where that is not ImageNet's mean and deviation in RGB, or where
+            the file leaves the size open.
+        padding: sides of the crop over those of the tight box around the joints.
+        logits: heatmaps are logits, to be put through a sigmoid; others are clipped to [0, 1].
+        threads: of onnxruntime; 0 for as many as there are cores.
+        options: of the preset's family that differ from the preset (`ratio`, `skeleton`,
+            `alignment`, ...), as in `refine.decode`.
+
+    Raises:
+        WeightsError: a file that is damaged, or whose input or outputs are others.
+        FormatError: a file that cannot be read.
+        RefineError: onnxruntime is not installed, no such preset, or one of another family.
+    """
+    found = open_onnx(
+        path, preset, pixels or OnnxInput(), logits=logits, threads=threads, options=options
+    )
+    return Eye(
+        found.look, found.joints, found.size, found.stride, found.offset, padding, found.name,
+        found.weights,
+    )  # fmt: skip
 
 
 @lru_cache(KEPT)
