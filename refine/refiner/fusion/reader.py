@@ -24,8 +24,9 @@ from refine.refiner.pose.features import Scene
 from refine.refiner.prediction import CropPrediction, CropQuery
 from refine.skeletons import Skeleton
 
-MARGIN = 0.02
-"""Expected similarity that a move must gain."""
+MARGIN, CAUTION = 0.02, 0.1
+"""Expected similarity that a move must gain; and what is added where nothing is known of the
+source, so that good poses which come alone are left alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,9 +93,8 @@ class FusionReader:
         if not looks:
             return
         profile = self.profile or total_profile(looks)
-        source = torch.from_numpy(profile.numbers())
         for look in looks:
-            yield look.rows, judge(look, source, self.fusion)
+            yield look.rows, judge(look, profile, self.fusion)
 
     def looks(self, batches: Iterable[tuple[Indices, Pixels]], query: CropQuery) -> Iterator[Look]:
         """Look at crops and fuse; the arguments are those of `read`."""
@@ -141,16 +141,17 @@ def look_at(rows: Indices, heat: Tensor, grid: Grid, view: View, reader: FusionR
     )
 
 
-def judge(look: Look, source: Tensor, fusion: Fusion) -> CropPrediction:
+def judge(look: Look, profile: SourceProfile, fusion: Fusion) -> CropPrediction:
     """Choose between the joints as they came and both posteriors.
 
     Args:
         look: at N poses.
-        source: (8,) of `SourceProfile.numbers`.
+        profile: of their source.
         fusion: of the eye.
     """
     view, little, much = look.view, look.little, look.much
     with torch.inference_mode():
+        source = torch.from_numpy(profile.numbers())
         own, first, second = fusion.judge(look.features, source).unbind(-1)
     bold = (first >= second) | view.missing
     keep = torch.where(view.there, own, view.keep)
@@ -166,5 +167,5 @@ def judge(look: Look, source: Tensor, fusion: Fusion) -> CropPrediction:
         keep=torch.where(view.missing, 0.0, keep).double().numpy(),
         sigma=error.double().numpy(),
         oks=((best * weight).sum(1) / weight.sum(1)).double().numpy(),
-        margin=np.full(len(look.rows), MARGIN),
+        margin=np.full(len(look.rows), MARGIN + CAUTION * profile.doubt),
     )

@@ -79,6 +79,11 @@ class SourceProfile:
         counted = {f.name: total(f.name) for f in fields(self) if f.name != "eye"}
         return type(self)(**counted, eye=self.eye)
 
+    @property
+    def doubt(self) -> float:
+        """How little is known of the source: 1 of one without joints, a tenth from 360 on."""
+        return PSEUDO / (self.joints + PSEUDO)
+
     def numbers(self) -> Floats32:
         """Return what the judge is told of the source, (8,), 0 for a middling one."""
         counts = np.array([*np.repeat(self.seen, 2), self.compared, self.joints])

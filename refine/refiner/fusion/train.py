@@ -153,9 +153,7 @@ class _FusionJob(Job[Any]):
 class _LikelihoodJob(_FusionJob):
     network: Likelihood
 
-    def __init__(
-        self, persons: Sequence[Seen], refiner: Refiner, settings: FusionSettings
-    ) -> None:
+    def __init__(self, persons: Sequence[Seen], refiner: Refiner, settings: FusionSettings) -> None:
         torch.manual_seed(settings.seed)
         super().__init__(Likelihood(), settings, 4 * settings.rate)
         self.persons, self.sigmas = persons, refiner.skeleton.require_sigmas()

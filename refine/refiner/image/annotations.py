@@ -53,7 +53,8 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
 
     Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
     and optionally ``teacher`` (predictions for the same images), ``repeat`` (times per epoch),
-    ``boxes`` (true where areas are those of boxes) and ``skeleton``.
+    ``boxes`` (true where areas are those of boxes), ``skeleton`` and, for eyes, ``predictions``
+    (files of what networks say of the same images).
 
     Raises:
         FormatError: not TOML, or other keys.
@@ -64,7 +65,7 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
         raise FormatError(f"expected TOML, got: {error}", where=str(path)) from None
     if not isinstance(sets, list) or not sets:
         raise FormatError("expected at least one [[set]] table, got none", where=str(path))
-    known = {"annotations", "images", "teacher", "repeat", "boxes", "skeleton"}
+    known = {"annotations", "images", "teacher", "repeat", "boxes", "skeleton", "predictions"}
     out = []
     for i, table in enumerate(sets):
         if not {"annotations", "images"} <= set(table) <= known:
@@ -78,7 +79,9 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
             for k in ("annotations", "images", "teacher")
             if k in table
         }
-        out.append({**table, **files})
+        told = table.get("predictions", [])
+        told = [str(path.parent / file) for file in ([told] if isinstance(told, str) else told)]
+        out.append({**table, **files, **({"predictions": told} if told else {})})
     return out
 
 
