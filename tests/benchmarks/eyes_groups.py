@@ -1,6 +1,6 @@
 """Print how often eyes find the joints of several kinds of persons, told of no pose.
 
-Usage: python tests/benchmarks/eyes_groups.py DATA [--eyes image image-small]
+Usage: python tests/benchmarks/eyes_groups.py DATA [--eyes image image-small] [--precision float32]
 
 DATA is the folder of the evaluation data, which is not part of the project. Two looks at a crop
 around the annotated joints. "Found": the highest cell lies at a keypoint similarity above one half.
@@ -109,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--eyes", nargs="+", default=["image", "image-small"])
+    parser.add_argument("--precision", default="auto", choices=["auto", "float32", "bfloat16"])
     options = parser.parse_args()
     coco, sports = options.data / "coco", options.data / "lspet"
     show("COCO val2017", refine.read(coco / "images_val_gt.json"), coco / "images/val2017", options)
@@ -120,7 +121,10 @@ def main() -> None:
 
 def show(name, poses, folder, options):
     """Print the table of one data set."""
-    found = {eye: measure(load_eye(eye), poses, folder) for eye in options.eyes}
+    found = {
+        eye: measure(load_eye(eye, precision=options.precision), poses, folder)
+        for eye in options.eyes
+    }
     heads = " | ".join(f"{eye}: found | seen" for eye in found)
     print(f"\n{name}:\n")
     print(f"| persons | number | joints | {heads} |\n|---|---|---|{'---|---|' * len(found)}")
