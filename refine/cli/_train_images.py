@@ -1,4 +1,4 @@
-"""`refine train --images`: from annotated pictures to the weights of an image refiner."""
+"""`refine train --images`: from annotated pictures to the weights of PoseFix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from refine.cli._progress import follow, is_first
 from refine.files import write_bytes
 
 if TYPE_CHECKING:
-    from refine.refiner.image.settings import ImageSettings
     from refine.refiner.image.train import ImageData
     from refine.refiner.pose.refiner import Refiner
     from refine.refiner.training import Progress, Run
@@ -35,7 +34,7 @@ class ImageOptions:
     annotations: str
     images: str | None
     skeleton: str | None = None
-    preset: str = "light"
+    preset: str = "posefix-r50-256"
     imagenet: str | None = None
     validate: str | None = None
     validate_images: str | None = None
@@ -60,7 +59,7 @@ def train_images(
     run: "Run",
     progress: bool | None,
 ) -> dict[str, Any]:
-    """Train an image refiner as the options of `refine train` say.
+    """Train PoseFix as the options of `refine train` say.
 
     Args:
         options: what from.
@@ -85,7 +84,7 @@ def train_images(
     from refine.refiner.pose.refiner import Refiner
 
     refiner = Refiner.load(options.weights)
-    data = _read(options.imagenet, sets, held_sets, refiner, settings)
+    data = _read(options.imagenet, sets, held_sets, refiner)
     labelled, held = data.labelled, data.held_out
     facts: dict[str, Any] = {
         "weights": str(output),
@@ -118,15 +117,14 @@ def _read(
     sets: list[dict[str, Any]],
     held_sets: list[dict[str, Any]],
     refiner: "Refiner",
-    settings: "ImageSettings",
 ) -> "ImageData":
     from refine.refiner.image.annotations import read_labelled
     from refine.refiner.image.backbones.imagenet import read_imagenet
     from refine.refiner.image.train import ImageData
 
     state = read_imagenet(imagenet) if imagenet else None
-    labelled = read_labelled(sets, refiner.skeleton, settings.extra)
-    held = read_labelled(held_sets, refiner.skeleton, settings.extra) if held_sets else None
+    labelled = read_labelled(sets, refiner.skeleton)
+    held = read_labelled(held_sets, refiner.skeleton) if held_sets else None
     return ImageData(labelled, held, state)
 
 

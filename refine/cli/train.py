@@ -36,14 +36,14 @@ HOW = ("resume", "device", "workers")
 @click.option(
     "--preset",
     metavar="NAME",
-    help="What of: light, or as in the paper posefix-r50-256, posefix-r101-256, posefix-r152-256, "
-    "posefix-r152-384. Its defaults replace those above.  [light]",
+    help="As in the paper: posefix-r50-256, posefix-r101-256, posefix-r152-256, posefix-r152-384. "
+    "Its defaults replace those above.  [posefix-r50-256]",
 )
 @click.option(
     "--imagenet",
     metavar="FILE",
-    help="ImageNet weights to start from: .pth or .safetensors, of efficientnet-lite0 for light, "
-    "else of a ResNet as torchvision names it.  [random weights]",
+    help="ImageNet weights of the ResNet to start from, named as torchvision names them: .pth or "
+    ".safetensors.  [random weights]",
 )
 @click.option("--validate", metavar="GT.json", help="Measure on these after every epoch.")
 @click.option("--validate-images", metavar="DIR", help="Their pictures.  [those of --images]")
@@ -67,9 +67,9 @@ def command(
     network learns to put them right. A checkpoint is written after every epoch. On several GPUs:
     torchrun --nproc-per-node N -m refine train ...
 
-    With --images the refiner looks at the pictures, too, and the curve of its losses is drawn
-    beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each with annotations and
-    images, perhaps skeleton, repeat, boxes, teacher.
+    With --images the refiner looks at the pictures, too, and is PoseFix as published; the curve of
+    its losses is drawn beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each
+    with annotations and images, perhaps skeleton, repeat, boxes.
     """
     if (annotations is None) == (given is None):
         raise click.UsageError("expected the annotations once, as ANNOTATIONS or --annotations")

@@ -79,9 +79,7 @@ def verdicts(pictures, refiner, tmp_path):
         "stats": lambda p: measure_statistics(p, FOUND, name="", source=""),
         "calibrate": lambda p: read_sample(p, FOUND, refiner),
         "train pose": lambda p: train(read_ground_truth(p), tmp_path / "w.safetensors", tiny),
-        "train image": lambda p: read_labelled(
-            [{"annotations": p, "images": pictures}], BODY, ()
-        ),
+        "train image": lambda p: read_labelled([{"annotations": p, "images": pictures}], BODY),
     }  # fmt: skip
 
     def verdict(verb, path):

@@ -137,7 +137,6 @@ class _FusionJob(Job[Any]):
     """What both trainings share; everything is on the CPU, which is fast enough."""
 
     clip = 1.0
-    partly = False
 
     def __init__(self, network: nn.Module, settings: FusionSettings, rate: float) -> None:
         self.network, self.settings, self.peak = network, settings, rate

@@ -20,8 +20,8 @@ from refine.refiner.fusion.examples import Seen
 from refine.refiner.fusion.train import FusionData
 from refine.refiner.fusion.view import Grid
 from refine.refiner.image.crops import find_pictures
-from refine.refiner.image.inference import stream_crops
 from refine.refiner.image.pictures import look_at, tell
+from refine.refiner.image.streaming import stream_crops
 from refine.refiner.pose.boxes import crop_boxes
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.prediction import CropQuery
