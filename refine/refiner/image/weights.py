@@ -79,7 +79,7 @@ def _build(header: dict[str, Any], state: dict[str, Tensor]) -> PoseFixNetwork:
 
 
 def _in_full(header: dict[str, Any]) -> dict[str, Any]:
-    """Say what older headers leave out: their architecture is that of PoseFix's ResNet, or none.
+    """Say what older headers do not: their architecture is the name of the ResNet.
 
     Raises:
         ValueError: another architecture.
