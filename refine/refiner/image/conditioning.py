@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from refine._types import Floats, Floats32, Indices
 from refine.geometry import Crop, keypoint_box
-from refine.refiner.belief import MARGIN, Belief
+from refine.refiner.belief import DOUBT, Belief
 from refine.refiner.pose.features import Scene
 
 EXTRA_TRUST = 0.8
@@ -54,11 +54,11 @@ class Conditioning:
 def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
 
-    Joints count where the image-free refiner would leave or put them by its own `MARGIN`, missing
+    Joints count where the image-free refiner would leave or put them beyond `DOUBT`, missing
     ones only where they are likely labelled. A pose without joints gets a box of 1 px at the
     origin.
     """
-    moved = ~scene.present | (belief.move > belief.keep + MARGIN)
+    moved = ~scene.present | (belief.move > belief.keep + DOUBT)
     xy = np.where(moved[..., None], belief.xy, scene.xy)
     use = scene.present | (belief.annotated > LIKELY)
     box = keypoint_box(np.where(use[..., None], xy, np.nan))
