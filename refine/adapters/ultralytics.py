@@ -18,7 +18,7 @@ from refine.skeletons import Skeleton
 ROW = "row"
 """Key in `Poses.extra`: which detection of its image a pose was."""
 ONLINE = Config(steps=("complete", "correct", "suppress"))
-"""Without "rescore", which ranks poses over whole files."""
+"""Without "rescore": trackers hold the confidence of boxes against thresholds of its own scale."""
 
 
 def to_poses(results: Any, skeleton: str | Skeleton = "coco17") -> Poses:

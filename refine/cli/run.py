@@ -57,7 +57,9 @@ def _list_steps() -> str:
     "cpn, g-rmi, ae, openpose, openpose-cpp, alphapose, pifpaf, rle, ...  [blend]",
 )
 @click.option("--calibration", metavar="FILE", help="What `refine calibrate` knows of the source.")
-@click.option("--nms-threshold", type=float, help="OKS above which a duplicate goes.  [0.9]")
+@click.option(
+    "--nms-threshold", type=float, help="OKS above which duplicates go.  [0.9, but for peers]"
+)
 @click.option(
     "--merge/--no-merge",
     default=None,

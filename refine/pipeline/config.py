@@ -28,11 +28,12 @@ class Config:
         flip: whether the mirrored crops are looked at, too.
         exif: whether EXIF orientation turns the pictures, as it does for who reads with cv2.
         margin: expected keypoint similarity that a move must gain.
-        scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
-            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
-            which takes the joint scores and instance scores of the source.
+        scores: what poses are rescored with: "blend" of expected OKS and the source's own score,
+            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`, which
+            takes the joint scores and instance scores of the source.
         calibration: file of `refine calibrate` for the source of the poses.
-        nms_threshold: OKS above which the worse of two poses is removed.
+        nms_threshold: OKS above which the worse of two poses is removed; by default 0.9, unless
+            the source was about as sure of it, see `refine.suppress`.
         merge: average duplicates into the pose that stays; by default where the poses were refined,
             so that their scores are expected similarities and can be weights.
         nms_area: what stands for a pose's size there.
@@ -48,7 +49,7 @@ class Config:
     margin: float | None = None
     scores: str = "blend"
     calibration: str | None = None
-    nms_threshold: float = 0.9
+    nms_threshold: float | None = None
     merge: bool | None = None
     nms_area: AreaRule = "keypoints"
     again: bool = False
@@ -59,7 +60,7 @@ class Config:
             raise RefineError(
                 f"expected steps out of {', '.join(known)}, each once, got {list(self.steps)}"
             )
-        if not 0 < self.nms_threshold <= 1:
+        if self.nms_threshold is not None and not 0 < self.nms_threshold <= 1:
             raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
         if self.margin is not None and not 0 <= self.margin <= 1:
             raise RefineError(f"expected a margin in [0, 1], got {self.margin}")

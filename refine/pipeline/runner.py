@@ -23,8 +23,8 @@ def run(
     Only "join" makes one pose of two and only "suppress" removes any; their order is kept.
 
     Args:
-        poses: of any skeleton that the weights serve; scores are ranked over all, so pass whole
-            files.
+        poses: of any skeleton that the weights serve; those of an image belong together, images
+            may come one by one.
         config: the default does everything.
         progress: called with the number of poses done.
         options: attributes of `Config`, which win over `config`.
