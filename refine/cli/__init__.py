@@ -23,6 +23,7 @@ VERBS = {
     "export": "Write a refiner or the heatmap decoder as an ONNX file.",
     "stats": "Measure the error statistics that training draws from.",
     "calibrate": "Learn from annotated images how far a source is to be trusted.",
+    "profile": "Learn from pictures what the errors of a source are like, without ground truth.",
     "demo": "Show the main job on a sample that the project makes itself.",
 }
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from refine.refiner.training import Progress, Run
 
 IMAGES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
+EYES_ONLY = ("eyes", "eyes_preset")
 """Options that say nothing where no pictures are looked at."""
 HOW = ("resume", "device", "workers")
 """Options that change nothing of what is learned: `refine.refiner.training.Run`."""
@@ -45,6 +46,12 @@ HOW = ("resume", "device", "workers")
     help="ImageNet weights to start from: .pth or .safetensors, of efficientnet-lite0 for light, "
     "else of a ResNet as torchvision names it.  [random weights]",
 )
+@click.option(
+    "--eyes",
+    metavar="NAME|FILE",
+    help="Train the fusion of eyes: image, image-small, or an .onnx file with --eyes-preset.",
+)
+@click.option("--eyes-preset", metavar="NAME", help="How to read an .onnx file, e.g. vitpose.")
 @click.option("--validate", metavar="GT.json", help="Measure on these after every epoch.")
 @click.option("--validate-images", metavar="DIR", help="Their pictures.  [those of --images]")
 @click.option("--weights", metavar="NAME|FILE", help="Image-free refiner below.  [coco17]")
@@ -70,6 +77,9 @@ def command(
     With --images the refiner looks at the pictures, too, and the curve of its losses is drawn
     beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each with annotations and
     images, perhaps skeleton, repeat, boxes, teacher.
+
+    With --eyes the eyes stay as they are; learned is how far they and poses are to be trusted, from
+    a .toml file whose sets name predictions, too: files of what networks said of the pictures.
     """
     if (annotations is None) == (given is None):
         raise click.UsageError("expected the annotations once, as ANNOTATIONS or --annotations")
@@ -82,7 +92,7 @@ def command(
         raise FormatError("expected a folder to write in, got none", where=output)
     chosen = {key: value for key, value in options.items() if value is not None}
     looks = images is not None or Path(source).suffix == ".toml"
-    if not looks and (odd := [key for key in IMAGES_ONLY if key in chosen]):
+    if not looks and (odd := [key for key in (*IMAGES_ONLY, *EYES_ONLY) if key in chosen]):
         raise click.UsageError(f"--{odd[0].replace('_', '-')} needs the pictures: --images DIR")
     from refine.refiner.training import Run
 
@@ -90,9 +100,16 @@ def command(
     if looks:
         from refine.cli._train_images import ImageOptions, train_images
 
-        given_looks = {key: chosen.pop(key) for key in IMAGES_ONLY if key in chosen}
-        on = ImageOptions(source, images, skeleton, **given_looks)
-        facts = train_images(on, Path(output), chosen, run, progress)
+        eyes = chosen.pop("eyes", None)
+        if eyes:
+            from refine.cli._train_fusion import train_fusion_of
+
+            sets = ImageOptions(source, images, skeleton).sets()
+            facts = train_fusion_of(eyes, sets, Path(output), chosen, run, progress)
+        else:
+            given_looks = {key: chosen.pop(key) for key in IMAGES_ONLY if key in chosen}
+            on = ImageOptions(source, images, skeleton, **given_looks)
+            facts = train_images(on, Path(output), chosen, run, progress)
     else:
         facts = _train_on_poses((source, skeleton), Path(output), chosen, run, progress)
     if as_json and facts and is_first():

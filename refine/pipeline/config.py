@@ -24,7 +24,10 @@ class Config:
         steps: out of `refine.pipeline.STEPS`, by name; they run in the order of that list.
         weights: name of shipped weights, or a .safetensors file.
         pictures: folder of pictures to look at again; poses without one are refined without.
-        picture_weights: name of shipped weights of an image refiner, or a .safetensors file.
+        picture_weights: what looks at them: "image", "image-small", a .safetensors file, or an
+            .onnx file with `eyes_preset`.
+        eyes_preset: how to read an .onnx file, e.g. "vitpose".
+        profile: file of `refine profile` for the source of the poses.
         flip: whether the mirrored crops are looked at, too.
         exif: whether EXIF orientation turns the pictures, as it does for who reads with cv2.
         margin: expected keypoint similarity that a move must gain.
@@ -44,6 +47,8 @@ class Config:
     weights: str = "coco17"
     pictures: str | None = None
     picture_weights: str = "image"
+    eyes_preset: str | None = None
+    profile: str | None = None
     flip: bool = True
     exif: bool = True
     margin: float | None = None

@@ -56,6 +56,11 @@ class Context:
         from refine.refiner.image.refiner import ImageRefiner
 
         config, below = self.config, self.pose_refiner
+        profile = None
+        if config.profile:
+            from refine.refiner.fusion.source import read_profile
+
+            profile = read_profile(config.profile)
         return load_once(
             ImageRefiner.load,
             config.pictures,
@@ -63,6 +68,8 @@ class Context:
             below,
             flip=config.flip,
             exif=config.exif,
+            preset=config.eyes_preset,
+            profile=profile,
         )
 
     @cached_property
