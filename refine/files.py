@@ -19,6 +19,7 @@ import msgspec
 from refine.exceptions import FormatError
 
 STDIO = "-"
+STDOUT = (STDIO, "/dev/stdout")
 UNPACKED_LEAST = 1 << 28
 """Bytes that any gzip file may hold: 256 MiB, the predictions on some 100,000 images."""
 UNPACKED_RATIO = 100
@@ -89,7 +90,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     if target.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
     try:
-        if str(path) in (STDIO, "/dev/stdout"):
+        if str(path) in STDOUT:
             _write_stdout(data)
         elif (stream := _open_stream(target)) is not None:
             with os.fdopen(stream, "wb") as file:
@@ -102,6 +103,26 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         raise _unwritable(path, error) from None
 
 
+def is_stream(path: str | Path) -> bool:
+    """Whether a target is written through: standard output, a device, a pipe, a descriptor."""
+    target = Path(path)
+    if str(path) in STDOUT or _descriptor(target):
+        return True
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _descriptor(target: Path) -> str:
+    """Return the number of the descriptor of ours that a name stands for, "" for none."""
+    if str(target) == "/dev/stderr":
+        return "2"
+    number = target.name if target.parent in (Path("/dev/fd"), Path("/proc/self/fd")) else ""
+    return number if number.isdecimal() else ""
+
+
 def _write_stdout(data: bytes) -> None:
     if sys.stdout is None:
         raise OSError("standard output is closed")
@@ -112,17 +133,9 @@ def _write_stdout(data: bytes) -> None:
 
 def _open_stream(target: Path) -> int | None:
     """Open what is there and has no content to replace: a device, a pipe, a descriptor of ours."""
-    number = target.name if target.parent in (Path("/dev/fd"), Path("/proc/self/fd")) else ""
-    if str(target) == "/dev/stderr":
-        number = "2"
-    if number.isdecimal():
+    if number := _descriptor(target):
         return os.dup(int(number))
-    try:
-        mode = target.stat().st_mode
-    except OSError:
-        return None
-    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-    return None if regular else os.open(target, os.O_WRONLY)
+    return os.open(target, os.O_WRONLY) if is_stream(target) else None
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,15 @@ from pathlib import Path
 import msgspec
 
 from refine.exceptions import FormatError
-from refine.files import STDIO, dump_json, parse_json, read_bytes, write_bytes, write_folder
+from refine.files import (
+    STDIO,
+    dump_json,
+    is_stream,
+    parse_json,
+    read_bytes,
+    write_bytes,
+    write_folder,
+)
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
@@ -65,14 +74,33 @@ def is_lines_name(path: str | Path) -> bool:
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
 
 
-def check_name(path: str | Path) -> None:
-    """Check that a target is not named as what no format is.
+def check_target(path: str | Path, form: Format | None = None) -> None:
+    """Check, before anything is read for it, that a target can be written as far as its name tells.
+
+    Args:
+        path: of the target.
+        form: what is to be written, if that is known.
 
     Raises:
-        FormatError: it is; names of folders may end otherwise.
+        FormatError: it is named as what no format is (names of folders may end otherwise), its
+            folder is not there, or the format is held in no such way.
     """
-    if Path(str(path).removesuffix(".gz")).suffix.lower() in OTHERS and not Path(path).is_dir():
+    if is_stream(path):
+        return
+    target, name = Path(path), str(path).removesuffix(".gz")
+    if Path(name).suffix.lower() in OTHERS and not target.is_dir():
         raise _unknown_name(path)
+    if not Path(os.path.realpath(target)).parent.is_dir():
+        raise FormatError(
+            "expected a folder to write in, got none", where=str(target.parent), hint="mkdir"
+        )
+    if form and "folder" not in form.holdings and (target.is_dir() or str(path).endswith("/")):
+        raise FormatError(f"expected the name of a file for {form.name}", where=str(path))
+    if form and is_lines_name(path) and "lines" not in form.holdings:
+        raise FormatError(
+            f"expected a name that ends in .json for {form.name}, which is not held in lines",
+            where=str(path),
+        )
 
 
 def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
@@ -85,11 +113,11 @@ def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
         FormatError: a name that ends as those of other files.
     """
     name = str(path).removesuffix(".gz")
-    check_name(path)
+    check_target(path, form)
     own = poses.meta.get("format") == form.name
     if is_lines_name(path):
         wanted: Holding = "lines"
-    elif name == STDIO or name.endswith(".json"):
+    elif is_stream(path) or name.endswith(".json"):
         files = [held for held in form.holdings if held != "folder"]
         before = poses.meta.get("held") if own and name == STDIO else None
         return next((held for held in files if held == before), files[0])
@@ -166,7 +194,7 @@ def _needs_folder(form: Format, poses: Poses, path: str | Path) -> FormatError:
     return FormatError(
         f"expected a new or empty folder for {len(poses.images)} {form.name} files, one per image",
         where=str(path),
-        hint="another -o",
+        hint="-o FOLDER, or --to ndjson" if is_stream(path) else "another -o",
     )
 
 
