@@ -101,7 +101,7 @@ def command(
     write(poses, output, format="coco", precision=precision)
     for note in notes:
         say(f"{output}: {note}")
-    if blank:
+    if blank and refine:
         say(f"{blank} maps hold nothing but NaN: their joints are missing")
     told: dict[str, Any] = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
     told |= {"blank_maps": blank} if blank else {}
