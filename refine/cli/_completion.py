@@ -54,10 +54,8 @@ _FILES = ("FILE", "OUT", "FOLDER", "DIR", "JSON", ".json")
 """What placeholders of files have in them."""
 
 
-class _Completed(click.ParamType):
+class _Completed(click.types.StringParamType):
     """Text, completed by names and by files."""
-
-    name = "text"
 
     def __init__(self, names: Callable[[], Iterable[str]] | None, files: str | None) -> None:
         self.names, self.files = names, files

@@ -210,7 +210,7 @@ FORMATS = (
             write=partial(write_by_image, form=form),
             holdings=("document", "folder"),
             fields=frozenset({*FIELDS[form], "person_id", "version", _history.FIELD}),
-            private=frozenset({*FIELDS[form], BODY, "person_id", "version"}),
+            private=frozenset({*FIELDS[form], BODY, "person_id", "version", UNLABELLED}),
             skeletons=SKELETONS,
             cannot_hold=(
                 "image names",

@@ -92,7 +92,9 @@ def check_target(path: str | Path, form: Format | None = None) -> None:
         raise _unknown_name(path)
     if not Path(os.path.realpath(target)).parent.is_dir():
         raise FormatError(
-            "expected a folder to write in, got none", where=str(target.parent), hint="mkdir"
+            "expected a writable target, got a folder that is not there",
+            where=str(path),
+            hint="another -o",
         )
     if form and "folder" not in form.holdings and (target.is_dir() or str(path).endswith("/")):
         raise FormatError(f"expected the name of a file for {form.name}", where=str(path))

@@ -28,6 +28,7 @@ from refine.formats._keypoints import (
 )
 from refine.formats._records import describe
 from refine.formats._rows import column, extras, first_keys, fours, tracks
+from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -100,7 +101,7 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     Raises:
         FormatError: several images without whole numbers to call the frames by.
     """
-    lists = np.array(flat(poses, precision)).reshape(len(poses), len(poses.skeleton), 3)
+    lists = flat(poses, precision)
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
@@ -109,13 +110,15 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
         instances = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
+            put_back(lists[i], row.pop(HALVES, None), poses.skeleton.joints, precision)
+            points = [lists[i][at : at + 3] for at in range(0, len(lists[i]), 3)]
             if empty[i] and "keypoints" in row:
                 pass
             elif old:
-                row["keypoints"] = lists[i].tolist()
+                row["keypoints"] = points
             else:
-                row["keypoints"] = lists[i, :, :2].tolist()
-                row["keypoint_scores"] = lists[i, :, 2].tolist()
+                row["keypoints"] = [[x, y] for x, y, _ in points]
+                row["keypoint_scores"] = [score for _, _, score in points]
             box = None if poses.box is None else poses.box[i]
             score = float(poses.instance_score[i])
             if box is not None and np.isfinite(box).all():
@@ -201,13 +204,16 @@ def _poses(
     first: dict[str, Any] = next((row for row in rows if row["keypoints"]), {"keypoints": []})
     old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
     k = len(first["keypoints"])
-    found = joints(_points(rows, where, 3 if old else 2, k), options, where)
+    values = _points(rows, where, 3 if old else 2, k)
+    found = joints(values, options, where)
     empty = options.skeleton or options.default or skeleton("coco17")
     body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
+    extra = extras(rows, OWN, track)
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         found.xy,
@@ -219,7 +225,7 @@ def _poses(
         box=box,
         track=track,
         history=history,
-        extra=extras(rows, OWN, track),
+        extra=extra,
         meta={**found.meta, "old": old, "nested": nested},
     )
 
@@ -312,7 +318,7 @@ FORMATS = (
         write=write_mmpose,
         holdings=("document", "folder", "lines"),
         fields=frozenset({*OWN, *FRAME, "track_id"}),
-        private=frozenset({*OWN, *FRAME}),
+        private=frozenset({*OWN, *FRAME, HALVES}),
         cannot_hold=(
             "image names",
             "image sizes",

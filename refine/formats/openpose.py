@@ -31,6 +31,7 @@ from refine.formats._keypoints import (
 from refine.formats._person import one_person
 from refine.formats._records import describe
 from refine.formats._rows import first_keys
+from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
@@ -234,13 +235,15 @@ def poses_from_people(
         return people[i].where
 
     bodies = [None if p.row[BODY] == [] else p.row[BODY] for p in people]
-    found = joints(triples(bodies, BODY, where), options, where)
+    values = triples(bodies, BODY, where)
+    found = joints(values, options, where)
     body = _body(found, options)
     n, k = len(people), len(body)
     if not found.xy.shape[1]:
         found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
     extra = tuple({key: v for key, v in p.row.items() if key != BODY or not v} for p in people)
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         found.xy.reshape(n, k, 2),
@@ -266,6 +269,7 @@ def people_by_image(
         people = []
         for i in rows.tolist():
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
+            put_back(keypoints[i], person.pop(HALVES, None), poses.skeleton.joints, precision)
             if not empty[i]:
                 person[BODY] = keypoints[i]
             track = -1 if poses.track is None else int(poses.track[i])
@@ -353,7 +357,7 @@ FORMATS = (
         holdings=("folder", "document", "lines"),
         cannot_hold=("image sizes", *_LOST),
         fields=_FIELDS,
-        private=_FIELDS,
+        private=_FIELDS | {HALVES},
         skeletons=SKELETONS,
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
@@ -368,7 +372,7 @@ FORMATS = (
         holdings=("document", "folder", "lines"),
         cannot_hold=("image names", *_LOST),
         fields=_FIELDS | set(CANVAS),
-        private=_FIELDS | set(CANVAS),
+        private=_FIELDS | {HALVES, *CANVAS},
         skeletons=SKELETONS,
         example=partial(one_person, "openpose18"),
     ),

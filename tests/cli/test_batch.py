@@ -98,13 +98,15 @@ def test_convert_names_outputs_as_the_other_format_has_it(cli, folder):
     ("output", "options", "message"),
     [
         ("o.csv", [], "ends in one of .json"),
-        ("no/o.json", [], "a folder to write in"),
+        ("no/o.json", [], "folder that is not there"),
         ("o.jsonl", ["--to", "coco-gt"], "not held in lines"),
         ("o/", ["--to", "coco-gt"], "name of a file"),
         ("o.json", ["--to", "cocoo"], "expected a format"),
     ],
 )
-def test_targets_are_checked_before_inputs(cli, folder, monkeypatch, verb, output, options, message):
+def test_targets_are_checked_before_inputs(
+    cli, folder, monkeypatch, verb, output, options, message
+):
     monkeypatch.chdir(folder)
     result = cli(verb, "broken.json", "-o", output, *options)
     assert result.code == 3
