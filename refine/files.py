@@ -9,7 +9,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import msgspec
 
 from refine.exceptions import FormatError
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""What parsed JSON is made of, beside lists and objects."""
 STDIO = "-"
 STDOUT = (STDIO, "/dev/stdout")
 UNPACKED_LEAST = 1 << 28
@@ -266,6 +268,24 @@ def dump_json(value: Any) -> bytes:
         return msgspec.json.encode(value, enc_hook=_plain)
     except UnicodeEncodeError as error:
         raise FormatError(f"expected text that UTF-8 can hold, got {error.object!r:.60}") from None
+
+
+def plain_data(value: Any) -> Any:
+    """Return data as `parse_json` would: tuples are lists, NumPy's scalars and arrays plain.
+
+    Raises:
+        FormatError: something that JSON has no place for.
+    """
+    if type(value) in SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        flat = set(map(type, value)) <= SCALARS
+        return list(value) if flat else [plain_data(each) for each in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise FormatError(f"expected what JSON can hold, got {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:
