@@ -23,6 +23,9 @@ from refine.poses import ImageRef, Poses
 
 LINE_SUFFIXES = (".ndjson", ".jsonl")
 
+PICKLE = b"\x80\2\3\4\5"
+"""The first byte of a pickle, and the protocols that may follow; pickletools.py."""
+
 OTHERS = frozenset(
     {".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".toml", ".npy", ".npz", ".pkl", ".pickle"}
     | {".pt", ".pth", ".h5", ".hdf5", ".parquet", ".xlsx", ".mat", ".zip", ".tar", ".jpg", ".png"}
@@ -64,6 +67,12 @@ def parse(data: bytes, where: str) -> Source:
     Raises:
         FormatError: not JSON.
     """
+    if data[:1] == PICKLE[:1] and data[1:2] in PICKLE[1:]:
+        raise FormatError(
+            "expected JSON, got a pickle, which could run any code and is not loaded",
+            where=where,
+            hint="refine.read(pickle.load(file)) in Python, where it is to be trusted",
+        )
     if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
     return Source(where, "document", [parse_json(data, where)])
@@ -236,9 +245,9 @@ def _lines(data: bytes, where: str) -> list[Document]:
 
 
 def _looks_like_lines(data: bytes) -> bool:
-    """Whether the first line is a whole JSON object and another line follows."""
+    """Whether the first line is a whole JSON object or list and another such line follows."""
     start = data.lstrip()[:1]
-    end = data.find(b"\n")
-    if start != b"{" or end < 0 or not data[:end].rstrip().endswith(b"}"):
+    end, closing = data.find(b"\n"), {b"{": b"}", b"[": b"]"}.get(start)
+    if closing is None or end < 0 or not data[:end].rstrip().endswith(closing):
         return False
-    return data[end:].lstrip()[:1] == b"{"
+    return data[end:].lstrip()[:1] == start

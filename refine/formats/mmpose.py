@@ -26,6 +26,7 @@ from refine.formats._keypoints import (
     number,
     skeleton_of,
 )
+from refine.formats._mmpose_tests import are_tests, read_tests
 from refine.formats._records import describe
 from refine.formats._rows import column, extras, first_keys, fours, tracks
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
@@ -44,6 +45,9 @@ def read_mmpose(source: Source, options: Options) -> Poses:
         FormatError: neither instances nor frames of them.
         SkeletonError: see `skeleton_of`.
     """
+    tests = source.document
+    if source.held == "document" and isinstance(tests, list) and are_tests(tests):
+        return _read_tests(tests, source, options)
     pages = source.pages()
     if source.held == "lines":
         pages = [Page(source.path, source.document, source.path)]
@@ -93,6 +97,22 @@ def read_mmpose(source: Source, options: Options) -> Poses:
 
     poses = _poses(rows, np.array(image, np.intp), refs, options, name_instance)
     return poses.replace(meta={**meta, **poses.meta})
+
+
+def _read_tests(tests: list[Any], source: Source, options: Options) -> Poses:
+    found = read_tests(tests, source.record("result"))
+    rows = [row for _, instances in found for row in instances]
+    image = [i for i, (_, instances) in enumerate(found) for _ in instances]
+    refs = [ref for ref, _ in found]
+    poses = _poses(
+        rows,
+        np.array(image, np.intp),
+        refs,
+        options,
+        lambda i: f"{source.path}, image {refs[image[i]].id!r}",
+    )
+    note = "results of a test: predictions and scores are read, and nothing that is beside them"
+    return poses.replace(meta={**poses.meta, "video": True, "notes": (note,)})
 
 
 def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -294,6 +314,8 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
 
 
 def _is_mmpose(document: Document) -> Verdict:
+    if are_tests(document):
+        return Verdict.YES
     if lists := _dumped(document):
         first: list[Any] = next((each for each in lists if each), [])
         return Verdict.YES if _is_mmpose(first) else Verdict.NO

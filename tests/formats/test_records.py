@@ -119,3 +119,35 @@ def test_rows_by_the_line(cli, file, row, tmp_path):
 def test_mistakes(file, document, message):
     with pytest.raises(FormatError, match=message):
         read(file(document), "alphapose")
+
+
+def test_openpifpaf_streams_the_frames_of_a_video(file, row, tmp_path):
+    """A line per frame, empty ones too: objects since 0.12, lists before."""
+    persons = [nameless(row, bbox=[1, 2, 3, 4]), nameless(row, score=0.25)]
+    told = [
+        {"frame": 1, "predictions": []},
+        {"frame": 2, "predictions": persons},
+        {"frame": 7, "predictions": persons[:1]},
+    ]
+    bare = [frame["predictions"] for frame in told]
+    for frames, ids in ((told, [1, 2, 7]), (bare, [0, 1, 2])):
+        source = file(b"".join(json.dumps(f).encode() + b"\n" for f in frames), "v.openpifpaf.json")
+        poses = read(source)
+        assert (poses.meta["format"], poses.meta["held"]) == ("coco", "lines")
+        assert [ref.id for ref in poses.images] == ids
+        assert poses.image.tolist() == [1, 1, 2]
+        write(poses, tmp_path / "o.jsonl")
+        assert [
+            json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()
+        ] == frames
+        write(poses, tmp_path / "o.json", "mmpose")
+        assert [f["frame_id"] for f in json.loads((tmp_path / "o.json").read_text())] == ids
+    told[2]["frame"] = 2
+    with pytest.raises(FormatError, match=r"record 2: expected frames once, got 2 twice"):
+        read(file(told))
+    told[2] = {"frame": 3, "predictions": [None]}
+    with pytest.raises(FormatError, match=r"record 2, prediction 0: expected an object, got null"):
+        read(file(told))
+    told[2] = {"frame": "3", "predictions": []}
+    with pytest.raises(FormatError, match=r"whole number 'frame', got '3'"):
+        read(file(told))
