@@ -126,7 +126,7 @@ def decode(
     if blank := count_blank(outputs):
         text = f"{outputs.where}: {blank} maps hold nothing but NaN: their joints are missing"
         warnings.warn(RefineWarning(text), stacklevel=2)
-    return poses.done("decode", None, preset=system.name, **options.told(outputs))
+    return poses.done("decode", None, preset=system.name, **options.history_parameters(outputs))
 
 
 def outputs_of_arrays(raw: Any, preset: str | Preset, told: Mapping[str, Any]) -> Any:
