@@ -15,11 +15,10 @@ Category: TypeAlias = Hashable
 def category_of_class(label: int) -> int:
     """Return the category of a detector's class, which detectors count from 0.
 
-    It is class + 1, what Ultralytics writes of data sets of one's own (`class_map` of
-    ultralytics/models/yolo/detect/val.py), and 1 for COCO's persons. COCO's own numbers go to 90 for 80
-    classes, but only its persons have joints; data sets of one's own count from 1. Ultralytics
-    once wrote 0 for these: where truth and poses have one category each, its number may differ
-    (`refine.evaluation.comparison`).
+    It is class + 1: 1 for COCO's persons, and what Ultralytics writes of data sets of one's own
+    (`class_map` of ultralytics/models/yolo/detect/val.py), which wrote 0 there once: where truth
+    and poses have one category each, its number may differ. COCO's numbers go to 90 for its 80
+    classes, but only its persons have joints.
 
     >>> category_of_class(0)
     1

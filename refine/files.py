@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -20,6 +21,8 @@ from refine.exceptions import FormatError
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 """What parsed JSON is made of, beside lists and objects."""
+DESCRIPTORS = Path("/proc/self/fd")
+"""Where Linux shows what a process has open."""
 STDIO = "-"
 STDOUT = (STDIO, "/dev/stdout")
 UNPACKED_LEAST = 1 << 28
@@ -121,7 +124,7 @@ def _descriptor(target: Path) -> str:
     """Return the number of the descriptor of ours that a name stands for, "" for none."""
     if str(target) == "/dev/stderr":
         return "2"
-    number = target.name if target.parent in (Path("/dev/fd"), Path("/proc/self/fd")) else ""
+    number = target.name if target.parent in (Path("/dev/fd"), DESCRIPTORS) else ""
     return number if number.isdecimal() else ""
 
 
@@ -147,25 +150,52 @@ def _replace(target: Path, data: bytes) -> None:
         raise IsADirectoryError(0, "a folder")
     if before is not None and not before.st_mode & 0o222:
         raise PermissionError(0, "a read-only file")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
-    draft = Path(name)
+    handle, draft = _open_draft(target)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            place = file.fileno() if draft is None else draft
+            if before is None:
+                os.chmod(place, 0o666 & ~_umask())  # noqa: PTH101, may be a descriptor
+            else:
+                if hasattr(os, "chown"):
+                    with suppress(OSError):
+                        os.chown(place, before.st_uid, before.st_gid)
+                os.chmod(place, stat.S_IMODE(before.st_mode))  # noqa: PTH101
             os.fsync(file.fileno())
-        if before is None:
-            draft.chmod(0o666 & ~_umask())
-        else:
-            if hasattr(os, "chown"):
-                with suppress(OSError):
-                    os.chown(draft, before.st_uid, before.st_gid)
-            draft.chmod(stat.S_IMODE(before.st_mode))
+            if draft is None:
+                draft = _give_name(file.fileno(), target)
         draft.replace(target)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _open_draft(target: Path) -> tuple[int, Path | None]:
+    """Open a draft in the folder of a target: without a name where the system has such files.
+
+    Nothing is left of these, whatever ends the process.
+    """
+    if hasattr(os, "O_TMPFILE") and DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            return os.open(target.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), None
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
+    return handle, Path(name)
+
+
+def _give_name(handle: int, target: Path) -> Path:
+    """Give a file without a name one beside a target, by which it can replace that."""
+    draft = target.parent / f".{target.name[:200]}.{secrets.token_hex(4)}"
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        # With a folder given the link in /proc is followed: open(2), O_TMPFILE.
+        os.link(DESCRIPTORS / str(handle), draft.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+    return draft
 
 
 def _umask() -> int:
