@@ -198,6 +198,21 @@ def _image(name: str) -> str:
     return stem(name).removesuffix(FILE_ENDING)
 
 
+def list_in(document: Any, field: str, where: str) -> list[Any]:
+    """Return the list that an object holds in a field.
+
+    Raises:
+        FormatError: no object, or no list in it; null is none, nobody knows what it stands for.
+    """
+    found = document.get(field) if isinstance(document, dict) else None
+    if isinstance(found, list):
+        return found
+    got = describe(document)
+    if isinstance(document, dict):
+        got = f"{describe(document[field])} there" if field in document else "an object without"
+    raise FormatError(f"expected an object with a list {field!r}, got {got}", where=where)
+
+
 def describe(value: Any) -> str:
     """Name the kind of a JSON value for messages."""
     kinds = {dict: "an object", list: "a list", str: "a string", type(None): "null"}

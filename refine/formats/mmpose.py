@@ -27,7 +27,7 @@ from refine.formats._keypoints import (
     skeleton_of,
 )
 from refine.formats._mmpose_tests import are_tests, read_tests
-from refine.formats._records import describe
+from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, first_keys, fours, tracks
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
@@ -69,11 +69,7 @@ def read_mmpose(source: Source, options: Options) -> Poses:
     image: list[int] = []
     for i, frame in enumerate(contents[0] if video else [{"instances": c} for c in contents]):
         where = source.record("frame")(i)
-        instances = frame.get("instances") if isinstance(frame, dict) else None
-        if not isinstance(instances, list):
-            raise FormatError(
-                f"expected an object with a list 'instances', got {describe(frame)}", where=where
-            )
+        instances = list_in(frame, "instances", where)
         number_ = whole(frame.get("frame_id"), "frame_id", where)
         if video and number_ is None:
             raise FormatError("expected a 'frame_id', got none", where=where)

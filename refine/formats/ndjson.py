@@ -15,7 +15,7 @@ from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
-from refine.formats._records import describe
+from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, fours, optional, tracks
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
@@ -48,11 +48,7 @@ def read_ndjson(source: Source, options: Options) -> Poses:
     wheres: list[str] = []
     for i, line in enumerate(lines):
         where = source.where(i)
-        people = line.get("poses") if isinstance(line, dict) else None
-        if not isinstance(people, list):
-            raise FormatError(
-                f"expected an object with a list 'poses', got {describe(line)}", where=where
-            )
+        people = list_in(line, "poses", where)
         for key in ("skeleton", "score_kind"):
             if line.get(key) != lines[0].get(key):
                 raise FormatError(

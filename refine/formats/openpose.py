@@ -29,7 +29,7 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._person import one_person
-from refine.formats._records import describe
+from refine.formats._records import list_in
 from refine.formats._rows import first_keys
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
@@ -193,19 +193,16 @@ def people_of(
         FormatError: there is none, or something in it is not an object with body keypoints.
     """
     many = _many(document)
-    if not isinstance(document, dict) or not isinstance(document.get(many), list):
-        raise FormatError(
-            f"expected an object with a list {many!r}, got {describe(document)}", where=where
-        )
     found = []
-    for i, person in enumerate(document[many]):
+    for i, person in enumerate(list_in(document, many, where)):
         at = f"{where}, person {i}"
         body = next((b for b in BODIES if b in person), BODY) if isinstance(person, dict) else BODY
         if not isinstance(person, dict) or not (body in person or bodiless):
             raise FormatError(f"expected an object with {BODY!r}, got {person!r:.60}", where=at)
         row = {BODY if key == body else key: v for key, v in person.items()}
         found.append(Person({BODY: None} | row, image, at))
-    return found, {key: v for key, v in document.items() if key != many}
+    rest = document.items() if isinstance(document, dict) else ()
+    return found, {key: v for key, v in rest if key != many}
 
 
 def _names(documents: Sequence[Document]) -> tuple[str, str]:
