@@ -9,7 +9,7 @@ import click
 
 from refine.cli._output import say, summary
 from refine.exceptions import FormatError, RefineError
-from refine.files import STDIO
+from refine.files import STDIO, is_stream
 
 if TYPE_CHECKING:
     from refine.formats import Format
@@ -110,8 +110,11 @@ def _targets(inputs: Sequence[str], output: str, to: "Format | None") -> list[st
     Raises:
         FormatError: no folder, or inputs of one name.
     """
+    from refine.formats.containers import is_file_name
+
     folder = Path(output)
-    if output == STDIO or STDIO in inputs or (folder.exists() and not folder.is_dir()):
+    file = folder.exists() or is_file_name(output)
+    if is_stream(output) or STDIO in inputs or (file and not folder.is_dir()):
         raise FormatError(
             f"expected a folder for {len(inputs)} outputs", where=output, hint="-o FOLDER"
         )

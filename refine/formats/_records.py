@@ -15,7 +15,7 @@ FRAME, GROUP = "frame", "predictions"
 """What OpenPifPaf's videos call a frame and its records, a line each; openpifpaf/video.py."""
 
 OTHERS = frozenset(
-    {"images", "annotations", "instance_info", "instances", "people", "bodies", "poses"}
+    {"images", "annotations", "instance_info", "instances", "people", "bodies", "poses", GROUP}
 )
 """Keys that other formats put lists of persons under."""
 
@@ -95,6 +95,7 @@ def is_by_image(document: Document) -> bool:
         all(isinstance(each, list) for each in lists)
         and bool(firsts)
         and all(isinstance(first, dict) and is_flat(first.get("keypoints")) for first in firsts)
+        and not any("image_id" in first for first in firsts)  # It would be another image's.
     )
 
 

@@ -83,6 +83,12 @@ def is_lines_name(path: str | Path) -> bool:
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
 
 
+def is_file_name(path: str | Path) -> bool:
+    """Whether a name ends as those of files do, ours or others'."""
+    name = str(path).removesuffix(".gz")
+    return name != str(path) or Path(name).suffix.lower() in {".json", *LINE_SUFFIXES, *OTHERS}
+
+
 def check_target(path: str | Path, form: Format | None = None) -> None:
     """Check, before anything is read for it, that a target can be written as far as its name tells.
 

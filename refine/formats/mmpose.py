@@ -314,6 +314,8 @@ def _is_mmpose(document: Document) -> Verdict:
         return Verdict.YES
     if lists := _dumped(document):
         first: list[Any] = next((each for each in lists if each), [])
+        if not first and not isinstance(document, list):
+            return Verdict.YES
         return Verdict.YES if _is_mmpose(first) else Verdict.NO
     if isinstance(document, dict):
         return Verdict.YES if "instance_info" in document else Verdict.NO

@@ -50,6 +50,9 @@ def test_a_bad_input_ends_the_run_or_is_left_out(cli, folder):
         (["a.json", "b.json"], ".", "another folder"),
         (["no*.json"], "out", "pattern of some files"),
         (["a.json", "-"], "out", "a folder for 2"),
+        (["a.json", "b.json"], "-", "a folder for 2"),
+        (["a.json", "b.json"], "all.json", "a folder for 2"),
+        (["a.json", "b.json"], "all.jsonl.gz", "a folder for 2"),
     ],
 )
 def test_what_cannot_be_named_is_said(cli, folder, monkeypatch, inputs, output, message):

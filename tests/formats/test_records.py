@@ -196,3 +196,15 @@ def test_null_in_place_of_people_is_an_error_that_says_so(file, values, tmp_path
         source = file(document)
     with pytest.raises(FormatError, match=r"got (null|None)"):
         read(source, name.split()[0].replace("alphapose", "alphapose-open"))
+
+
+@pytest.mark.parametrize("key", ["predictions", "results", "a.jpg"])
+def test_records_of_an_image_of_their_own_are_no_other_images(file, row, key):
+    """What wraps a list of COCO records is no name of an image."""
+    with pytest.raises(FormatError, match=f"expected the keys of a known format, got {key}"):
+        read(file({key: [row(7)]}))
+
+
+def test_an_inferencer_that_found_nobody(file):
+    poses = read(file({"predictions": [[]], "visualization": []}))
+    assert (poses.meta["format"], len(poses), len(poses.images)) == ("mmpose", 0, 1)
