@@ -12,6 +12,20 @@ Category: TypeAlias = Hashable
 """As files have it, int or str; None where none is told."""
 
 
+def category_of_class(label: int) -> int:
+    """Return the category of a detector's class, which detectors count from 0.
+
+    It is class + 1: 1 for COCO's persons, and what Ultralytics writes of data sets of one's own
+    (`class_map` of ultralytics/models/yolo/detect/val.py), which wrote 0 there once: where truth
+    and poses have one category each, its number may differ. COCO's numbers go to 90 for its 80
+    classes, but only its persons have joints.
+
+    >>> category_of_class(0)
+    1
+    """
+    return label + 1
+
+
 def categories_of(poses: Poses) -> tuple[Category, ...]:
     """Return the category of each pose, None where its source does not say.
 

@@ -46,6 +46,12 @@ class ImageRef:
     frame: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        for name in ("id", "width", "height", "frame"):
+            value = getattr(self, name)
+            if hasattr(value, "item"):  # NumPy's number is no int to who writes files.
+                object.__setattr__(self, name, value.item())
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

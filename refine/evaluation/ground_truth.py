@@ -12,7 +12,7 @@ from refine._types import Bools, Floats, Indices
 from refine.categories import Category, categories_of
 from refine.evaluation.persons import Persons
 from refine.exceptions import FormatError
-from refine.files import dump_json, parse_json, read_bytes
+from refine.files import parse_json, plain_data, read_bytes
 from refine.formats import coco
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import Options
@@ -140,9 +140,10 @@ def read_ground_truth(
     if isinstance(source, CocoObject):
         source = source.dataset
     where = "ground truth" if isinstance(source, Mapping) else str(source)
-    # What is in memory may hold NumPy's numbers and arrays.
-    data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)
-    document = parse_json(data, where)
+    if isinstance(source, Mapping):
+        document = plain_data(source)
+    else:
+        document = parse_json(read_bytes(source), where)
     options = Options(where, skeleton, default=asked or default, category=category)
     if skeleton is None:
         named = named_skeleton(document, where, category)
@@ -232,7 +233,8 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
 
 
 def _crowd(row: Mapping[str, Any], where: str) -> bool:
-    value = row.get("iscrowd")
+    value: Any = row.get("iscrowd")
+    value = value.item() if hasattr(value, "item") else value
     if value is not None and (not isinstance(value, int | float) or value not in (0, 1)):
         raise FormatError(
             f"expected 0 or 1 in 'iscrowd', got {value!r:.40}",

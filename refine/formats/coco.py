@@ -24,7 +24,7 @@ from refine.formats._ground_truth import (
 )
 from refine.formats._images import FIELDS, read_images
 from refine.formats._keypoints import joints, matrix, skeleton_of
-from refine.formats._records import describe, hold, is_flat
+from refine.formats._records import describe, hold, is_flat, is_stream
 from refine.formats._rows import (
     ROW,
     assemble,
@@ -67,6 +67,8 @@ def write_results(poses: Poses, precision: int | None, held: Holding) -> Documen
 
 
 def _are_results(document: Document) -> Verdict:
+    if is_stream(document):
+        return Verdict.YES
     keys = first_keys(document)
     given = document == [] or {"image_id", "keypoints"} <= keys
     if not given and isinstance(document, list) and keys & {"score", "bbox", "category_id"}:

@@ -49,7 +49,7 @@ class PersonLabOptions(Options):
         entries = {name: getattr(self, name) for name in CHANGES}
         return {name: value for name, value in entries.items() if value is not None}
 
-    def told(self, raw: RawImage) -> dict[str, Any]:
+    def history_parameters(self, raw: RawImage) -> dict[str, Any]:
         """Tell the name of the rules, if they have one, and what differs."""
         named = {"rules": self.rules} if isinstance(self.rules, str) else {}
         return self.changes() | named

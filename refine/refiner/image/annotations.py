@@ -39,6 +39,7 @@ class Labelled:
         extra: (N, E, 2) px of joints that the body lacks, NaN where not labelled.
         extra_trust: (N, E).
         pictures: path of every image that `persons.image` numbers.
+        exif: of every picture, whether its EXIF orientation is applied.
     """
 
     persons: Persons
@@ -46,6 +47,7 @@ class Labelled:
     extra: Floats
     extra_trust: Floats
     pictures: tuple[Path, ...]
+    exif: tuple[bool, ...]
 
 
 def read_sets(path: Path) -> list[dict[str, Any]]:
@@ -53,8 +55,9 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
 
     Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
     and optionally ``teacher`` (predictions for the same images), ``repeat`` (times per epoch),
-    ``boxes`` (true where areas are those of boxes), ``skeleton`` and, for eyes, ``predictions``
-    (files of what networks say of the same images).
+    ``boxes`` (true where areas are those of boxes), ``skeleton``, ``category`` (the only one whose
+    persons count), ``exif`` (true where the annotations are of pictures that were turned as their
+    EXIF says) and, for eyes, ``predictions`` (files of what networks say of the same images).
 
     Raises:
         FormatError: not TOML, or other keys.
@@ -65,7 +68,8 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
         raise FormatError(f"expected TOML, got: {error}", where=str(path)) from None
     if not isinstance(sets, list) or not sets:
         raise FormatError("expected at least one [[set]] table, got none", where=str(path))
-    known = {"annotations", "images", "teacher", "repeat", "boxes", "skeleton", "predictions"}
+    known = {"annotations", "images", "teacher", "repeat", "boxes", "skeleton"}
+    known |= {"category", "exif", "predictions"}
     out = []
     for i, table in enumerate(sets):
         if not {"annotations", "images"} <= set(table) <= known:
@@ -111,12 +115,17 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton, extra: tuple[str, 
         np.concatenate([p.extra for p in parts]),
         np.concatenate([p.extra_trust for p in parts]),
         tuple(path for p in parts for path in p.pictures),
+        tuple(exif for p in parts for exif in p.exif),
     )
 
 
 def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) -> Labelled:
     given = table.get("skeleton")
-    truth = read_ground_truth(table["annotations"], find_skeleton(given) if given else None)
+    truth = read_ground_truth(
+        table["annotations"],
+        find_skeleton(given) if given else None,
+        category=table.get("category"),
+    )
     paths: list[Picture | None] = list(find_pictures(table["images"], truth.images))
     there = np.array([p is not None for p in paths], np.bool_)
     if not there.any():
@@ -126,13 +135,14 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
             where=str(table["images"]),
             hint=f"the folder that holds {name}",
         )
-    # Annotations are of pictures as they are stored (COCO's are), whoever turns them later.
-    sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=False)
+    # Annotations are of pictures as they are stored (COCO's are), unless the set says otherwise.
+    exif = bool(table.get("exif", False))
+    sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=exif)
     for name, reason in sight.unread.items():
         raise FormatError(
             f"expected a picture, got: {reason}", where=str(Path(table["images"]) / name)
         )
-    tell(replace(sight, otherwise=0), exif=False)
+    tell(sight if "exif" in table else replace(sight, otherwise=0), exif=exif)
     paths, sizes = sight.pictures, sight.poses.image_sizes
     there = np.array([p is not None for p in paths], np.bool_)
     pictured = truth.persons[there[truth.persons.image]]
@@ -159,12 +169,14 @@ def _read_set(table: Mapping[str, Any], body: Skeleton, extra: tuple[str, ...]) 
         image_size=sizes[persons.image],
     )
     rows = np.flatnonzero(labelled.any(1))
+    pictures = tuple(p for p in paths if isinstance(p, Path))
     return Labelled(
         persons[rows],
         trust[rows],
         beyond[rows],
         extra_trust[rows],
-        tuple(p for p in paths if isinstance(p, Path)),
+        pictures,
+        (exif,) * len(pictures),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,12 +164,13 @@ def _show_extra(
 
 
 def load_crops(
-    rows: Rows, pictures: tuple[Path, ...], size: tuple[int, int], pool: ThreadPoolExecutor
+    rows: Rows, labelled: Labelled, size: tuple[int, int], pool: ThreadPoolExecutor
 ) -> Pixels:
     """Cut the crops of R rows out of their pictures, (R, height, width, 3)."""
 
     def load(i: int) -> Pixels:
-        picture = read_picture(pictures[rows.image[i]], exif=False)
+        at = rows.image[i]
+        picture = read_picture(labelled.pictures[at], exif=labelled.exif[at])
         return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))
