@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.evaluation import kernels
-from refine.evaluation.matching import RECALLS, THRESHOLDS
+from refine.evaluation.matching import RECALLS, THRESHOLDS, precision_at_recalls
 from refine.evaluation.persons import Persons
 from refine.geometry import xyxy_to_xywh
 from refine.oks import EPS
@@ -26,7 +26,10 @@ BLOCK = 1 << 16
 """Joints of pairs whose similarities are computed at once: 512 KiB, which caches hold."""
 
 SMALL = 2000
-"""Predictions and pairs up to which kernels run uncompiled: loading compiled ones takes longer."""
+"""Predictions up to which the kernel runs uncompiled: loading the compiled one takes longer."""
+
+NEAR = 3.001
+"""Exponent from which a joint counts as far: exp(-3) is below 0.05, and rounding is allowed for."""
 
 
 class Detections(NamedTuple):
@@ -76,14 +79,19 @@ class Counts:
         shape = len(THRESHOLDS), len(RECALLS), len(self.first) - 1, len(AREAS)
         precision, recall = np.full(shape, -1.0), np.full((shape[0], *shape[2:]), -1.0)
         inside, counted = _among(self.image, images), _among(self.person_image, images)
-        accumulate = _compiled_from(len(self.score), kernels.accumulate)
         for c in range(shape[2]):
             own = slice(self.person_first[c], self.person_first[c + 1])
-            persons = (~self.ignored[:, own] & counted[own]).sum(1)
-            rows = np.arange(self.first[c], self.first[c + 1])
-            rows = rows[inside[rows]]
+            persons = (~self.ignored[:, own] & counted[own]).sum(1).tolist()
+            rows = np.arange(self.first[c], self.first[c + 1])[
+                inside[self.first[c] : self.first[c + 1]]
+            ]
             rows = rows[np.argsort(-self.score[rows], kind="stable")]
-            accumulate(self.fate, rows, persons, RECALLS, EPS, precision[:, :, c], recall[:, c])
+            for a in np.flatnonzero(persons).tolist():
+                for t, fate in enumerate(self.fate[a]):
+                    kind = fate[rows]
+                    hits = kind[kind < 2] == 1
+                    precision[t, :, c, a] = precision_at_recalls(hits, persons[a])
+                    recall[t, c, a] = np.count_nonzero(hits) / persons[a]
         return Tables(precision, recall)
 
 
@@ -112,76 +120,93 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
     ignored = persons.ignore | (area < limits[:, 0]) | (area > limits[:, 1])
     size = found.area[order]
     outside = (size < limits[:, 0]) | (size > limits[:, 1])
-    pair_start, pair_person, oks = _pairs(persons, found.xy, order, low, high, sigmas)
+    pairs = _pairs(persons, found.xy[order], low, high, sigmas)
     fate = np.empty((len(AREAS), len(THRESHOLDS), len(order)), np.uint8)
+    shared = [*pairs, np.minimum(THRESHOLDS, 1 - 1e-10), persons.crowd, persons.id != 0]
+    kernel: Any = kernels.decide
+    if len(order) <= SMALL:
+        kernel, shared = kernel.py_func, [array.tolist() for array in shared]
+    for a in range(len(AREAS)):
+        taken = np.full(len(persons), -1)
+        own = [ignored[a], outside[a]]
+        kernel(tuple(shared[:3]), shared[3], *own, *shared[4:], taken, fate[a])
     first = np.searchsorted(key, np.arange(categories + 1) * images)
-    _compiled_from(len(order) + len(oks), kernels.decide)(
-        (pair_start, pair_person, oks),
-        np.minimum(THRESHOLDS, 1 - 1e-10),
-        ignored,
-        outside,
-        persons.crowd,
-        persons.id != 0,
-        fate,
-    )
     ends = np.searchsorted(whose, np.arange(categories + 1) * images)
     return Counts(found.score[order], found.image[order], first, fate, persons.image, ends, ignored)
 
 
 def _pairs(
-    persons: Persons, xy: Floats, order: Indices, low: Indices, high: Indices, sigmas: Floats
+    persons: Persons, xy: Floats, low: Indices, high: Indices, sigmas: Floats
 ) -> tuple[Indices, Indices, Floats]:
     """Find the persons that each prediction may match, and their OKS.
+
+    Args:
+        persons: G of them.
+        xy: (D, K, 2) px.
+        low: (D,) the first person of each prediction's image.
+        high: (D,) the one after the last.
+        sigmas: (K,).
 
     Returns:
         where those of each prediction begin (D + 1,), persons (P,) and OKS (P,).
     """
-    k = len(sigmas)
-    labelled = persons.labelled
-    joints = labelled.sum(1)
-    bare = np.flatnonzero(joints == 0)
+    ends = np.cumsum(high - low)
+    shift = low - ends + (high - low)
+    # Joints first: what is the same for all pairs of a block is then in one row.
+    both = [np.ascontiguousarray(np.moveaxis(each, 0, -1)) for each in (xy, persons.xy)]
+    labelled = np.ascontiguousarray(persons.labelled.T)
+    size = max(1, BLOCK // len(sigmas))
+    parts: list[tuple[Indices, Indices, Floats]] = []
+    for first in range(0, int(ends[-1]) if len(ends) else 0, size):
+        number = np.arange(first, min(first + size, int(ends[-1])))
+        a = np.searchsorted(ends, number, "right")
+        b = number + shift[a]
+        away = both[0][..., a] - both[1][..., b]
+        d2 = away[:, 0] ** 2 + away[:, 1] ** 2
+        seen = labelled[:, b]
+        bare = np.flatnonzero(~seen.any(0))
+        if len(bare):
+            d2[:, bare] = _beyond(persons.box[b[bare]], xy[a[bare]]).T
+            seen[:, bare] = True
+        near, oks = _similar(d2, seen, persons.area[b] + EPS, (2 * sigmas[:, None]) ** 2)
+        parts.append((a[near], b[near], oks))
+    parts = parts or [(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))]
+    found, person, similarity = map(np.concatenate, zip(*parts, strict=True))
+    return np.searchsorted(found, np.arange(len(xy) + 1)), person, similarity
+
+
+def _similar(d2: Floats, seen: Bools, area: Floats, variance: Floats) -> tuple[Indices, Floats]:
+    """Return which pairs may reach the least threshold, and the OKS of these.
+
+    Args:
+        d2: (K, P) px^2.
+        seen: (K, P) joints that count, at least one each.
+        area: (P,) px^2.
+        variance: (K, 1).
+    """
+    # Areas of 0 or less, which nothing is like, or all.
+    with np.errstate(all="ignore"):
+        reach = np.where(area < 0, np.inf, 2 * NEAR * area)
+        close = np.count_nonzero(seen & ~(d2 * (1 / variance) > reach), 0)
+        joints = np.count_nonzero(seen, 0)
+        # A far joint adds less than exp(-3) < 0.05.
+        near = np.flatnonzero(close + 0.05 * (joints - close) >= THRESHOLDS[0] * joints)
+        joints = joints[near]
+        similarity = np.exp(-(d2[:, near] / variance / area[near] / 2)).T
+        kept, oks = seen[:, near].T, np.empty(len(near))
+        for width in np.unique(joints):
+            rows = np.flatnonzero(joints == width)
+            oks[rows] = similarity[rows][kept[rows]].reshape(-1, width).sum(1) / width
+    return near, oks
+
+
+def _beyond(box: Floats, xy: Floats) -> Floats:
+    """Return how far (P, K) joints lie outside boxes doubled about their centre, in px^2."""
     # Nine decimals undo x + width - x.
-    box = np.zeros((len(persons), 4))
-    box[bare] = np.round(xyxy_to_xywh(persons.box[bare]), 9)
-    places = np.ascontiguousarray(np.nan_to_num(persons.xy))
-    joints = np.where(joints, joints, k)
-    most = int((high - low).sum())
-    near = _compiled_from(most, kernels.near_pairs)
-    exponent = np.empty(max(BLOCK, k * int((high - low).max(initial=0))))
-    start = np.zeros(len(order) + 1, np.intp)
-    person, similarity, done = [], [], 0
-    while done < len(order):
-        room = np.empty(len(exponent), np.intp)
-        # Areas of 0 or less, which nothing is like, or all.
-        with np.errstate(all="ignore"):
-            stop, used = near(
-                (order, low, high, done),
-                (xy, places, labelled, persons.area, box, (2 * sigmas) ** 2),
-                THRESHOLDS[0],
-                EPS,
-                exponent,
-                room,
-                start,
-            )
-            chosen = room[:used]
-            similarity.append(_means(exponent, joints[chosen]))
-        person.append(chosen)
-        done = stop
-    np.cumsum(start, out=start)
-    empty = np.zeros(0, np.intp)
-    return start, np.concatenate([empty, *person]), np.concatenate([np.zeros(0), *similarity])
-
-
-def _means(exponent: Floats, joints: Indices) -> Floats:
-    """Average exp(exponent) over runs of so many joints, each summed as `np.sum` sums one row."""
-    ends = np.cumsum(joints)
-    values = np.exp(exponent[: ends[-1] if len(ends) else 0])
-    out = np.empty(len(joints))
-    for width in np.unique(joints):
-        rows = np.flatnonzero(joints == width)
-        runs = values[(ends[rows] - width)[:, None] + np.arange(width)]
-        out[rows] = runs.sum(1) / width
-    return out
+    box = np.round(xyxy_to_xywh(box), 9)[:, None]
+    low, high = box[..., :2] - box[..., 2:], box[..., :2] + box[..., 2:] * 2
+    away = np.maximum(0, low - xy) + np.maximum(0, xy - high)
+    return away[..., 0] ** 2 + away[..., 1] ** 2
 
 
 def _among(image: Indices, images: Sequence[int]) -> Bools:
@@ -189,8 +214,3 @@ def _among(image: Indices, images: Sequence[int]) -> Bools:
     known = np.zeros(1 + max(int(image.max(initial=0)), max(images, default=0)), np.bool_)
     known[list(images)] = True
     return known[image]
-
-
-def _compiled_from(size: int, function: Any) -> Any:
-    """Return a kernel, uncompiled where there is little to do."""
-    return function if size > SMALL else function.py_func

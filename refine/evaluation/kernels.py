@@ -46,108 +46,26 @@ def neighbours(box, order, first, last, iou, start, index):
 
 
 @kernel
-def near_pairs(which, arrays, least, eps, exponent, person, start):
-    """List pairs that may reach a similarity, and their exponents; those of i into start[i + 1]."""
-    order, low, high, first = which
-    xy, places, labelled, area, box, variance = arrays
-    k = len(variance)
-    weight = 1 / variance
-    used, filled = 0, 0
-    for i in range(first, len(order)):
-        if filled + k * (high[i] - low[i]) > len(exponent):
-            return i, used
-        at = xy[order[i]]
-        for g in range(low[i], high[i]):
-            scale = 0.5 / (area[g] + eps)
-            goal = places[g]
-            seen, joints = 0, 0
-            for j in range(k):
-                dx = at[j, 0] - goal[j, 0]
-                dy = at[j, 1] - goal[j, 1]
-                joints += labelled[g, j]
-                # Written so that NaN counts as near.
-                far = (dx * dx + dy * dy) * weight[j] * scale > 3.001
-                seen += labelled[g, j] and not far
-            # A far joint adds less than exp(-3) = 0.0498.
-            if joints and seen + 0.05 * (joints - seen) < least * joints:
-                continue
-            for j in range(k):
-                if joints == 0:
-                    # The distance to the box doubled about its centre.
-                    x, y = at[j, 0], at[j, 1]
-                    dx = max(0.0, box[g, 0] - box[g, 2] - x)
-                    dx += max(0.0, x - (box[g, 0] + box[g, 2] * 2))
-                    dy = max(0.0, box[g, 1] - box[g, 3] - y)
-                    dy += max(0.0, y - (box[g, 1] + box[g, 3] * 2))
-                elif labelled[g, j]:
-                    dx = at[j, 0] - goal[j, 0]
-                    dy = at[j, 1] - goal[j, 1]
-                else:
-                    continue
-                exponent[filled] = -((dx * dx + dy * dy) / variance[j] / (area[g] + eps) / 2)
-                filled += 1
-            person[used] = g
-            used += 1
-            start[i + 1] += 1
-    return len(order), used
-
-
-@kernel
-def decide(pairs, thresholds, ignored, outside, crowd, real, fate):
+def decide(pairs, thresholds, ignored, outside, crowd, real, taken, fate):
     """Say of each detection whether it matches nobody (0), somebody (1), or does not count (2)."""
     start, person, oks = pairs
-    taken = np.full(len(crowd), -1, np.int64)
-    number = 0
-    for a in range(len(ignored)):
-        for t in range(len(thresholds)):
-            for i in range(len(start) - 1):
-                best, chosen = thresholds[t], -1
-                for last in (False, True):
-                    if chosen >= 0:
-                        break
-                    for p in range(start[i], start[i + 1]):
-                        g = person[p]
-                        if ignored[a, g] != last or oks[p] < best:
-                            continue
-                        if taken[g] == number and not crowd[g]:
-                            continue
-                        best, chosen = oks[p], g
-                out = 2 if outside[a, i] else 0
+    for t in range(len(thresholds)):
+        for i in range(len(start) - 1):
+            best, chosen = thresholds[t], -1
+            for last in (False, True):
                 if chosen >= 0:
-                    taken[chosen] = number
-                    if ignored[a, chosen]:
-                        out = 2
-                    elif real[chosen]:
-                        # pycocotools takes a person of id 0 for none.
-                        out = 1
-                fate[a, t, i] = out
-            number += 1
-
-
-@kernel
-def accumulate(fate, rows, persons, recalls, eps, precision, recall):
-    values = np.empty(len(rows))
-    index = np.empty(len(recalls), np.int64)
-    for a in range(len(persons)):
-        if persons[a] == 0:
-            continue
-        for t in range(fate.shape[1]):
-            own = fate[a, t]
-            true, false, reached = 0, 0, 0
-            for i in range(len(rows)):
-                kind = own[rows[i]]
-                true += kind == 1
-                false += kind == 0
-                values[i] = true / (false + true + eps)
-                while reached < len(recalls) and true / persons[a] >= recalls[reached]:
-                    index[reached] = i
-                    reached += 1
-            recall[t, a] = true / persons[a]
-            highest, r = 0.0, reached - 1
-            for i in range(len(rows) - 1, -1, -1):
-                highest = max(highest, values[i])
-                while r >= 0 and index[r] == i:
-                    precision[t, r, a] = highest
-                    r -= 1
-            for r in range(reached, len(recalls)):
-                precision[t, r, a] = 0.0
+                    break
+                for p in range(start[i], start[i + 1]):
+                    g = person[p]
+                    if ignored[g] != last or oks[p] < best or (taken[g] == t and not crowd[g]):
+                        continue
+                    best, chosen = oks[p], g
+            out = 2 if outside[i] else 0
+            if chosen >= 0:
+                taken[chosen] = t
+                if ignored[chosen]:
+                    out = 2
+                elif real[chosen]:
+                    # pycocotools takes a person of id 0 for none.
+                    out = 1
+            fate[t, i] = out

@@ -142,19 +142,29 @@ def average_precision(
         hits = ~alone[~left_out]
         persons = int(hits.sum()) if forgive == "all" else int((~skip).sum())
         if persons:
-            out[t] = _area_under(hits, persons)
+            out[t] = precision_at_recalls(hits, persons).mean()
         elif forgive == "all" and not skip.all():
             out[t] = 1.0
     return out
 
 
-def _area_under(hits: Bools, persons: int) -> float:
-    """Average the interpolated precision over `RECALLS`; hits (A,) are best first."""
-    true = np.cumsum(hits)
-    precision = true / (np.arange(1, len(hits) + 1) + EPS)
+def precision_at_recalls(hits: Bools, persons: int) -> Floats:
+    """Return the interpolated precision at `RECALLS`, (R,).
+
+    Args:
+        hits: (A,) whether each prediction matches a person, best first.
+        persons: that count, at least one.
+
+    >>> precision_at_recalls(np.array([False, True]), 1).round(2).tolist()[::50]
+    [0.5, 0.5, 0.5]
+    """
+    # Precision falls from hit to hit, so that nothing between two of them matters.
+    at = np.flatnonzero(hits)
+    number = np.arange(1, len(at) + 1)
+    precision = number / (at + 1 + EPS)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(true / persons, RECALLS)
-    return float(np.append(envelope, 0.0)[at].mean())
+    reached = np.searchsorted(number / persons, RECALLS)
+    return np.append(envelope, 0.0)[reached]
 
 
 def neighbours(box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1) -> Neighbours:
