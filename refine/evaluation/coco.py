@@ -220,7 +220,8 @@ def _detections(
 ) -> tuple[Detections, str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
     xy = target.take(poses.xy, poses.skeleton)
-    xy = np.where(np.isfinite(xy).all(-1, keepdims=True), xy, 0.0)
+    known = np.isfinite(xy)
+    xy = np.where((known[..., :1] & known[..., 1:]), xy, 0.0)
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
         area = "box" if first else "keypoints"

@@ -153,18 +153,21 @@ def _pairs(
     ends = np.cumsum(high - low)
     shift = low - ends + (high - low)
     # Joints first: what is the same for all pairs of a block is then in one row.
-    both = [np.ascontiguousarray(np.moveaxis(each, 0, -1)) for each in (xy, persons.xy)]
+    both = [
+        [np.ascontiguousarray(each[..., axis].T) for axis in (0, 1)] for each in (xy, persons.xy)
+    ]
     labelled = np.ascontiguousarray(persons.labelled.T)
+    joints = labelled.sum(0)
     size = max(1, BLOCK // len(sigmas))
     parts: list[tuple[Indices, Indices, Floats]] = []
     for first in range(0, int(ends[-1]) if len(ends) else 0, size):
         number = np.arange(first, min(first + size, int(ends[-1])))
         a = np.searchsorted(ends, number, "right")
         b = number + shift[a]
-        away = both[0][..., a] - both[1][..., b]
-        d2 = away[:, 0] ** 2 + away[:, 1] ** 2
-        seen = labelled[:, b]
-        bare = np.flatnonzero(~seen.any(0))
+        dx, dy = (np.take(of, a, 1) - np.take(to, b, 1) for of, to in zip(*both, strict=True))
+        d2 = dx**2 + dy**2
+        seen = np.take(labelled, b, 1)
+        bare = np.flatnonzero(joints[b] == 0)
         if len(bare):
             d2[:, bare] = _beyond(persons.box[b[bare]], xy[a[bare]]).T
             seen[:, bare] = True
@@ -187,17 +190,23 @@ def _similar(d2: Floats, seen: Bools, area: Floats, variance: Floats) -> tuple[I
     # Areas of 0 or less, which nothing is like, or all.
     with np.errstate(all="ignore"):
         reach = np.where(area < 0, np.inf, 2 * NEAR * area)
-        close = np.count_nonzero(seen & ~(d2 * (1 / variance) > reach), 0)
-        joints = np.count_nonzero(seen, 0)
+        close = _column_sums(seen & ~(d2 * (1 / variance) > reach))
+        joints = _column_sums(seen)
         # A far joint adds less than exp(-3) < 0.05.
         near = np.flatnonzero(close + 0.05 * (joints - close) >= THRESHOLDS[0] * joints)
-        joints = joints[near]
+        joints = joints[near].astype(np.intp)
         similarity = np.exp(-(d2[:, near] / variance / area[near] / 2)).T
         kept, oks = seen[:, near].T, np.empty(len(near))
         for width in np.unique(joints):
             rows = np.flatnonzero(joints == width)
             oks[rows] = similarity[rows][kept[rows]].reshape(-1, width).sum(1) / width
     return near, oks
+
+
+def _column_sums(mask: Bools) -> npt.NDArray[np.integer]:
+    # As bytes, which add up without being widened one by one.
+    whole = np.uint8 if len(mask) < 256 else np.intp
+    return np.asarray(np.add.reduce(mask.view(np.uint8), 0, dtype=whole))
 
 
 def _beyond(box: Floats, xy: Floats) -> Floats:
@@ -213,4 +222,4 @@ def _among(image: Indices, images: Sequence[int]) -> Bools:
     """Return which of some images are among others."""
     known = np.zeros(1 + max(int(image.max(initial=0)), max(images, default=0)), np.bool_)
     known[list(images)] = True
-    return known[image]
+    return np.asarray(known[image])
