@@ -20,7 +20,11 @@ from refine.evaluation.ground_truth import (
 from refine.evaluation.matching import THRESHOLDS
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
-from refine.files import dump_json
+from refine.files import dump_json, read_bytes
+from refine.formats import read
+from refine.formats.base import Options
+from refine.formats.plain import scan_results
+from refine.formats.scan import LARGE
 from refine.geometry import keypoint_box
 from refine.oks import pose_area
 from refine.poses import Poses
@@ -153,7 +157,7 @@ def evaluate(
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
     truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
     own = truth.skeleton
-    found = poses if isinstance(poses, Poses) else _read(poses, own)
+    found = poses if isinstance(poses, Poses) else read_predictions(poses, own)
     values = (own if table is None else own.with_sigmas(table)).require_sigmas()
     compared = compare(truth, found, image_ids, strict=strict)
     persons, inside = compared.persons, compared.inside
@@ -201,15 +205,30 @@ def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
     return "the caller" if np.ndim(chosen) else f"{chosen:g} for every joint"
 
 
-def _read(
+def read_predictions(
     source: str | Path | CocoObject | Sequence[Mapping[str, Any]], default: Skeleton
 ) -> Poses:
-    from refine.formats import read
+    """Read predictions for a comparison: of large plain files, no fields are carried along.
 
+    Raises:
+        FormatError, SkeletonError: see `refine.read`.
+    """
     if isinstance(source, str | Path):
-        return read(source, default=default)
-    rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
-    return read(io.BytesIO(dump_json(list(rows))), "coco", default=default)
+        path: str | Path | None = source
+        large = Path(source).is_file() and Path(source).stat().st_size > LARGE
+        data = read_bytes(source) if large else b""
+    else:
+        path = None
+        rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
+        data = dump_json(list(rows))
+    if len(data) > LARGE:
+        options = Options("<file>" if path is None else str(path), default=default)
+        found = scan_results(data, options, sniff=path is not None)
+        if found is not None:
+            return found
+    if path is not None:
+        return read(path, default=default)
+    return read(io.BytesIO(data), "coco", default=default)
 
 
 def _detections(

@@ -215,7 +215,7 @@ def _beyond(box: Floats, xy: Floats) -> Floats:
     box = np.round(xyxy_to_xywh(box), 9)[:, None]
     low, high = box[..., :2] - box[..., 2:], box[..., :2] + box[..., 2:] * 2
     away = np.maximum(0, low - xy) + np.maximum(0, xy - high)
-    return away[..., 0] ** 2 + away[..., 1] ** 2
+    return np.asarray(away[..., 0] ** 2 + away[..., 1] ** 2)
 
 
 def _among(image: Indices, images: Sequence[int]) -> Bools:
