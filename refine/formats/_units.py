@@ -59,7 +59,8 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
 
 def _share_of(xy: Floats) -> str:
     """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
-    known = xy[np.isfinite(xy).all(-1)].ravel()
+    finite = np.isfinite(xy)
+    known = xy[finite[..., 0] & finite[..., 1]].ravel()
     if len(known) < 4:
         return ""
     within: Bools = (known >= NEAR[0]) & (known <= NEAR[1])
