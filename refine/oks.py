@@ -33,7 +33,8 @@ def keypoint_similarity(a_xy: Floats, b_xy: Floats, area: Floats, sigmas: Floats
     >>> keypoint_similarity(one, one + 3, np.array([100.0]), np.array([0.1])).round(4).tolist()
     [[0.1054]]
     """
-    d2 = ((np.asarray(a_xy) - b_xy) ** 2).sum(-1)
+    away = np.asarray(a_xy) - b_xy
+    d2 = away[..., 0] ** 2 + away[..., 1] ** 2
     variance = (2 * np.asarray(sigmas)) ** 2
     return np.asarray(np.exp(-d2 / variance / (np.asarray(area)[:, None] + EPS) / 2))
 

@@ -122,7 +122,13 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
     outside = (size < limits[:, 0]) | (size > limits[:, 1])
     pairs = _pairs(persons, found.xy[order], low, high, sigmas)
     fate = np.empty((len(AREAS), len(THRESHOLDS), len(order)), np.uint8)
-    shared = [*pairs, np.minimum(THRESHOLDS, 1 - 1e-10), persons.crowd, persons.id != 0]
+    shared = [
+        *pairs,
+        np.minimum(THRESHOLDS, 1 - 1e-10),
+        persons.crowd,
+        persons.id != 0,
+        np.arange(len(order)),
+    ]
     kernel: Any = kernels.decide
     if len(order) <= SMALL:
         kernel, shared = kernel.py_func, [array.tolist() for array in shared]

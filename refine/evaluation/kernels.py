@@ -46,11 +46,14 @@ def neighbours(box, order, first, last, iou, start, index):
 
 
 @kernel
-def decide(pairs, thresholds, ignored, outside, crowd, real, taken, fate):
-    """Say of each detection whether it matches nobody (0), somebody (1), or does not count (2)."""
+def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate):
+    """Say at place[i] that detection i matches nobody (0), somebody (1), or does not count (2)."""
     start, person, oks = pairs
     for t in range(len(thresholds)):
         for i in range(len(start) - 1):
+            if start[i] == start[i + 1]:
+                fate[t, place[i]] = 2 if outside[i] else 0
+                continue
             best, chosen = thresholds[t], -1
             for last in (False, True):
                 if chosen >= 0:
@@ -68,4 +71,4 @@ def decide(pairs, thresholds, ignored, outside, crowd, real, taken, fate):
                 elif real[chosen]:
                     # pycocotools takes a person of id 0 for none.
                     out = 1
-            fate[t, i] = out
+            fate[t, place[i]] = out
