@@ -56,7 +56,7 @@ def command(
     which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
     reports: dict[str, Any] = {}
     for name in predictions:
-        poses = read_poses(name, inputs, persons.skeleton)
+        poses = read_poses(name, inputs, persons.skeleton, plain=True)
         if metric == "pckh":
             reports[name] = evaluate_pckh(persons, poses, **which)
         else:
