@@ -54,15 +54,18 @@ def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate)
             if start[i] == start[i + 1]:
                 fate[t, place[i]] = 2 if outside[i] else 0
                 continue
-            best, chosen = thresholds[t], -1
-            for last in (False, True):
-                if chosen >= 0:
-                    break
-                for p in range(start[i], start[i + 1]):
-                    g = person[p]
-                    if ignored[g] != last or oks[p] < best or (taken[g] == t and not crowd[g]):
-                        continue
-                    best, chosen = oks[p], g
+            # A person that does not count is taken only where no other can be.
+            best, chosen, least, other = thresholds[t], -1, thresholds[t], -1
+            for p in range(start[i], start[i + 1]):
+                g, similarity = person[p], oks[p]
+                if taken[g] == t and not crowd[g]:
+                    continue
+                if ignored[g]:
+                    if not similarity < least:
+                        least, other = similarity, g
+                elif not similarity < best:
+                    best, chosen = similarity, g
+            chosen = other if chosen < 0 else chosen
             out = 2 if outside[i] else 0
             if chosen >= 0:
                 taken[chosen] = t
