@@ -254,8 +254,9 @@ def _detections(
     else:
         size = pose_area(xy, area, poses.box, poses.area)
     score, inside = finite_scores(poses), compared.inside
+    rows = slice(None) if inside.all() else inside
     found = Detections(
-        xy[inside], score[inside], size[inside], compared.image[inside], compared.category[inside]
+        xy[rows], score[rows], size[rows], compared.image[rows], compared.category[rows]
     )
     return found, area
 

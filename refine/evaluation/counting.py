@@ -120,7 +120,7 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
     ignored = persons.ignore | (area < limits[:, 0]) | (area > limits[:, 1])
     size = found.area[order]
     outside = (size < limits[:, 0]) | (size > limits[:, 1])
-    pairs = _pairs(persons, found.xy[order], low, high, sigmas)
+    pairs = _pairs(persons, found.xy, order, low, high, sigmas)
     fate = np.empty((len(AREAS), len(THRESHOLDS), len(order)), np.uint8)
     shared = [
         *pairs,
@@ -142,13 +142,14 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
 
 
 def _pairs(
-    persons: Persons, xy: Floats, low: Indices, high: Indices, sigmas: Floats
+    persons: Persons, xy: Floats, order: Indices, low: Indices, high: Indices, sigmas: Floats
 ) -> tuple[Indices, Indices, Floats]:
     """Find the persons that each prediction may match, and their OKS.
 
     Args:
         persons: G of them.
-        xy: (D, K, 2) px.
+        xy: (N, K, 2) px.
+        order: (D,) rows of these, the predictions.
         low: (D,) the first person of each prediction's image.
         high: (D,) the one after the last.
         sigmas: (K,).
@@ -170,18 +171,19 @@ def _pairs(
         number = np.arange(first, min(first + size, int(ends[-1])))
         a = np.searchsorted(ends, number, "right")
         b = number + shift[a]
-        dx, dy = (np.take(of, a, 1) - np.take(to, b, 1) for of, to in zip(*both, strict=True))
+        rows = order[a]
+        dx, dy = (np.take(of, rows, 1) - np.take(to, b, 1) for of, to in zip(*both, strict=True))
         d2 = dx**2 + dy**2
         seen = np.take(labelled, b, 1)
         bare = np.flatnonzero(joints[b] == 0)
         if len(bare):
-            d2[:, bare] = _beyond(persons.box[b[bare]], xy[a[bare]]).T
+            d2[:, bare] = _beyond(persons.box[b[bare]], xy[rows[bare]]).T
             seen[:, bare] = True
         near, oks = _similar(d2, seen, persons.area[b] + EPS, (2 * sigmas[:, None]) ** 2)
         parts.append((a[near], b[near], oks))
     parts = parts or [(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0))]
     found, person, similarity = map(np.concatenate, zip(*parts, strict=True))
-    return np.searchsorted(found, np.arange(len(xy) + 1)), person, similarity
+    return np.searchsorted(found, np.arange(len(order) + 1)), person, similarity
 
 
 def _similar(d2: Floats, seen: Bools, area: Floats, variance: Floats) -> tuple[Indices, Floats]:

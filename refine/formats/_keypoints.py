@@ -136,7 +136,7 @@ def places(values: Floats, where: Where) -> Floats:
         FormatError: a coordinate beyond `FAR`.
     """
     xy = values[..., :2].copy()
-    far = np.abs(xy) > FAR
+    far = (xy > FAR) | (xy < -FAR)
     if far.any():
         i, j = np.argwhere(far.any(-1))[0].tolist()
         raise FormatError(

@@ -60,7 +60,12 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
 def _share_of(xy: Floats) -> str:
     """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
     finite = np.isfinite(xy)
-    known = xy[finite[..., 0] & finite[..., 1]].ravel()
+    present = finite[..., 0] & finite[..., 1]
+    # Nearly always: most are beyond either range, which needs no copies.
+    either = np.count_nonzero((xy >= -1) & (xy <= NEAR[1]))
+    if either < MOST * 2 * np.count_nonzero(present):
+        return ""
+    known = xy[present].ravel()
     if len(known) < 4:
         return ""
     within: Bools = (known >= NEAR[0]) & (known <= NEAR[1])

@@ -139,7 +139,7 @@ def scan_ground_truth(data: bytes, where: str) -> Truth | None:
     numbers = {name: _or_nan(rows, name) for name in ("area", "num_keypoints", "head_size")}
     numbers["iscrowd"] = rows.values["iscrowd"]
     keypoints = rows.values["keypoints"].reshape(n, -1, 3)
-    far = np.abs(keypoints[..., :2]) > FAR
+    far = (keypoints[..., :2] > FAR) | (keypoints[..., :2] < -FAR)
     place = {ref.id: i for i, ref in enumerate(images)}
     at = np.array([place.get(i, -1) for i in image.tolist()], np.intp)
     odd = len(body) * 3 != length or 3 * sum(PARTS.values()) == length or at.min() < 0
