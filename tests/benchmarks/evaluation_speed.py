@@ -42,7 +42,7 @@ PEERS = {
 BASE, MISSES = 200, 0.5
 """Images that are made up before they are repeated; predictions of nobody on an image."""
 SLOW = 10_000
-"""Images above which rounds of pycocotools take minutes: one is run."""
+"""Images above which pycocotools takes a minute a round: it and faster-coco-eval are left out."""
 
 
 def scene(images, seed=0):
@@ -129,18 +129,14 @@ def quiet():
     return contextlib.redirect_stdout(io.StringIO())
 
 
-def timed(functions, rounds, once=()):
+def timed(functions, rounds):
     """Run interleaved rounds: name -> (seconds of each round, last result)."""
     rng, times = np.random.default_rng(0), {name: [] for name in functions}
     results = {}
-    for name, function in functions.items():
-        if name not in once:
-            function()
-    for number in range(rounds):
+    for function in functions.values():
+        function()
+    for _ in range(rounds):
         for name in rng.permutation(list(functions)).tolist():
-            if number and name in once:
-                times[name].append(times[name][-1])
-                continue
             begin = time.perf_counter()
             results[name] = functions[name]()
             times[name].append(time.perf_counter() - begin)
@@ -161,14 +157,13 @@ def evaluation_rows(images, rounds, folder):
             return map(str, paths) if kind == "files" else copy.deepcopy((gt, found))
 
         functions = {"refine": ours(kind, *inputs())}
-        for name in PEERS:
+        for name in PEERS if images <= SLOW else ["hotcoco"]:
             function = peer(name, kind, *inputs())
             if function is None:
                 print(f"{name} is not installed", file=sys.stderr)
             else:
                 functions[name] = function
-        slow = set(functions) - {"refine", "hotcoco"} if images > SLOW else set()
-        measured = timed(functions, rounds, slow)
+        measured = timed(functions, rounds)
         base, expected = measured["refine"]
         for name, (seconds, figures) in measured.items():
             gap = max(abs(a - b) for a, b in zip(figures, expected, strict=True))
