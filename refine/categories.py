@@ -10,6 +10,7 @@ from refine.poses import Poses
 
 Category: TypeAlias = Hashable
 """As files have it, int or str; None where none is told."""
+PLAIN = frozenset({int, str, type(None)})
 
 
 def category_of_class(label: int) -> int:
@@ -33,7 +34,9 @@ def categories_of(poses: Poses) -> tuple[Category, ...]:
     >>> categories_of(Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2))))
     (None,)
     """
-    found = (row.get("category_id") for row in poses.extra)
+    found = [row.get("category_id") for row in poses.extra]
+    if set(map(type, found)) <= PLAIN:
+        return tuple(found)
     return tuple(c if isinstance(c, Hashable) and c == c else repr(c) for c in found)
 
 

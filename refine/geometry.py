@@ -244,6 +244,10 @@ def keypoint_box(xy: Floats) -> Floats:
     >>> keypoint_box(np.array([[[1.0, 2.0], [3.0, 5.0], [np.nan, np.nan]]])).tolist()
     [[1.0, 2.0, 3.0, 5.0]]
     """
-    low = np.fmin.reduce(xy, axis=1, initial=np.nan)
-    high = np.fmax.reduce(xy, axis=1, initial=np.nan)
+    low = np.full((len(xy), 2), np.nan)
+    high = low.copy()
+    # Joint by joint: NumPy's reduction over an axis in the middle takes thrice as long.
+    for joint in np.moveaxis(xy, 1, 0):
+        np.fmin(low, joint, out=low)
+        np.fmax(high, joint, out=high)
     return np.concatenate([low, high], 1)

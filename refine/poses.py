@@ -254,7 +254,8 @@ class Poses:
     @property
     def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
-        return np.asarray(np.isfinite(self.xy).all(-1))
+        finite = np.isfinite(self.xy)
+        return np.asarray(finite[..., 0] & finite[..., 1])
 
     @property
     def image_sizes(self) -> Floats:

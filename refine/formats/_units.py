@@ -59,7 +59,13 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
 
 def _share_of(xy: Floats) -> str:
     """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
-    known = xy[np.isfinite(xy).all(-1)].ravel()
+    finite = np.isfinite(xy)
+    present = finite[..., 0] & finite[..., 1]
+    # Nearly always: most are beyond either range, which needs no copies.
+    either = np.count_nonzero((xy >= -1) & (xy <= NEAR[1]))
+    if either < MOST * 2 * np.count_nonzero(present):
+        return ""
+    known = xy[present].ravel()
     if len(known) < 4:
         return ""
     within: Bools = (known >= NEAR[0]) & (known <= NEAR[1])
