@@ -16,6 +16,9 @@ from refine.exceptions import GeometryError
 
 Alignment = Literal["stride", "corners", "centers"]
 
+SINGULAR = 8 * float(np.finfo(np.float64).eps)
+"""A determinant below this share of the products that it is the difference of is rounding error."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
@@ -46,17 +49,23 @@ class Crop:
         """Wrap (N, 2, 3) or (2, 3) affine matrices image -> input.
 
         Raises:
-            GeometryError: another shape, a value that is not finite, or a matrix without inverse.
+            GeometryError: another shape, a value that is not finite, or a matrix whose inverse is
+                not finite.
         """
         m = np.array(matrix, np.float64)
         m = m[None] if m.ndim == 2 else m
         if m.ndim != 3 or m.shape[1:] != (2, 3):
             raise GeometryError(f"expected affine matrices (N, 2, 3), got {m.shape}")
-        determinant = m[:, 0, 0] * m[:, 1, 1] - m[:, 0, 1] * m[:, 1, 0]
-        bad = np.flatnonzero(~np.isfinite(m).all((1, 2)) | (determinant == 0))
-        if len(bad):
-            raise GeometryError("expected an affine matrix with an inverse", where=f"crop {bad[0]}")
-        return cls(m, size)
+        crop = cls(m, size)
+        with np.errstate(all="ignore"):
+            one, other = m[:, 0, 0] * m[:, 1, 1], m[:, 0, 1] * m[:, 1, 0]
+            regular = np.abs(one - other) > SINGULAR * (np.abs(one) + np.abs(other))
+            regular &= np.isfinite(m).all((1, 2))
+            regular[regular] = np.isfinite(crop[regular].inverse().matrix).all((1, 2))
+        if not regular.all():
+            where = f"crop {regular.argmin()}"
+            raise GeometryError("expected an affine matrix with an inverse", where=where)
+        return crop
 
     @classmethod
     def from_center_scale(
@@ -106,9 +115,10 @@ class Crop:
         cos, sin = np.cos(turn), np.sin(turn)
         # Out of the turned crop: x' along its width axis, y' along its height axis.
         axes = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
-        linear = axes * (span / s)[:, :, None]
-        shift = span / 2 - np.einsum("nij,nj->ni", linear, c)
-        return cls(np.concatenate([linear, shift[:, :, None]], 2), size)
+        with np.errstate(over="ignore", invalid="ignore"):  # `from_matrix` looks at what comes out.
+            linear = axes * (span / s)[:, :, None]
+            shift = span / 2 - np.einsum("nij,nj->ni", linear, c)
+        return cls.from_matrix(np.concatenate([linear, shift[:, :, None]], 2), size)
 
     @classmethod
     def from_box(
