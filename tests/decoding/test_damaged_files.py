@@ -72,6 +72,7 @@ DAMAGED = {
     "text.npz": archive({"heatmaps.npy": b"no array"}),
     "kind.npz": archive({"heatmaps.npy": claiming("(2,)", "<f99")}),
     "deep.npz": archive({"heatmaps.npy": claiming("(" * 3000 + ")" * 3000)}),
+    "junk.npz": archive({"heatmaps.npy": claiming("(" + "x" * 5000)}),
     "encrypted.npz": encrypted(),
     "method.npz": other_method(),
     "deflate.npz": broken_deflate(),
@@ -90,6 +91,7 @@ def test_damage_is_told_and_no_traceback(tmp_path, cli, name, preset):
     got = cli("decode", path, "--preset", preset, "-o", tmp_path / "out.json")
     assert got.code == 3, got.err
     assert name in got.err
+    assert len(got.err) < 700
     assert "Traceback" not in got.err
     assert not (tmp_path / "out.json").exists()
 
@@ -131,6 +133,17 @@ def test_sizes_that_no_network_has(tmp_path, preset, size):
     np.savez(tmp_path / "a.npz", **arrays_of(family) | {"input_size": size})
     with pytest.raises(FormatError, match="`input_size`"):
         decode(tmp_path / "a.npz", preset)
+
+
+@pytest.mark.parametrize("preset", ["hrnet", "yolov8-pose"])
+def test_places_in_complex_numbers_are_none(preset):
+    arrays = arrays_of({"hrnet": "heatmap", "yolov8-pose": "yolo-pose"}[preset])
+    for name in ("affine", "input_size"):
+        wrong = arrays | {name: np.asarray(arrays[name]) + 1j}
+        with pytest.raises(FormatError, match=f"numbers in `{name}`"):
+            decode(wrong, preset)
+    with pytest.raises(FormatError, match="`note`, got complex128"):
+        decode(arrays_of("heatmap") | {"note": np.ones(2) * 1j}, "hrnet")
 
 
 def test_maps_of_ones_are_no_candidates(tmp_path):
