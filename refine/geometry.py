@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import GeometryError
 
 Alignment = Literal["stride", "corners", "centers"]
@@ -61,7 +61,7 @@ class Crop:
             one, other = m[:, 0, 0] * m[:, 1, 1], m[:, 0, 1] * m[:, 1, 0]
             regular = np.abs(one - other) > SINGULAR * (np.abs(one) + np.abs(other))
             regular &= np.isfinite(m).all((1, 2))
-            regular[regular] = np.isfinite(crop[regular].inverse().matrix).all((1, 2))
+            regular[regular] = _with_finite_inverse(crop[regular])
         if not regular.all():
             where = f"crop {regular.argmin()}"
             raise GeometryError("expected an affine matrix with an inverse", where=where)
@@ -179,6 +179,17 @@ class Crop:
         flat = np.asarray(xy, np.float64).reshape(n, points, 2)
         out = np.einsum("nij,npj->npi", self.matrix[:, :, :2], flat) + self.matrix[:, None, :, 2]
         return np.asarray(out.reshape(np.shape(xy)))
+
+
+def _with_finite_inverse(crop: Crop) -> Bools:
+    try:
+        return np.asarray(np.isfinite(crop.inverse().matrix).all((1, 2)))
+    except np.linalg.LinAlgError:
+        if len(crop) == 1:
+            return np.zeros(1, np.bool_)
+        # It does not say of which.
+        each = (crop[i : i + 1] for i in range(len(crop)))
+        return np.concatenate([_with_finite_inverse(one) for one in each])
 
 
 @dataclass(frozen=True, slots=True)
