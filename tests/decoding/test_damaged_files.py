@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from refine.decoding import decode, read_outputs
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import FormatError, RefineError
-from tests.oracles.outputs import arrays_of
+from tests.oracles.outputs import PRESETS, arrays_of
 
 FIELDS = arrays_of("heatmap")
 
@@ -144,6 +144,34 @@ def test_places_in_complex_numbers_are_none(preset):
             decode(wrong, preset)
     with pytest.raises(FormatError, match="`note`, got complex128"):
         decode(arrays_of("heatmap") | {"note": np.ones(2) * 1j}, "hrnet")
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "change", "message"),
+    [
+        ("yolox-pose", "cls", lambda a: a[:, :0], "expected cls"),
+        ("yolox-pose", "objectness", lambda a: a[:, :0], "expected objectness"),
+        ("yolox-pose", "boxes", lambda a: a.repeat(2, 1), "box of 4 columns, got 8"),
+        ("yolox-pose", "offsets", lambda a: a[:, :-1], "offsets of 32 columns, got 33"),
+        ("yolox-pose", "visibility", lambda a: a[:, :-1], "vis of 17 columns, got 16"),
+        ("directpose", "cls", lambda a: a[:, :0], "expected cls"),
+        ("directpose", "centerness", lambda a: a.repeat(2, 1), "centerness of 1 columns, got 2"),
+        ("directpose", "offsets", lambda a: a[:, :-1], "offsets of 32 columns, got 33"),
+        ("efficientpose", "heatmaps", lambda a: a[:0], r"got float32 \(16, 0, 18\)"),
+        ("efficientpose", "heatmaps", lambda a: a.repeat(50, 0).repeat(70, 1), "enlarged maps"),
+    ],
+)
+def test_heads_of_other_shapes(family, name, change, message):
+    arrays = arrays_of(family)
+    with pytest.raises(FormatError, match=message):
+        decode(arrays | {name: change(arrays[name])}, PRESETS[family])
+
+
+def test_fields_that_overflow_along_limbs():
+    arrays = arrays_of("paf")
+    arrays["pafs"][np.random.default_rng(0).random(arrays["pafs"].shape) < 0.1] = 3.4e38
+    with pytest.raises(FormatError, match="finite sums along the limbs"):
+        decode(arrays, "refine-paf")
 
 
 def test_maps_of_ones_are_no_candidates(tmp_path):
