@@ -1,7 +1,8 @@
 """Categories of poses: persons, dogs, ... as COCO files number them in `category_id`."""
 
-from collections.abc import Hashable
-from typing import TypeAlias
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -27,6 +28,16 @@ def category_of_class(label: int) -> int:
     return label + 1
 
 
+def category_of(row: Mapping[str, Any]) -> Any:
+    """Return the `category_id` of a row; null, and numbers that JSON cannot hold, are none.
+
+    >>> category_of({"category_id": 2}), category_of({"category_id": float("nan")})
+    (2, None)
+    """
+    found = row.get("category_id")
+    return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
 def categories_of(poses: Poses) -> tuple[Category, ...]:
     """Return the category of each pose, None where its source does not say.
 
@@ -37,7 +48,8 @@ def categories_of(poses: Poses) -> tuple[Category, ...]:
     found = [row.get("category_id") for row in poses.extra]
     if set(map(type, found)) <= PLAIN:
         return tuple(found)
-    return tuple(c if isinstance(c, Hashable) and c == c else repr(c) for c in found)
+    found = [category_of(row) for row in poses.extra]
+    return tuple(c if isinstance(c, Hashable) else repr(c) for c in found)
 
 
 def groups_of(poses: Poses) -> Indices:
