@@ -9,7 +9,16 @@ from refine.exceptions import RefineError
 from refine.numerics import logit, mean_ranks, sigmoid
 from refine.refiner.apply import expected_similarity
 from refine.refiner.belief import Belief
-from refine.rescore import OURS, RECIPES, blend, expected_oks, instance_scores, rescore, total_score
+from refine.rescore import (
+    OURS,
+    RECIPES,
+    blend,
+    expected_oks,
+    instance_scores,
+    own_scores,
+    rescore,
+    total_score,
+)
 
 BODY = refine.skeleton("coco17")
 SCORE = np.array([[0.9, 0.3, 0.6, 0.2, 0.5], [0.1, 0.2, np.nan, np.nan, np.nan]])
@@ -73,22 +82,37 @@ def test_ranks_are_those_of_scipy(distinct):
     np.testing.assert_array_equal(mean_ranks(values), (rankdata(values) - 0.5) / 500)
 
 
-def test_the_blend_rises_with_either_and_knows_no_scale():
+def test_the_blend_rises_with_either_and_ranks_alike_in_any_unit():
     rng = np.random.default_rng(0)
-    oks, own = rng.uniform(0.05, 0.95, 50), rng.normal(size=50)
+    oks, own = rng.uniform(0.05, 0.95, 50), rng.uniform(0.01, 1, 50)
     value = blend(oks, own)
     assert (blend(oks + 0.04, own) > value).all()
-    np.testing.assert_array_equal(blend(oks, np.exp(3 * own)), value)
-    same = blend(np.full(50, 0.4), own)
-    np.testing.assert_array_equal(np.argsort(same), np.argsort(own))
+    np.testing.assert_array_equal(np.argsort(blend(oks, 20 * own)), np.argsort(value))
     assert ((value > 0) & (value < 1)).all()
+    signed = rng.normal(size=50) * 9
+    same = blend(np.full(50, 0.4), signed)
+    np.testing.assert_array_equal(np.argsort(same), np.argsort(signed))
+    assert (same > 0).all()
 
 
-def test_poses_without_a_score_rank_in_the_middle():
-    value = blend(np.full(3, 0.5), np.array([np.nan, 9, -9]))
-    np.testing.assert_allclose(value, sigmoid([0, 0.625, -0.625]))
-    np.testing.assert_allclose(blend(np.full(2, 0.5), np.full(2, np.nan)), 0.5)
+def test_the_blend_of_a_pose_does_not_depend_on_others():
+    rng = np.random.default_rng(0)
+    oks, own = rng.random(9), np.append(rng.random(8), np.nan)
+    alone = [blend(oks[i : i + 1], own[i : i + 1])[0] for i in range(9)]
+    assert blend(oks, own).tolist() == alone
+    assert alone[-1] == oks[-1]
     assert blend(np.ones(0), np.ones(0)).shape == (0,)
+
+
+def test_own_scores_are_those_of_instances_or_else_of_joints():
+    xy, score = np.ones((2, 17, 2)), np.full((2, 17), 0.5)
+    xy[1, 0] = np.nan
+    poses = refine.Poses.from_arrays(BODY, xy, score, instance_score=[3.0, np.nan])
+    assert own_scores(poses).tolist() == [3.0, 0.5]
+    flags = own_scores(poses.replace(score_kind="flag"))
+    assert flags[0] == 3.0
+    assert np.isnan(flags[1])
+    assert np.isnan(own_scores(refine.Poses.from_arrays(BODY, xy))).all()
 
 
 def test_logit_and_sigmoid_are_inverse_and_finite_at_the_ends():

@@ -15,7 +15,7 @@ from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief, expected_similarity
 from refine.refiner.belief import SupportsBelief
-from refine.rescore import blend, expected_oks, rescore
+from refine.rescore import blend, expected_oks, own_scores, rescore
 
 BINS = 10
 """Equal ones over [0, 1], as usual for the expected calibration error."""
@@ -91,7 +91,8 @@ def measure(
     plain = apply_belief(poses, belief)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
     measured = gt.rows_of(image_ids)
-    images = [gt.ids[i] for i in measured]
+    ids = gt.ids
+    images = [ids[i] for i in measured]
     chosen = np.isin(sample.image, measured)
     for part in range(int(fold.max(initial=0)) + 1):
         rows = np.flatnonzero((fold == part) & chosen)
@@ -103,7 +104,7 @@ def measure(
         similarity[rows] = expected_similarity(own.poses, after, honest)
     calibrated = poses.replace(xy=xy)
     said = expected_similarity(poses, plain, belief)
-    generic = blend(expected_oks(said, belief.annotated), poses.instance_score)
+    generic = blend(expected_oks(said, belief.annotated), own_scores(poses))
     rivals = {
         "source": poses,
         "refined": rescore(plain, generic),

@@ -22,20 +22,21 @@ from refine.oks import pairwise_oks, pose_area
 from refine.poses import Poses
 from refine.refiner.apply import expected_similarity
 from refine.refiner.belief import Belief
-from refine.rescore import OKS_WEIGHT, RANK_WEIGHT, expected_oks
+from refine.rescore import expected_oks
 from refine.suppression import nms_sigmas
 
 FORMAT: Literal["refine-calibration-1"] = "refine-calibration-1"
 GENERIC = {
-    "expected_oks": OKS_WEIGHT,
-    "rank": RANK_WEIGHT,
+    "expected_oks": 0.7,
+    "rank": 2.5,
     "oks": 0.0,
     "least": 0.0,
     "given": 0.0,
     "size": 0.0,
     "rival": 0.0,
 }
-"""Columns of the score and their weights before anything is learned: those of `blend`."""
+"""Columns of the score and their weights before anything is learned: what is learned on all sources
+but one ranks the poses of that one alike, see `tests/benchmarks/calibrate_ap.py`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,40 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from refine.cli._output import say, wants_progress
 
 if TYPE_CHECKING:
     from refine.refiner.training import Progress, Run
 
+T = TypeVar("T")
+
 
 def is_first() -> bool:
     """Whether this process speaks for all that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def count_poses(
+    total: int, work: Callable[[Callable[[int], None] | None], T], progress: bool | None
+) -> T:
+    """Do work on poses under a bar.
+
+    Args:
+        total: number of poses.
+        work: called with what is to be told how many are done; None without a bar.
+        progress: of `progress_option`.
+    """
+    if not wants_progress(progress):
+        return work(None)
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress as Bar
+
+    columns = (*Bar.get_default_columns(), MofNCompleteColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("poses", total=total)
+        return work(lambda done: bar.update(task, completed=done))
 
 
 def follow(

@@ -24,6 +24,8 @@ class ImageOptions:
         annotations: COCO annotations, or a .toml file of sets.
         images: folder of their pictures; None with a .toml file.
         skeleton: of the annotations.
+        category: id or name of the only one whose persons count.
+        exif: whether EXIF orientation is applied; None is the set's own choice.
         preset: see `refine.refiner.image.settings`.
         imagenet: file of weights to start from.
         validate: annotations to measure on, as `annotations`.
@@ -34,6 +36,8 @@ class ImageOptions:
     annotations: str
     images: str | None
     skeleton: str | None = None
+    category: str | None = None
+    exif: bool | None = None
     preset: str = "posefix-r50-256"
     imagenet: str | None = None
     validate: str | None = None
@@ -44,12 +48,27 @@ class ImageOptions:
         """Return what to learn from, see `refine.refiner.image.annotations.read_sets`."""
         if Path(self.annotations).suffix == ".toml" and self.images is not None:
             raise click.UsageError(f"{self.annotations} names its pictures: leave --images out")
-        return _sets(self.annotations, self.images, self.skeleton, "--images")
+        return self._sets(self.annotations, self.images, "--images")
 
     def held_sets(self) -> list[dict[str, Any]]:
         """Return what to measure on."""
         images = self.validate_images or self.images
-        return _sets(self.validate, images, self.skeleton, "--validate-images")
+        return self._sets(self.validate, images, "--validate-images")
+
+    def _sets(
+        self, annotations: str | None, images: str | None, option: str
+    ) -> list[dict[str, Any]]:
+        if annotations is None:
+            return []
+        own = {"skeleton": self.skeleton, "category": self.category, "exif": self.exif}
+        if Path(annotations).suffix == ".toml":
+            from refine.refiner.image.annotations import read_sets
+
+            return read_sets(Path(annotations))
+        if images is None:
+            raise click.UsageError(f"expected the pictures of {annotations}: {option} DIR")
+        own = {key: value for key, value in own.items() if value is not None}
+        return [{"annotations": annotations, "images": images, **own}]
 
 
 def train_images(
@@ -133,21 +152,6 @@ def _words(at: "Progress") -> str:
     if "held_total" in at.figures:
         text += "  held out {held_total:.4f}  {held_before:.3f} -> {held_after:.3f}"
     return text.format(**at.figures)
-
-
-def _sets(
-    annotations: str | None, images: str | None, skeleton: str | None, option: str
-) -> list[dict[str, Any]]:
-    if annotations is None:
-        return []
-    if Path(annotations).suffix == ".toml":
-        from refine.refiner.image.annotations import read_sets
-
-        return read_sets(Path(annotations))
-    if images is None:
-        raise click.UsageError(f"expected the pictures of {annotations}: {option} DIR")
-    table = {"annotations": annotations, "images": images}
-    return [table | ({"skeleton": skeleton} if skeleton else {})]
 
 
 def _draw_curve(output: Path) -> str | None:

@@ -15,8 +15,8 @@ from refine.cli._output import (
     output_option,
     progress_option,
     say,
-    wants_progress,
 )
+from refine.cli._progress import count_poses
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.pipeline import Config, run, steps as step_list
@@ -42,7 +42,15 @@ def _list_steps() -> str:
 @click.option("--no-refine", is_flag=True, help="Remove duplicates only.")
 @click.option("--weights", metavar="NAME|FILE", help="Weights of the refiner.  [coco17]")
 @click.option("--pictures", metavar="DIR", hidden=True, help="What --images was called.")
-@click.option("--picture-weights", metavar="NAME|FILE", help="Of the image refiner.  [image]")
+@click.option(
+    "--eyes",
+    metavar="NAME|FILE",
+    help="What looks at the pictures: image, image-small, .safetensors, or an .onnx file of your "
+    "own with --preset.  [image]",
+)
+@click.option("--picture-weights", hidden=True, help="What --eyes was called.")
+@click.option("--preset", "eyes_preset", metavar="NAME", help="Of an .onnx file, e.g. vitpose.")
+@click.option("--profile", metavar="FILE", help="What `refine profile` knows of the source.")
 @click.option("--flip/--no-flip", default=None, help="Also look at mirrored crops.  [flip]")
 @click.option(
     "--exif/--no-exif",
@@ -57,7 +65,9 @@ def _list_steps() -> str:
     "cpn, g-rmi, ae, openpose, openpose-cpp, alphapose, pifpaf, rle, ...  [blend]",
 )
 @click.option("--calibration", metavar="FILE", help="What `refine calibrate` knows of the source.")
-@click.option("--nms-threshold", type=float, help="OKS above which a duplicate goes.  [0.9]")
+@click.option(
+    "--nms-threshold", type=float, help="OKS above which duplicates go.  [0.9, but for peers]"
+)
 @click.option(
     "--merge/--no-merge",
     default=None,
@@ -92,12 +102,14 @@ def command(
     Fragments of one person become one pose; nothing is dropped but duplicates.
     """
     options["pictures"] = inputs.pictures or options["pictures"]
+    options["picture_weights"] = options.pop("eyes") or options["picture_weights"]
     config = _config_of(**options)
     written = Written(to, to_skeleton, precision, progress)
     for_each(
         pred,
         output,
         lambda source, target: _refine(source, target, inputs, config, written),
+        to=to,
         keep_going=keep_going,
         as_json=as_json,
     )
@@ -122,16 +134,7 @@ def _refine(
 
     body = skeleton(written.skeleton) if written.skeleton else None
     poses = read_poses(source, inputs)
-    if wants_progress(written.progress):
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress
-
-        columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("poses", total=len(poses))
-            result = run(poses, config, lambda done: bar.update(task, completed=done))
-    else:
-        result = run(poses, config)
+    result = count_poses(len(poses), lambda bar: run(poses, config, bar), written.progress)
     if body:
         result = convert(result, body)
     found, notes = write_poses(result, target, written.to, inputs.images, written.precision)

@@ -24,15 +24,19 @@ class Config:
         steps: out of `refine.pipeline.STEPS`, by name; they run in the order of that list.
         weights: name of shipped weights, or a .safetensors file.
         pictures: folder of pictures to look at again; poses without one are refined without.
-        picture_weights: name of shipped weights of an image refiner, or a .safetensors file.
+        picture_weights: what looks at them: "image", "image-small", a .safetensors file, or an
+            .onnx file with `eyes_preset`.
+        eyes_preset: how to read an .onnx file, e.g. "vitpose".
+        profile: file of `refine profile` for the source of the poses.
         flip: whether the mirrored crops are looked at, too.
         exif: whether EXIF orientation turns the pictures, as it does for who reads with cv2.
         margin: expected keypoint similarity that a move must gain.
-        scores: what poses are rescored with: "blend" of expected OKS and the source's ranking,
-            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`,
-            which takes the joint scores and instance scores of the source.
+        scores: what poses are rescored with: "blend" of expected OKS and the source's own score,
+            "expected-oks" alone, the source's "own", or a recipe in `refine.rescore.RECIPES`, which
+            takes the joint scores and instance scores of the source.
         calibration: file of `refine calibrate` for the source of the poses.
-        nms_threshold: OKS above which the worse of two poses is removed.
+        nms_threshold: OKS above which the worse of two poses is removed; by default 0.9, unless
+            the source was about as sure of it, see `refine.suppress`.
         merge: average duplicates into the pose that stays; by default where the poses were refined,
             so that their scores are expected similarities and can be weights.
         nms_area: what stands for a pose's size there.
@@ -43,12 +47,14 @@ class Config:
     weights: str = "coco17"
     pictures: str | None = None
     picture_weights: str = "image"
+    eyes_preset: str | None = None
+    profile: str | None = None
     flip: bool = True
     exif: bool = True
     margin: float | None = None
     scores: str = "blend"
     calibration: str | None = None
-    nms_threshold: float = 0.9
+    nms_threshold: float | None = None
     merge: bool | None = None
     nms_area: AreaRule = "keypoints"
     again: bool = False
@@ -59,7 +65,7 @@ class Config:
             raise RefineError(
                 f"expected steps out of {', '.join(known)}, each once, got {list(self.steps)}"
             )
-        if not 0 < self.nms_threshold <= 1:
+        if self.nms_threshold is not None and not 0 < self.nms_threshold <= 1:
             raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
         if self.margin is not None and not 0 <= self.margin <= 1:
             raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
@@ -79,8 +85,9 @@ class Config:
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(table) - set(known)):
             raise RefineError(f"expected options out of {', '.join(known)}, got {unknown[0]!r}")
+        plain = {k: v.item() if hasattr(v, "item") else v for k, v in table.items()}
         try:
-            return msgspec.convert(table, cls)
+            return msgspec.convert(plain, cls)
         except msgspec.ValidationError as error:
             reason, _, place = str(error).partition(" - at `$.")
             key = place.rstrip("`").partition("[")[0]

@@ -10,10 +10,13 @@ from refine.pipeline.config import Config
 from refine.poses import Poses, Step
 from refine.refiner.belief import Belief, SupportsBelief
 from refine.refiner.pose.refiner import Refiner
+from refine.refiner.shared import load_once
 
 
 class Context:
-    """Refiner, belief and calibration of one run: each is loaded once, when a step first asks.
+    """Refiner, belief and calibration of one run: each is there once, when a step first asks.
+
+    Runs of one process share the refiners.
 
     Args:
         poses: as the run got them.
@@ -39,7 +42,7 @@ class Context:
         """
         if not self.config.again:
             _check_fresh(self._given)
-        return Refiner.load(self.config.weights)
+        return load_once(Refiner.load, self.config.weights)
 
     @cached_property
     def refiner(self) -> SupportsBelief:
@@ -53,12 +56,20 @@ class Context:
         from refine.refiner.image.refiner import ImageRefiner
 
         config, below = self.config, self.pose_refiner
-        return ImageRefiner.load(
-            self.config.pictures,
+        profile = None
+        if config.profile:
+            from refine.refiner.fusion.source import read_profile
+
+            profile = read_profile(config.profile)
+        return load_once(
+            ImageRefiner.load,
+            config.pictures,
             config.picture_weights,
             below,
             flip=config.flip,
             exif=config.exif,
+            preset=config.eyes_preset,
+            profile=profile,
         )
 
     @cached_property

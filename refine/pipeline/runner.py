@@ -23,8 +23,8 @@ def run(
     Only "join" makes one pose of two and only "suppress" removes any; their order is kept.
 
     Args:
-        poses: of any skeleton that the weights serve; scores are ranked over all, so pass whole
-            files.
+        poses: of any skeleton that the weights serve; those of an image belong together, images
+            may come one by one.
         config: the default does everything.
         progress: called with the number of poses done.
         options: attributes of `Config`, which win over `config`.
@@ -68,7 +68,7 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
     '3 joints filled'
     """
     parameters = {step.name: step.parameters for step in history}
-    ran = [s.told(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
+    ran = [s.describe(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
     counts = {
         s.count.fact: s.counted(parameters.get(s.name, {})) for s in step_list.STEPS if s.count
     }

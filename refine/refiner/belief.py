@@ -10,8 +10,11 @@ import numpy.typing as npt
 from refine._types import Bools, Floats
 from refine.poses import Poses
 
-MARGIN = 0.3
-"""Expected similarity that a move must gain; tuned on dev sources (`refine/weights/coco17.md`)."""
+MARGIN = 0.7
+"""Expected similarity that a move must gain: on average over the development networks, moves that
+expect less gain nothing and those that expect more do (`tests/benchmarks/moves.py`)."""
+DOUBT = 0.3
+"""Expected gain from which a joint is doubted: it stays, but does not say how large a body is."""
 JOINT_FIELDS = ("xy", "sigma_px", "keep", "move", "wrong", "annotated")
 """Fields of `Belief` with one entry per pose and joint."""
 

@@ -25,6 +25,15 @@ _KINDS: dict[Method, Literal["gaussian", "linear"]] = {
 }
 
 
+PEER = 0.6
+"""Share of the better pose's own score from which a pose is no echo of it: .5 to .8 do the same to
+PoseNet and YOLO11n, whose duplicates score lower, and to ground truth, whose neighbours do not."""
+
+
+SAME_PLACE = 0.98
+"""OKS above which poses are of one person, whatever they score."""
+
+
 MERGED_DECIMALS = 3
 """px; means of coordinates have endless digits, which no source is right to."""
 
@@ -39,6 +48,7 @@ def suppress(
     visible_threshold: float | None = None,
     max_poses: int | None = None,
     merge: bool = False,
+    own: Floats | None = None,
     compat: bool = False,
 ) -> Poses:
     """Remove the duplicates of each category on every image; those that stay keep their order.
@@ -59,6 +69,9 @@ def suppress(
         max_poses: keep no more than these of an image and category.
         merge: with "nms", put every joint that stays at the mean of what the kept pose and its
             duplicates say, weighted by keypoint score and OKS, and take over joints it lacks.
+        own: (N,) scores of the source, NaN where there are none. With "nms", poses that it is about
+            as sure of as of the better one, `PEER`, are persons side by side and stay, unless they
+            are alike beyond `SAME_PLACE`.
         compat: see `oks_nms`.
 
     Raises:
@@ -96,6 +109,8 @@ def suppress(
     }
     if method == "nms":
         kept = oks_nms(*arrays, **options)
+        if own is not None:
+            kept = np.append(kept, _peers(arrays, options["image"], kept, own))
         if merge:
             poses = _merge(poses, joints, sigmas, size, kept)
     else:
@@ -115,6 +130,15 @@ def suppress(
     }
     told = {key: value for key, value in parameters.items() if value is not None}
     return poses.replace(instance_score=score)[np.sort(kept)].done("suppress", None, **told)
+
+
+def _peers(arrays: tuple[Any, ...], image: Indices, kept: Indices, own: Floats) -> Indices:
+    """Find the poses that would go, but that their source was about as sure of."""
+    xy, _, size, sigmas, _ = arrays
+    winner, alike = assign_duplicates(xy, size, sigmas, image, kept)
+    peer = (own >= PEER * own[winner]) & (own[winner] > 0) & (alike <= SAME_PLACE)
+    peer[kept] = False
+    return np.flatnonzero(peer & (winner >= 0))
 
 
 def _merge(poses: Poses, joints: Indices, sigmas: Floats, area: Floats, kept: Indices) -> Poses:

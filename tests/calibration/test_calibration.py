@@ -15,10 +15,11 @@ from refine.calibration.model import (
     write_calibration,
 )
 from refine.exceptions import FormatError, RefineError
+from refine.numerics import logit, mean_ranks, sigmoid
 from refine.poses import Poses
 from refine.refiner.apply import complete, expected_similarity
 from refine.refiner.belief import Belief
-from refine.rescore import blend, expected_oks
+from refine.rescore import expected_oks
 from refine.skeletons import skeleton
 
 BODY = skeleton("coco17")
@@ -67,14 +68,16 @@ def test_a_rival_is_a_better_pose_in_the_same_place_of_the_same_image():
     assert found[1:].max() < 1e-6
 
 
-def test_the_generic_calibration_ranks_as_the_blend_does(sample):
+def test_the_generic_calibration_adds_ranks_and_expected_oks(sample):
     table = tuple(np.sort(sample.poses.instance_score).tolist())
     generic = replace(PLAIN, fill=Curve(), instance_scores=table)
     poses, belief = sample.poses, sample.belief
     after = complete(poses, belief)
     score = generic.instance_score(poses, after, belief)
     oks = expected_oks(expected_similarity(poses, after, belief), belief.annotated)
-    np.testing.assert_allclose(score, blend(oks, poses.instance_score), atol=1e-9)
+    rank = mean_ranks(poses.instance_score) - 0.5
+    expected = sigmoid(GENERIC["expected_oks"] * logit(oks) + GENERIC["rank"] * rank)
+    np.testing.assert_allclose(score, expected, atol=1e-9)
 
 
 def test_calibrating_a_belief_changes_expectations_and_the_margin_alone(sample):

@@ -143,3 +143,33 @@ def test_without_pictures_a_refiner_of_poses_is_trained(cli, pictured, tmp_path)
     assert result.code == 0, result.err
     assert json.loads(result.out)["epochs"] == 2
     assert refine.Refiner.load(out).facts["settings"]["blocks"] == 1
+
+
+def test_turned_pictures_and_one_category(small, cli, pictured, tmp_path):
+    """--exif and --category are what they are on every other verb."""
+    truth = json.loads((pictured / "gt.json").read_text())
+    for image in truth["images"]:
+        lying = Image.open(pictured / image["file_name"]).transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        lying.save(tmp_path / image["file_name"], exif=exif)
+    persons, cat = truth["categories"][0], {"id": 2, "name": "cat", "keypoints": ["nose", "tail"]}
+    truth["categories"] = [persons, cat]
+    image = truth["images"][0]["id"]
+    truth["annotations"] += [
+        {"id": 900, "image_id": image, "category_id": 2, "bbox": [0, 0, 9, 9], "area": 81,
+         "keypoints": [1, 1, 2, 8, 8, 2], "num_keypoints": 2, "iscrowd": 0}
+    ]  # fmt: skip
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    how = ("train", tmp_path / "gt.json", "-o", tmp_path / "w.safetensors", *TINY, "--json")
+    looks = (*how, "--images", tmp_path)
+    assert cli(*looks, "--exif").code == 3, "several skeletons"
+    assert cli(*looks, "--category", "person").code == 3, "pictures that lie"
+    result = cli(*looks, "--category", "person", "--exif")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["pictures"] == 2
+    assert cli(*how, "--category", "person", "--exif").code == 2, "no pictures to turn"
+    poses_only = ("--epochs", 1, "--batch", 4, "--width", 8, "--blocks", 1, "--category", "person")
+    result = cli(*how, *poses_only)
+    assert result.code == 0, result.err
+    assert cli(*how, *poses_only[:-1], "dog").code == 3

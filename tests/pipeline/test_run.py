@@ -29,6 +29,45 @@ def test_every_instance_survives_but_the_duplicate(poses):
     assert done.present.all()
 
 
+def test_images_may_come_one_by_one():
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(100, 200, (12, 17, 2))
+    xy[rng.random((12, 17)) < 0.2] = np.nan
+    own = np.append(rng.uniform(0, 3, 11), np.nan)
+    whole = Poses.from_arrays(
+        skeleton("coco17"), xy, rng.random((12, 17)), instance_score=own, image=np.arange(12) // 3
+    )
+    done = run(whole)
+    parts = [run(whole[rows]) for _, rows in whole.by_image()]
+    # Matrix products of other sizes round in another way.
+    close = {"rtol": 0, "atol": 2e-3}
+    np.testing.assert_allclose(np.concatenate([p.xy for p in parts]), done.xy, **close)
+    for name in ("score", "instance_score"):
+        values = np.concatenate([getattr(p, name) for p in parts])
+        np.testing.assert_allclose(values, getattr(done, name), **close)
+
+
+def test_poses_without_scores_of_their_own_are_said(poses):
+    assert run(poses, steps=["rescore"]).history[-1].parameters == {"scores": "blend"}
+    bare = poses.replace(instance_score=np.array([0.5, np.nan, np.nan, 0.7]))
+    done = run(bare, steps=["rescore"])
+    assert done.history[-1].parameters == {"scores": "blend", "without_own_score": 2}
+    assert np.isfinite(done.instance_score).all()
+
+
+def test_neighbours_that_the_source_is_as_sure_of_stay_unless_a_threshold_is_named(poses):
+    xy = poses.xy.copy()
+    xy[1] += np.array([4.0, 0])
+    close = poses.replace(xy=xy)
+    assert len(run(close)) == 3
+    sure = close.replace(instance_score=np.array([0.9, 0.8, 0.8, 0.7]))
+    assert len(run(sure)) == 4
+    assert len(run(sure, nms_threshold=0.9)) == 3
+    # The same place twice is one person.
+    twice = poses.replace(instance_score=np.array([0.9, 0.9, 0.8, 0.7]))
+    assert len(run(twice)) == 3
+
+
 def test_history_names_steps_and_weights(poses):
     history = run(poses).history
     assert [s.name for s in history] == ["join", "complete", "correct", "rescore", "suppress"]

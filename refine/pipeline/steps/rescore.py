@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
 
 def _apply(poses: "Poses", context: "Context") -> "Poses":
+    import numpy as np
+
     from refine.refiner.apply import expected_similarity
-    from refine.rescore import RECIPES, blend, expected_oks, instance_scores, rescore
+    from refine.rescore import RECIPES, blend, expected_oks, instance_scores, own_scores, rescore
 
     scores = context.config.scores
     if scores == "own":
@@ -27,8 +29,10 @@ def _apply(poses: "Poses", context: "Context") -> "Poses":
         return rescore(poses, score, weights, "calibrated")
     score = expected_oks(expected_similarity(source, poses, belief), belief.annotated)
     if scores == "blend":
-        score = blend(score, source.instance_score)
-    return rescore(poses, score, weights, scores)
+        score = blend(score, own_scores(source))
+    unscored = int(np.isnan(source.instance_score).sum())
+    facts = {"without_own_score": unscored} if unscored else {}
+    return rescore(poses, score, weights, scores, **facts)
 
 
 STEP = PipelineStep("rescore", "Replace instance scores, as --scores says.", _apply, learned=True)

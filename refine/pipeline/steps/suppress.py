@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 def _apply(poses: "Poses", context: "Context") -> "Poses":
     from refine.suppression import suppress
 
-    config = context.config
+    config, own = context.config, context.before(poses).instance_score
     merge = poses.score_kind == "expected_ks" if config.merge is None else config.merge
-    return suppress(poses, threshold=config.nms_threshold, area=config.nms_area, merge=merge)
+    # A threshold that somebody asks for is kept to the letter.
+    if config.nms_threshold is not None:
+        return suppress(poses, threshold=config.nms_threshold, area=config.nms_area, merge=merge)
+    return suppress(poses, area=config.nms_area, merge=merge, own=own)
 
 
 STEP = PipelineStep(

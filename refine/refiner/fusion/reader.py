@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -112,7 +114,7 @@ class FusionReader:
 def total_profile(looks: Iterable[Look]) -> SourceProfile:
     """Say what a source is like by all that was seen of it."""
     first, *others = (look.source for look in looks)
-    return sum(others, first)
+    return reduce(add, others, first)
 
 
 def look_at(rows: Indices, heat: Tensor, grid: Grid, view: View, reader: FusionReader) -> Look:

@@ -84,6 +84,17 @@ class SourceProfile:
         """How little is known of the source: 1 of one without joints, a tenth from 360 on."""
         return PSEUDO / (self.joints + PSEUDO)
 
+    def summary(self) -> dict[str, float]:
+        """Return what there is to tell of it: counts, and shares of the joints seen clearly."""
+        clear = self.seen[2]
+        return {
+            "poses": self.poses,
+            "joints": self.joints,
+            "clear": clear,
+            "half": self.half[2] / max(clear, 1.0),
+            "most": self.most[2] / max(clear, 1.0),
+        }
+
     def numbers(self) -> Floats32:
         """Return what the judge is told of the source, (8,), 0 for a middling one."""
         counts = np.array([*np.repeat(self.seen, 2), self.compared, self.joints])

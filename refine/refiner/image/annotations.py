@@ -28,10 +28,12 @@ class Labelled:
     Attributes:
         persons: N persons in the body's K joints.
         pictures: path of every image that `persons.image` numbers.
+        exif: of every picture, whether its EXIF orientation is applied.
     """
 
     persons: Persons
     pictures: tuple[Path, ...]
+    exif: tuple[bool, ...]
 
 
 def read_sets(path: Path) -> list[dict[str, Any]]:
@@ -39,7 +41,9 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
 
     Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
     and optionally ``repeat`` (times per epoch), ``boxes`` (true where areas are those of boxes),
-    ``skeleton`` and, for eyes, ``predictions`` (files of what networks say of the same images).
+    ``skeleton``, ``category`` (the only one whose persons count), ``exif`` (true where the
+    annotations are of pictures that were turned as their EXIF says) and, for eyes, ``predictions``
+    (files of what networks say of the same images).
 
     Raises:
         FormatError: not TOML, or other keys.
@@ -50,7 +54,8 @@ def read_sets(path: Path) -> list[dict[str, Any]]:
         raise FormatError(f"expected TOML, got: {error}", where=str(path)) from None
     if not isinstance(sets, list) or not sets:
         raise FormatError("expected at least one [[set]] table, got none", where=str(path))
-    known = {"annotations", "images", "repeat", "boxes", "skeleton", "predictions"}
+    known = {"annotations", "images", "repeat", "boxes", "skeleton"}
+    known |= {"category", "exif", "predictions"}
     out = []
     for i, table in enumerate(sets):
         if not {"annotations", "images"} <= set(table) <= known:
@@ -85,12 +90,20 @@ def read_labelled(sets: list[dict[str, Any]], body: Skeleton) -> Labelled:
     joined = Persons.concat(
         [replace(p, image=p.image + s) for p, s in zip(persons, start, strict=False)]
     )
-    return Labelled(joined, tuple(path for p in parts for path in p.pictures))
+    return Labelled(
+        joined,
+        tuple(path for p in parts for path in p.pictures),
+        tuple(exif for p in parts for exif in p.exif),
+    )
 
 
 def _read_set(table: Mapping[str, Any], body: Skeleton) -> Labelled:
     given = table.get("skeleton")
-    truth = read_ground_truth(table["annotations"], find_skeleton(given) if given else None)
+    truth = read_ground_truth(
+        table["annotations"],
+        find_skeleton(given) if given else None,
+        category=table.get("category"),
+    )
     paths: list[Picture | None] = list(find_pictures(table["images"], truth.images))
     there = np.array([p is not None for p in paths], np.bool_)
     if not there.any():
@@ -100,13 +113,14 @@ def _read_set(table: Mapping[str, Any], body: Skeleton) -> Labelled:
             where=str(table["images"]),
             hint=f"the folder that holds {name}",
         )
-    # Annotations are of pictures as they are stored (COCO's are), whoever turns them later.
-    sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=False)
+    # Annotations are of pictures as they are stored (COCO's are), unless the set says otherwise.
+    exif = bool(table.get("exif", False))
+    sight = look_at(Poses.empty(truth.skeleton, truth.images), paths, exif=exif)
     for name, reason in sight.unread.items():
         raise FormatError(
             f"expected a picture, got: {reason}", where=str(Path(table["images"]) / name)
         )
-    tell(replace(sight, otherwise=0), exif=False)
+    tell(sight if "exif" in table else replace(sight, otherwise=0), exif=exif)
     paths, sizes = sight.pictures, sight.poses.image_sizes
     there = np.array([p is not None for p in paths], np.bool_)
     pictured = truth.persons[there[truth.persons.image]]
@@ -124,7 +138,5 @@ def _read_set(table: Mapping[str, Any], body: Skeleton) -> Labelled:
         image=number[persons.image],
         image_size=sizes[persons.image],
     )
-    return Labelled(
-        persons[np.flatnonzero(labelled.any(1))],
-        tuple(p for p in paths if isinstance(p, Path)),
-    )
+    pictures = tuple(p for p in paths if isinstance(p, Path))
+    return Labelled(persons[np.flatnonzero(labelled.any(1))], pictures, (exif,) * len(pictures))

@@ -6,7 +6,6 @@ main/config.py.
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 
@@ -150,12 +149,13 @@ def draw_posefix_rows(
 
 
 def load_crops(
-    rows: Rows, pictures: tuple[Path, ...], size: tuple[int, int], pool: ThreadPoolExecutor
+    rows: Rows, labelled: Labelled, size: tuple[int, int], pool: ThreadPoolExecutor
 ) -> Pixels:
     """Cut the crops of R rows out of their pictures, (R, height, width, 3)."""
 
     def load(i: int) -> Pixels:
-        picture = read_picture(pictures[rows.image[i]], exif=False)
+        at = rows.image[i]
+        picture = read_picture(labelled.pictures[at], exif=labelled.exif[at])
         return crop_image(picture, rows.matrix[i], size)
 
     return np.stack(list(pool.map(load, range(len(rows)))))

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from refine._types import Indices
+from refine._types import Bools, Indices
 from refine.crops.arrays import Pixels
+from refine.exceptions import WeightsError
 from refine.geometry import Crop
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import MARGIN, Belief
 from refine.refiner.image.crops import Pictures, choose_pictures
-from refine.refiner.image.pictures import check_found, look_at, picture_name, tell
+from refine.refiner.image.pictures import Sight, check_found, look_at, picture_name, tell
 from refine.refiner.image.streaming import stream_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.prediction import CropPrediction, CropQuery, CropReader
@@ -115,23 +116,63 @@ class ImageRefiner:
             WeightsError: the skeletons share too few joints.
             FormatError: no such folder, or none of the pictures in it.
         """
+        look = self._open(poses, progress)
+        query, seen = look.query, look.seen
+        parts = list(self.reader.read(look.crops, query))
+        seen &= ~np.isin(query.poses.image, list(look.failed))
+        sight = self._tell(look)
+        names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
+        index = np.array([names.get(j, -1) for j in self.reader.joints], np.intp)
+        belief = self.pose_refiner.spread(query.belief, poses.skeleton)
+        return replace(
+            _merge(belief, parts, query.crop, index),
+            seen=seen,
+            unread=len(sight.unread),
+            unfit=len(sight.unfit),
+        )
+
+    def profile(
+        self, poses: Poses, progress: Callable[[int], None] | None = None
+    ) -> "SourceProfile":
+        """Look at the pictures of poses and say what their source is like; no truth is needed.
+
+        Args:
+            poses: N poses of one source; fifty with pictures tell most of what there is to know.
+            progress: called with the number of poses done.
+
+        Raises:
+            WeightsError: the reader is a trained network, which takes sources as they come; or the
+                skeletons share too few joints.
+            FormatError: no such folder, or none of the pictures in it.
+        """
+        from refine.refiner.fusion.reader import FusionReader, total_profile
+
+        if not isinstance(self.reader, FusionReader):
+            raise WeightsError(
+                f"expected eyes, got a network that was trained on pictures ({self.weights})",
+                hint="--eyes image",
+            )
+        look = self._open(poses, progress)
+        looks = list(self.reader.looks(look.crops, look.query))
+        self._tell(look)
+        return total_profile(looks)
+
+    def _open(self, poses: Poses, progress: Callable[[int], None] | None) -> "_Opened":
         chosen = choose_pictures(self.images, poses.images)
         if isinstance(self.images, str | Path):
             check_found(self.images, chosen, poses)
         sight = look_at(poses, chosen, exif=self.exif)
-        poses, pictures = sight.poses, sight.pictures
+        poses = sight.poses
         scene = self.pose_refiner.scene(poses)
         belief = self.pose_refiner.believe_scene(scene)
         crop = self.reader.crops(scene, belief)
-        names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
-        index = np.array([names.get(j, -1) for j in self.reader.joints], np.intp)
-        there = np.array([p is not None for p in pictures], np.bool_)
+        there = np.array([p is not None for p in sight.pictures], np.bool_)
         seen = there[poses.image] & scene.present.any(1)
         failed: dict[int, str] = {}
         crops = stream_crops(
             poses.image,
             np.flatnonzero(seen),
-            pictures,
+            sight.pictures,
             crop,
             self.workers,
             exif=self.exif,
@@ -139,20 +180,36 @@ class ImageRefiner:
         )
         if progress:
             crops = _counted(crops, progress, int((~seen).sum()))
-        parts = list(self.reader.read(crops, CropQuery(poses, scene, belief, crop)))
-        seen &= ~np.isin(poses.image, list(failed))
-        for image, reason in failed.items():
-            picture = pictures[image]
+        return _Opened(sight, CropQuery(poses, scene, belief, crop), crops, seen, failed)
+
+    def _tell(self, look: "_Opened") -> Sight:
+        """Name the pictures that could not be used."""
+        sight = look.sight
+        for image, reason in look.failed.items():
+            picture = sight.pictures[image]
             assert picture is not None
-            sight.unread[picture_name(picture, poses.images[image])] = reason
+            sight.unread[picture_name(picture, look.query.poses.images[image])] = reason
         tell(sight, exif=self.exif)
-        belief = self.pose_refiner.spread(belief, poses.skeleton)
-        return replace(
-            _merge(belief, parts, crop, index),
-            seen=seen,
-            unread=len(sight.unread),
-            unfit=len(sight.unfit),
-        )
+        return sight
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """Poses with their pictures opened.
+
+    Attributes:
+        sight: the pictures.
+        query: the poses.
+        crops: batches of rows and crops, of the poses that are seen.
+        seen: (N,) which of them have a picture.
+        failed: images whose pictures turned out to be damaged, once the crops are through.
+    """
+
+    sight: Sight
+    query: CropQuery
+    crops: Iterator[tuple[Indices, Pixels]]
+    seen: Bools
+    failed: dict[int, str]
 
 
 def _counted(

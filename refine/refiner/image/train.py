@@ -152,7 +152,7 @@ class _ImageJob(Job[_Batch]):
         with ThreadPoolExecutor(1) as ahead:
 
             def load(share: Indices) -> tuple[Rows, Pixels]:
-                return rows[share], load_crops(rows[share], labelled.pictures, size, pool)
+                return rows[share], load_crops(rows[share], labelled, size, pool)
 
             queue: list[Future[tuple[Rows, Pixels]]] = []
             for i in range(len(shares)):

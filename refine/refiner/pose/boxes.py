@@ -4,7 +4,7 @@ import numpy as np
 
 from refine._types import Floats
 from refine.geometry import keypoint_box
-from refine.refiner.belief import MARGIN, Belief
+from refine.refiner.belief import DOUBT, Belief
 from refine.refiner.pose.features import Scene
 
 LIKELY = 0.4
@@ -18,11 +18,11 @@ LEAST_SIDE = 20.0
 def crop_boxes(scene: Scene, belief: Belief) -> Floats:
     """Return the boxes xyxy (N, 4), image px, that should hold the persons behind poses.
 
-    Joints count where the image-free refiner would leave or put them by its own `MARGIN`, missing
+    Joints count where the image-free refiner would leave or put them beyond `DOUBT`, missing
     ones only where they are likely labelled. A pose without joints gets a box of 1 px at the
     origin.
     """
-    moved = ~scene.present | (belief.move > belief.keep + MARGIN)
+    moved = ~scene.present | (belief.move > belief.keep + DOUBT)
     xy = np.where(moved[..., None], belief.xy, scene.xy)
     use = scene.present | (belief.annotated > LIKELY)
     box = keypoint_box(np.where(use[..., None], xy, np.nan))

@@ -24,8 +24,7 @@ INPUTS = {
     "xy": "(n, K, 2) float32 keypoints, image px, the centre of the first pixel at (0, 0); "
     "anything where not present",
     "present": "(n, K) bool",
-    "score": "(n, K, 2) float32 confidence in [0, 1] and rank in [0, 1] among all keypoints of the "
-    "source; -1 where unknown",
+    "score": "(n, K, 2) float32 confidence in [0, 1], twice; -1 where unknown",
     "near_xy": "(n, M, K, 2) float32 the M nearest other poses of the image, as xy",
     "near_present": "(n, M, K) bool; all false where there are fewer poses",
     "image_size": "(n, 2) float32 width and height, NaN where unknown",

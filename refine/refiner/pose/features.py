@@ -10,7 +10,6 @@ import numpy as np
 
 from refine._types import Bools, Floats, Floats32, Indices
 from refine.geometry import keypoint_box
-from refine.numerics import mean_ranks
 from refine.poses import Poses
 from refine.refiner.pose import kernels
 
@@ -22,8 +21,8 @@ NEIGHBOUR_REACH = 8.0
 """A neighbour's joint further away than this is not shown."""
 BORDER_REACH = 15.0
 """The image border further away than this is not told from an unknown one."""
-RANK_POSES = 8
-"""Ranking scores within a file says nothing in files with fewer poses than this."""
+MOST_SCORE = 1.1
+"""Peaks of heatmaps exceed 1 by a little; scores beyond this are of another kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,8 @@ class Scene:
     Attributes:
         xy: (N, K, 2); anything where not present.
         present: (N, K).
-        score: (N, K, 2) confidence in [0, 1] and rank in [0, 1] within the source, -1 unknown.
+        score: (N, K, 2) confidence in [0, 1], twice: the shipped weights were trained with the
+            rank within a file beside it, and rank poses alike without; -1 unknown.
         near: (N, M) indices of the neighbouring poses, -1 where there is none.
         image_size: (N, 2) width and height, NaN where unknown.
     """
@@ -120,7 +120,7 @@ def nearest_poses(xy: Floats, present: Bools, image: Indices, count: int = NEIGH
 
 
 def scene_from_poses(poses: Poses) -> Scene:
-    """Read a scene off poses; the ranks of scores are taken over all of them."""
+    """Read a scene off poses."""
     present = poses.present
     return Scene(
         xy=np.where(present[..., None], poses.xy, 0.0),
@@ -132,7 +132,9 @@ def scene_from_poses(poses: Poses) -> Scene:
 
 
 def normalise_scores(score: Floats, present: Bools, *, informative: bool = True) -> Floats:
-    """Bring keypoint scores of any kind into the two forms that the refiner understands.
+    """Bring keypoint scores of any kind into the form that the refiner understands.
+
+    What a pose is shown as depends on that pose alone, never on others of its file.
 
     Args:
         score: (N, K) as the source gave them.
@@ -140,19 +142,19 @@ def normalise_scores(score: Floats, present: Bools, *, informative: bool = True)
         informative: False for flags, which tell presence only.
 
     Returns:
-        (N, K, 2): the score itself where the source's scores lie in [0, 1] (peaks may exceed it
-        a little: up to 1.1), and its rank among all of the source; -1 where unknown.
+        (N, K, 2): twice the score itself in poses whose scores differ and lie in
+        [0, `MOST_SCORE`]; -1 where unknown.
+
+    >>> shown = normalise_scores(np.array([[0.2, 1.05], [0.2, 7.0]]), np.ones((2, 2), bool))
+    >>> shown[..., 0].tolist()
+    [[0.2, 1.0], [-1.0, -1.0]]
     """
-    out = np.full((*score.shape, 2), -1.0)
     known = present & np.isfinite(score)
-    values = score[known]
-    if not informative or len(values) == 0 or np.ptp(values) == 0:
-        return out
-    if values.min() >= 0 and values.max() <= 1.1:
-        out[known, 0] = np.minimum(values, 1.0)
-    if len(score) >= RANK_POSES:
-        out[known, 1] = mean_ranks(values)
-    return out
+    low = np.where(known, score, np.inf).min(1, initial=np.inf)
+    high = np.where(known, score, -np.inf).max(1, initial=-np.inf)
+    tells = (low >= 0) & (high <= MOST_SCORE) & (high > low) & informative
+    shown = np.where(known & tells[:, None], np.minimum(score, 1.0), -1.0)
+    return np.repeat(shown[..., None], 2, -1)
 
 
 def features(scene: Scene, centre: Floats, size: Floats) -> Floats32:

@@ -82,7 +82,7 @@ class Refiner:
         """Look at poses in their surroundings and say what is believed of each joint.
 
         Args:
-            poses: N poses; their scores are ranked over all of them, so pass whole files.
+            poses: N poses; of others, a pose is shown the nearest of its image alone.
             progress: called with the number of poses done after every batch.
 
         Raises:

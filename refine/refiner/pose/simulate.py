@@ -55,7 +55,7 @@ def training_persons(truth: GroundTruth) -> Persons:
 
 
 PERSONS_PER_SOURCE = 32
-"""With fewer than this, scores could not be ranked within the source."""
+"""Fewer say little of an estimator."""
 
 
 def split_by_source(image: Indices, most: int, rng: np.random.Generator) -> Iterator[Indices]:
@@ -129,7 +129,7 @@ def simulate_source(
         size[person],
     )
     if rng.random() < 0.3:
-        scene.score[..., 0] = -1
+        scene.score[:] = -1
     if rng.random() < 0.15:
         scene = replace(scene, image_size=np.full_like(scene.image_size, np.nan))
     return SimulatedPoses(

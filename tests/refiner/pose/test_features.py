@@ -78,11 +78,22 @@ def test_poses_without_joints_are_nobodys_neighbour():
     assert near.tolist() == [[2, -1, -1], [-1, -1, -1], [0, -1, -1]]
 
 
-def test_scores_beyond_one_are_ranked_only(rng):
-    score = rng.uniform(0, 6, (9, K))
+def test_scores_of_another_scale_are_not_shown(rng):
+    score = rng.uniform(0, 1, (9, K))
+    score[0, 0], score[1, 1], score[2, 2] = 1.05, 1.2, -0.1
     out = normalise_scores(score, np.ones((9, K), bool))
-    assert (out[..., 0] == -1).all()
-    assert np.argsort(out[..., 1].ravel()).tolist() == np.argsort(score.ravel()).tolist()
+    assert (out[[1, 2]] == -1).all()
+    np.testing.assert_array_equal(out[0, ..., 0], np.minimum(score[0], 1))
+    np.testing.assert_array_equal(out[3:, ..., 1], score[3:])
+
+
+def test_what_is_shown_of_a_pose_does_not_depend_on_others(rng):
+    score = rng.uniform(-0.1, 1.3, (40, 3))
+    present = rng.random((40, 3)) < 0.8
+    score[rng.random((40, 3)) < 0.1] = np.nan
+    alone = [normalise_scores(score[[i]], present[[i]])[0] for i in range(40)]
+    np.testing.assert_array_equal(normalise_scores(score, present), alone)
+    assert (np.array(alone) >= 0).any()
 
 
 def test_flags_and_constants_say_nothing(rng):
