@@ -7,17 +7,11 @@ from refine.exceptions import WeightsError
 from refine.poses import convert
 from refine.refiner.fusion.reader import FusionReader
 from refine.refiner.image.refiner import ImageRefiner
-from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import skeleton
 from tests.oracles.fusion import COCO, drawing_eye, people, plain_fusion
 
 KERNEL = 2 * COCO.require_sigmas() * np.sqrt(90 * 175 * 0.5)
 """px."""
-
-
-@pytest.fixture(scope="module")
-def body():
-    return Refiner.load()
 
 
 @pytest.fixture
