@@ -89,7 +89,7 @@ def plain_fusion(eye="sha256:test"):
         for layer in (first, second, last):
             layer.weight.zero_()
             layer.bias.zero_()
-        first.weight[0, 0] = 20.0  # how far the little trusting posterior is from the joint
+        first.weight[0, 0] = 12.0  # how far the little trusting posterior is from the joint
         second.weight[0, 0] = 1.0
         last.weight[0, 0] = -1.0
         last.bias.copy_(torch.tensor([8.0, 2.0, 1.0]))

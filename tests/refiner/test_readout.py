@@ -1,14 +1,14 @@
 import numpy as np
 import torch
 
-from refine.refiner.image.loss import light_losses
-from refine.refiner.image.network import NetworkOutput
 from refine.refiner.fusion.readout import (
     expected_error,
     expected_oks_argmax,
     expected_similarity_at,
     fuse_with_source,
 )
+from refine.refiner.image.loss import light_losses
+from refine.refiner.image.network import NetworkOutput
 
 
 def oracle(chance, at, spread):

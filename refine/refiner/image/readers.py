@@ -42,7 +42,7 @@ def load_reader(
         FormatError: a file that cannot be read.
         RefineError: see `refine.refiner.eyes.eye.eye_from_onnx`.
     """
-    if not isinstance(weights, Eye) and preset is None and not EYES.holds(weights):
+    if not isinstance(weights, Eye) and preset is None and not _is_eye(weights):
         network, facts = load_image_weights(weights)
         if profile is not None:
             raise WeightsError(
@@ -53,6 +53,10 @@ def load_reader(
         return NetworkReader(network, facts, body, flip)
     eye = weights if isinstance(weights, Eye) else load_eye(weights, preset)
     return FusionReader(eye, _fusion_for(eye, weights), body, profile, flip)
+
+
+def _is_eye(name: str | Path) -> bool:
+    return Path(name).suffix.lower() == ".onnx" or EYES.holds(name)
 
 
 def _fusion_for(eye: Eye, name: str | Path | Eye) -> Fusion:

@@ -12,7 +12,6 @@ from refine.refiner.belief import Belief
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image.backbones import resnet
 from refine.refiner.image.conditioning import Conditioning, completed
-from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.image.inference import mirrored
 from refine.refiner.image.loss import posefix_losses
 from refine.refiner.image.network import NetworkOutput
@@ -23,6 +22,7 @@ from refine.refiner.image.recipe import make_recipe
 from refine.refiner.image.settings import read_preset
 from refine.refiner.image.train import ImageData, Run, train_on_images
 from refine.refiner.image.weights import load_image_weights
+from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.pose.features import Scene
 from refine.skeletons import skeleton
 
