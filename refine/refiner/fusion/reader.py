@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refine._types import Indices
 from refine.crops.arrays import Pixels
+from refine.exceptions import WeightsError
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.eyes.eye import Eye, see
@@ -64,6 +65,9 @@ class FusionReader:
         body: the image-free refiner's skeleton.
         profile: of the source; None to measure it on the poses that are asked about.
         flip: also look at the mirrored crops and take the mean of both.
+
+    Raises:
+        WeightsError: the profile was made with other eyes.
     """
 
     eye: Eye
@@ -71,6 +75,14 @@ class FusionReader:
     body: Skeleton
     profile: SourceProfile | None = None
     flip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.profile is not None and self.profile.eye != self.eye.weights:
+            made, here = (w or "a function" for w in (self.profile.eye, self.eye.weights))
+            raise WeightsError(
+                f"expected a profile made with {self.eye.name} ({here}), got one made with {made}",
+                hint="`refine profile PRED --images DIR -o source.json` with the same --eyes",
+            )
 
     @property
     def joints(self) -> tuple[str, ...]:

@@ -172,6 +172,10 @@ def read_profile(path: str | Path) -> SourceProfile:
         inside = [*profile.half, *profile.most, profile.similarity]
         if min(*counts, *inside) < 0 or not np.isfinite([*counts, *inside, profile.cosine]).all():
             raise ValueError("counts that are negative or not finite")
+        shares = zip(profile.half, profile.most, profile.seen, strict=True)
+        parts = [(profile.similarity, profile.joints), (abs(profile.cosine), profile.compared)]
+        if not all(a <= b <= c for a, b, c in shares) or any(a > b + 1e-3 * b for a, b in parts):
+            raise ValueError("counts of more than there is")
     except ValueError as error:
         raise FormatError(
             f"expected a profile of `refine profile`, got: {str(error).splitlines()[0]}",

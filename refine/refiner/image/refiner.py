@@ -21,6 +21,7 @@ from refine.refiner.pose.refiner import Refiner
 from refine.refiner.prediction import CropPrediction, CropQuery, CropReader
 
 if TYPE_CHECKING:
+    from refine.refiner.eyes.eye import Eye
     from refine.refiner.fusion.source import SourceProfile
 
 
@@ -49,7 +50,7 @@ class ImageRefiner:
     def load(
         cls,
         images: Pictures,
-        weights: str | Path = "image",
+        weights: "str | Path | Eye" = "image",
         pose_refiner: Refiner | None = None,
         *,
         flip: bool = True,
@@ -61,7 +62,8 @@ class ImageRefiner:
 
         Args:
             images: the pictures of the poses to come.
-            weights: "image", "image-small", a .safetensors file, or an .onnx file with a preset.
+            weights: "image", "image-small", a .safetensors file, an .onnx file with a preset,
+                or an `Eye` of your own.
             pose_refiner: the image-free one below it, by default the shipped one.
             flip: also look at the mirrored crops.
             exif: apply EXIF orientation.
@@ -70,7 +72,7 @@ class ImageRefiner:
                 the source is measured on the poses that are refined.
 
         Raises:
-            WeightsError: no such weights, or a damaged file.
+            WeightsError: no such weights, a damaged file, or a profile made with other eyes.
         """
         from refine.refiner.image.readers import load_reader
 
