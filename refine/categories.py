@@ -1,7 +1,8 @@
 """Categories of poses: persons, dogs, ... as COCO files number them in `category_id`."""
 
-from collections.abc import Hashable
-from typing import TypeAlias
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,6 +11,31 @@ from refine.poses import Poses
 
 Category: TypeAlias = Hashable
 """As files have it, int or str; None where none is told."""
+PLAIN = frozenset({int, str, type(None)})
+
+
+def category_of_class(label: int) -> int:
+    """Return the category of a detector's class, which detectors count from 0.
+
+    It is class + 1: 1 for COCO's persons, and what Ultralytics writes of data sets of one's own
+    (`class_map` of ultralytics/models/yolo/detect/val.py), which wrote 0 there once: where truth
+    and poses have one category each, its number may differ. COCO's numbers go to 90 for its 80
+    classes, but only its persons have joints.
+
+    >>> category_of_class(0)
+    1
+    """
+    return label + 1
+
+
+def category_of(row: Mapping[str, Any]) -> Any:
+    """Return the `category_id` of a row; null, and numbers that JSON cannot hold, are none.
+
+    >>> category_of({"category_id": 2}), category_of({"category_id": float("nan")})
+    (2, None)
+    """
+    found = row.get("category_id")
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def categories_of(poses: Poses) -> tuple[Category, ...]:
@@ -19,8 +45,11 @@ def categories_of(poses: Poses) -> tuple[Category, ...]:
     >>> categories_of(Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2))))
     (None,)
     """
-    found = (row.get("category_id") for row in poses.extra)
-    return tuple(c if isinstance(c, Hashable) and c == c else repr(c) for c in found)
+    found = [row.get("category_id") for row in poses.extra]
+    if set(map(type, found)) <= PLAIN:
+        return tuple(found)
+    found = [category_of(row) for row in poses.extra]
+    return tuple(c if isinstance(c, Hashable) else repr(c) for c in found)
 
 
 def groups_of(poses: Poses) -> Indices:

@@ -4,12 +4,13 @@ import gzip
 import io
 import json
 import os
+import secrets
 import shutil
 import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ import msgspec
 
 from refine.exceptions import FormatError
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""What parsed JSON is made of, beside lists and objects."""
+DESCRIPTORS = Path("/proc/self/fd")
+"""Where Linux shows what a process has open."""
 STDIO = "-"
+STDOUT = (STDIO, "/dev/stdout")
 UNPACKED_LEAST = 1 << 28
 """Bytes that any gzip file may hold: 256 MiB, the predictions on some 100,000 images."""
 UNPACKED_RATIO = 100
@@ -89,7 +95,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     if target.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
     try:
-        if str(path) in (STDIO, "/dev/stdout"):
+        if str(path) in STDOUT:
             _write_stdout(data)
         elif (stream := _open_stream(target)) is not None:
             with os.fdopen(stream, "wb") as file:
@@ -102,6 +108,26 @@ def write_bytes(path: str | Path, data: bytes) -> None:
         raise _unwritable(path, error) from None
 
 
+def is_stream(path: str | Path) -> bool:
+    """Whether a target is written through: standard output, a device, a pipe, a descriptor."""
+    target = Path(path)
+    if str(path) in STDOUT or _descriptor(target):
+        return True
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _descriptor(target: Path) -> str:
+    """Return the number of the descriptor of ours that a name stands for, "" for none."""
+    if str(target) == "/dev/stderr":
+        return "2"
+    number = target.name if target.parent in (Path("/dev/fd"), DESCRIPTORS) else ""
+    return number if number.isdecimal() else ""
+
+
 def _write_stdout(data: bytes) -> None:
     if sys.stdout is None:
         raise OSError("standard output is closed")
@@ -112,17 +138,9 @@ def _write_stdout(data: bytes) -> None:
 
 def _open_stream(target: Path) -> int | None:
     """Open what is there and has no content to replace: a device, a pipe, a descriptor of ours."""
-    number = target.name if target.parent in (Path("/dev/fd"), Path("/proc/self/fd")) else ""
-    if str(target) == "/dev/stderr":
-        number = "2"
-    if number.isdecimal():
+    if number := _descriptor(target):
         return os.dup(int(number))
-    try:
-        mode = target.stat().st_mode
-    except OSError:
-        return None
-    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-    return None if regular else os.open(target, os.O_WRONLY)
+    return os.open(target, os.O_WRONLY) if is_stream(target) else None
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -132,25 +150,52 @@ def _replace(target: Path, data: bytes) -> None:
         raise IsADirectoryError(0, "a folder")
     if before is not None and not before.st_mode & 0o222:
         raise PermissionError(0, "a read-only file")
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
-    draft = Path(name)
+    handle, draft = _open_draft(target)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            place = file.fileno() if draft is None else draft
+            if before is None:
+                os.chmod(place, 0o666 & ~_umask())  # noqa: PTH101, may be a descriptor
+            else:
+                if hasattr(os, "chown"):
+                    with suppress(OSError):
+                        os.chown(place, before.st_uid, before.st_gid)
+                os.chmod(place, stat.S_IMODE(before.st_mode))  # noqa: PTH101
             os.fsync(file.fileno())
-        if before is None:
-            draft.chmod(0o666 & ~_umask())
-        else:
-            if hasattr(os, "chown"):
-                with suppress(OSError):
-                    os.chown(draft, before.st_uid, before.st_gid)
-            draft.chmod(stat.S_IMODE(before.st_mode))
+            if draft is None:
+                draft = _give_name(file.fileno(), target)
         draft.replace(target)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _open_draft(target: Path) -> tuple[int, Path | None]:
+    """Open a draft in the folder of a target: without a name where the system has such files.
+
+    Nothing is left of these, whatever ends the process.
+    """
+    if hasattr(os, "O_TMPFILE") and DESCRIPTORS.is_dir():
+        with suppress(OSError):
+            return os.open(target.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), None
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:200]}.")
+    return handle, Path(name)
+
+
+def _give_name(handle: int, target: Path) -> Path:
+    """Give a file without a name one beside a target, by which it can replace that."""
+    draft = target.parent / f".{target.name[:200]}.{secrets.token_hex(4)}"
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        # With a folder given the link in /proc is followed: open(2), O_TMPFILE.
+        os.link(DESCRIPTORS / str(handle), draft.name, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
+    return draft
 
 
 def _umask() -> int:
@@ -253,6 +298,24 @@ def dump_json(value: Any) -> bytes:
         return msgspec.json.encode(value, enc_hook=_plain)
     except UnicodeEncodeError as error:
         raise FormatError(f"expected text that UTF-8 can hold, got {error.object!r:.60}") from None
+
+
+def plain_data(value: Any) -> Any:
+    """Return data as `parse_json` would: tuples are lists, NumPy's scalars and arrays plain.
+
+    Raises:
+        FormatError: something that JSON has no place for.
+    """
+    if type(value) in SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        flat = set(map(type, value)) <= SCALARS
+        return list(value) if flat else [plain_data(each) for each in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise FormatError(f"expected what JSON can hold, got {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:

@@ -11,10 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import GeometryError
 
 Alignment = Literal["stride", "corners", "centers"]
+
+SINGULAR = 8 * float(np.finfo(np.float64).eps)
+"""A determinant below this share of the products that it is the difference of is rounding error."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,17 +49,23 @@ class Crop:
         """Wrap (N, 2, 3) or (2, 3) affine matrices image -> input.
 
         Raises:
-            GeometryError: another shape, a value that is not finite, or a matrix without inverse.
+            GeometryError: another shape, a value that is not finite, or a matrix whose inverse is
+                not finite.
         """
         m = np.array(matrix, np.float64)
         m = m[None] if m.ndim == 2 else m
         if m.ndim != 3 or m.shape[1:] != (2, 3):
             raise GeometryError(f"expected affine matrices (N, 2, 3), got {m.shape}")
-        determinant = m[:, 0, 0] * m[:, 1, 1] - m[:, 0, 1] * m[:, 1, 0]
-        bad = np.flatnonzero(~np.isfinite(m).all((1, 2)) | (determinant == 0))
-        if len(bad):
-            raise GeometryError("expected an affine matrix with an inverse", where=f"crop {bad[0]}")
-        return cls(m, size)
+        crop = cls(m, size)
+        with np.errstate(all="ignore"):
+            one, other = m[:, 0, 0] * m[:, 1, 1], m[:, 0, 1] * m[:, 1, 0]
+            regular = np.abs(one - other) > SINGULAR * (np.abs(one) + np.abs(other))
+            regular &= np.isfinite(m).all((1, 2))
+            regular[regular] = _with_finite_inverse(crop[regular])
+        if not regular.all():
+            where = f"crop {regular.argmin()}"
+            raise GeometryError("expected an affine matrix with an inverse", where=where)
+        return crop
 
     @classmethod
     def from_center_scale(
@@ -106,9 +115,10 @@ class Crop:
         cos, sin = np.cos(turn), np.sin(turn)
         # Out of the turned crop: x' along its width axis, y' along its height axis.
         axes = np.stack([np.stack([cos, sin], 1), np.stack([-sin, cos], 1)], 1)
-        linear = axes * (span / s)[:, :, None]
-        shift = span / 2 - np.einsum("nij,nj->ni", linear, c)
-        return cls(np.concatenate([linear, shift[:, :, None]], 2), size)
+        with np.errstate(over="ignore", invalid="ignore"):  # `from_matrix` looks at what comes out.
+            linear = axes * (span / s)[:, :, None]
+            shift = span / 2 - np.einsum("nij,nj->ni", linear, c)
+        return cls.from_matrix(np.concatenate([linear, shift[:, :, None]], 2), size)
 
     @classmethod
     def from_box(
@@ -169,6 +179,17 @@ class Crop:
         flat = np.asarray(xy, np.float64).reshape(n, points, 2)
         out = np.einsum("nij,npj->npi", self.matrix[:, :, :2], flat) + self.matrix[:, None, :, 2]
         return np.asarray(out.reshape(np.shape(xy)))
+
+
+def _with_finite_inverse(crop: Crop) -> Bools:
+    try:
+        return np.asarray(np.isfinite(crop.inverse().matrix).all((1, 2)))
+    except np.linalg.LinAlgError:
+        if len(crop) == 1:
+            return np.zeros(1, np.bool_)
+        # It does not say of which.
+        each = (crop[i : i + 1] for i in range(len(crop)))
+        return np.concatenate([_with_finite_inverse(one) for one in each])
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +265,10 @@ def keypoint_box(xy: Floats) -> Floats:
     >>> keypoint_box(np.array([[[1.0, 2.0], [3.0, 5.0], [np.nan, np.nan]]])).tolist()
     [[1.0, 2.0, 3.0, 5.0]]
     """
-    low = np.fmin.reduce(xy, axis=1, initial=np.nan)
-    high = np.fmax.reduce(xy, axis=1, initial=np.nan)
+    low = np.full((len(xy), 2), np.nan)
+    high = low.copy()
+    # Joint by joint: NumPy's reduction over an axis in the middle takes thrice as long.
+    for joint in np.moveaxis(xy, 1, 0):
+        np.fmin(low, joint, out=low)
+        np.fmax(high, joint, out=high)
     return np.concatenate([low, high], 1)

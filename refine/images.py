@@ -48,8 +48,10 @@ def find_images(
     >>> find_images([ImageRef("cam2/1"), ImageRef("1.jpg"), ImageRef(8)], known, [8, 9], where="")
     [1, None, 0]
     """
-    lookup = _Names(names)
     by_id = {name: i for i, name in enumerate(ids or ())}
+    if not any(ref.file_name for ref in refs) and all(ref.id in by_id for ref in refs):
+        return [by_id[ref.id] for ref in refs]
+    lookup = _Names(names)
     by_text = {str(name): i for i, name in enumerate(ids or ())}
     found: list[int | None] = []
     called: dict[int, set[str]] = defaultdict(set)

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from refine._exp import exp
 from refine._kernel import kernel
 from refine._types import AreaRule as AreaRule, Bools, Floats
 from refine.exceptions import ArrayError
@@ -32,7 +33,8 @@ def keypoint_similarity(a_xy: Floats, b_xy: Floats, area: Floats, sigmas: Floats
     >>> keypoint_similarity(one, one + 3, np.array([100.0]), np.array([0.1])).round(4).tolist()
     [[0.1054]]
     """
-    d2 = ((np.asarray(a_xy) - b_xy) ** 2).sum(-1)
+    away = np.asarray(a_xy) - b_xy
+    d2 = away[..., 0] ** 2 + away[..., 1] ** 2
     variance = (2 * np.asarray(sigmas)) ** 2
     return np.asarray(np.exp(-d2 / variance / (np.asarray(area)[:, None] + EPS) / 2))
 
@@ -113,36 +115,63 @@ def pairwise_oks(
             f"expected (N, K, 2), (M, K, 2) and sigmas (K,), got {a.shape}, {b.shape}, {s.shape}"
         )
     size = np.asarray(area, np.float64)
-    size = np.broadcast_to(size[:, None] if size.ndim == 1 else size, (len(a), len(b)))
-    counts = np.isfinite(a).all(-1) if visible is None else np.asarray(visible, np.bool_)
+    if size.shape not in ((len(a),), (len(a), len(b))):
+        size = np.broadcast_to(size, (len(a), len(b)))
+    counts = _NONE if visible is None else np.asarray(visible, np.bool_)
     return np.asarray(
-        _pairwise(a, b, np.ascontiguousarray(size), (2 * s) ** 2, counts, missing == "zero")
+        _pairwise(a, b, size.reshape(len(a), -1), s, counts, missing == "zero")
+        if size.size
+        else np.zeros((len(a), len(b)))
     )
 
 
-@kernel
+@kernel(fastmath={"contract"})  # type: ignore[untyped-decorator]
 def _pairwise(
-    a: Floats, b: Floats, area: Floats, variance: Floats, counts: Bools, zero: bool
+    a: Floats, b: Floats, area: Floats, sigmas: Floats, counts: Bools, zero: bool
 ) -> Floats:
-    n, k, _ = a.shape
-    out = np.zeros((n, len(b)))
+    (n, k, _), m = a.shape, len(b)
+    # Joints first, so that those of all b stand next to one another.
+    at_x, at_y, present = np.empty((k, m)), np.empty((k, m)), np.empty((k, m), np.bool_)
+    whole = True
+    for j in range(m):
+        for q in range(k):
+            at_x[q, j], at_y[q, j] = b[j, q, 0], b[j, q, 1]
+            there = not np.isnan(b[j, q, 0] + b[j, q, 1])
+            present[q, j] = there
+            whole = whole and there
+    out, factor, used = np.zeros((n, m)), np.empty(m), np.zeros(m)
     for i in range(n):
-        for j in range(len(b)):
-            total, used = 0.0, 0
-            for q in range(k):
-                if not counts[i, q]:
-                    continue
-                dx = b[j, q, 0] - a[i, q, 0]
-                dy = b[j, q, 1] - a[i, q, 1]
-                d2 = dx * dx + dy * dy
-                if np.isnan(d2):
-                    used += zero
-                    continue
-                total += np.exp(-d2 / variance[q] / (area[i, j] + EPS) / 2)
-                used += 1
-            if used:
-                out[i, j] = total / used
+        total, wide = out[i], area.shape[1] > 1
+        for j in range(m):
+            factor[j] = -0.5 / (area[i, j if wide else 0] + EPS)
+        used[:] = 0.0
+        for q in range(k):
+            x, y = a[i, q, 0], a[i, q, 1]
+            here = np.isfinite(x) and np.isfinite(y)
+            if not (counts[i, q] if len(counts) else here):
+                continue
+            if not here:
+                used += zero
+                continue
+            weight = 1 / (2 * sigmas[q]) ** 2
+            row_x, row_y, row = at_x[q], at_y[q], present[q]
+            if whole:
+                for j in range(m):
+                    dx, dy = row_x[j] - x, row_y[j] - y
+                    total[j] += exp((dx * dx + dy * dy) * weight * factor[j])
+                used += 1.0
+            else:
+                for j in range(m):
+                    dx, dy = row_x[j] - x, row_y[j] - y
+                    similarity = exp((dx * dx + dy * dy) * weight * factor[j])
+                    total[j] += similarity if row[j] else 0.0
+                    used[j] += 1.0 if row[j] or zero else 0.0
+        for j in range(m):
+            total[j] = total[j] / used[j] if used[j] else 0.0
     return out
+
+
+_NONE = np.zeros((0, 0), np.bool_)
 
 
 def coco_oks(

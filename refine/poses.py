@@ -46,6 +46,12 @@ class ImageRef:
     frame: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        for name in ("id", "width", "height", "frame"):
+            value = getattr(self, name)
+            if hasattr(value, "item"):  # NumPy's number is no int to who writes files.
+                object.__setattr__(self, name, value.item())
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -248,7 +254,8 @@ class Poses:
     @property
     def present(self) -> Bools:
         """Which joints have a position, (N, K)."""
-        return np.asarray(np.isfinite(self.xy).all(-1))
+        finite = np.isfinite(self.xy)
+        return np.asarray(finite[..., 0] & finite[..., 1])
 
     @property
     def image_sizes(self) -> Floats:

@@ -3,6 +3,8 @@
 import gzip
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -124,3 +126,44 @@ def test_names_with_null_bytes_are_refused(tmp_path):
     for do in (lambda p: read_bytes(p), lambda p: write_bytes(p, b"")):
         with pytest.raises(FormatError, match="null byte"):
             do(str(tmp_path) + "/a\0b")
+
+
+def has_nameless_files(folder):
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def test_what_is_killed_leaves_nothing_behind(tmp_path):
+    """The target is as it was; drafts have no name, where there are files without."""
+    target = tmp_path / "o.json"
+    target.write_bytes(b"old")
+    script = (
+        "import os, sys, refine.files\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
+        "refine.files.write_bytes(sys.argv[1], b'new' * 10000)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, target], check=False)
+    assert ended.returncode == -9
+    assert target.read_bytes() == b"old"
+    drafts = [f.name for f in tmp_path.iterdir() if f != target]
+    assert not drafts or not has_nameless_files(tmp_path)
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_files_without_a_name_are_no_condition(tmp_path, monkeypatch, nameless):
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    target = tmp_path / "o.json"
+    write_bytes(target, b"new")
+    assert target.read_bytes() == b"new"
+    target.chmod(0o640)
+    write_bytes(target, b"newer")
+    assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"newer", 0o640)
+    monkeypatch.setattr(os, "fsync", lambda handle: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_bytes(target, b"newest")
+    assert [f.name for f in tmp_path.iterdir()] == ["o.json"]
+    assert target.read_bytes() == b"newer"

@@ -183,6 +183,16 @@ def test_boxes():
         (lambda: Crop.from_center_scale([[1, 1]], [1.0, 2.0], SIZE), "scales .*got"),
         (lambda: Crop.from_center_scale([[1, 1]], 1, SIZE, rotation=[1, 2]), "one rotation or 1"),
         (lambda: Crop.from_matrix(np.zeros((2, 2, 3)), SIZE), "crop 0: .*with an inverse"),
+        (lambda: Crop.from_matrix(np.full((2, 3), 1e300), SIZE), "crop 0: .*with an inverse"),
+        (lambda: Crop.from_matrix([[1e200, 0, 0], [0, 1e200, 0]], SIZE), "with an inverse"),
+        (lambda: Crop.from_matrix([[1e-155, 0, 1e300], [0, 1e-155, 0]], SIZE), "with an inverse"),
+        (lambda: Crop.from_matrix([[1e30, 1e30, 0], [1e-300, 0, 0]], SIZE), "with an inverse"),
+        (
+            lambda: Crop.from_matrix([np.eye(2, 3), [[1e30, 1, 0], [1e-300, 0, 0]]], SIZE),
+            "crop 1: .*with an inverse",
+        ),
+        (lambda: Crop.from_matrix([[0.1, 0.3, 0], [0.2, 0.6, 0]], SIZE), "with an inverse"),
+        (lambda: Crop.from_box([[0, 0, 1e-320, 1e-320]], SIZE), "crop 0: .*with an inverse"),
         (lambda: Crop.from_matrix(np.eye(3), SIZE), "affine matrices"),
     ],
 )

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from refine._exp import LEAST, exp
+from refine._kernel import kernel
 from refine.exceptions import ArrayError
 from refine.oks import coco_oks, keypoint_similarity, ks_distance, pairwise_oks, pose_area
 from refine.skeletons import skeleton
@@ -141,3 +143,21 @@ def test_shapes_and_nothing():
         pairwise_oks(a, a[:, :5], np.ones(2), SIGMAS)
     with pytest.raises(ArrayError, match=r"sigmas \(K,\)"):
         pairwise_oks(a, a, np.ones(2), SIGMAS[:5])
+
+
+def test_the_exponential_of_kernels():
+    x = np.concatenate([np.linspace(-750, 20, 100001), [0.0, -0.0, -1e300, -np.inf, np.nan]])
+
+    @kernel
+    def every(values):
+        out = np.empty_like(values)
+        for i in range(len(values)):
+            out[i] = exp(values[i])
+        return out
+
+    found = every(x)
+    known = x >= LEAST
+    np.testing.assert_allclose(found[known], np.exp(x[known]), rtol=2e-14, atol=0)
+    assert (found[x < LEAST] == 0).all()
+    assert np.isnan(found[-1])
+    assert (found[x == 0] == 1).all()

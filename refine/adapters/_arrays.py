@@ -25,10 +25,10 @@ def to_array(values: Any) -> npt.NDArray[Any]:
     return np.asarray(values)
 
 
-def like(values: npt.NDArray[Any], other: Any) -> Any:
+def as_type_of(values: npt.NDArray[Any], other: Any) -> Any:
     """Return an array as the kind, type and device of another array or tensor.
 
-    >>> like(np.array([1.5]), np.zeros(3, np.float32)).dtype
+    >>> as_type_of(np.array([1.5]), np.zeros(3, np.float32)).dtype
     dtype('float32')
     """
     return other.new_tensor(values) if hasattr(other, "new_tensor") else values.astype(other.dtype)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from refine.adapters._arrays import as_skeleton, frames_of, joined, zero_missing
+from refine.categories import category_of_class
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
@@ -25,7 +26,8 @@ def to_poses(
     """Turn `KeyPoints` into poses.
 
     Joints at (0, 0) are missing, as supervision's annotators have it. `visible` is a filter for
-    drawing and not read. `class_id` and `data` are carried along; class 0 is category 1.
+    drawing and not read. `class_id` and `data` are carried along; the class is the
+    category, see `refine.categories.category_of_class`.
 
     Args:
         key_points: one `KeyPoints`, a sequence or a generator, one per image.
@@ -73,7 +75,7 @@ def _frame(frame: Any, ref: ImageRef, joints: Skeleton) -> Poses:
 
 
 def _category(label: int) -> dict[str, int]:
-    return {"class_id": label, "category_id": label + 1}
+    return {"class_id": label, "category_id": category_of_class(label)}
 
 
 def from_poses(poses: Poses) -> list[Any]:

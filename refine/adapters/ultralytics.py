@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from refine.adapters._arrays import as_skeleton, frames_of, joined, like, to_array, zero_missing
+from refine.adapters._arrays import (
+    as_skeleton,
+    as_type_of,
+    frames_of,
+    joined,
+    to_array,
+    zero_missing,
+)
+from refine.categories import category_of_class
 from refine.exceptions import ArrayError
 from refine.pipeline import Config, run
 from refine.poses import ImageRef, Poses
@@ -25,8 +33,8 @@ def to_poses(results: Any, skeleton: str | Skeleton = "coco17") -> Poses:
     """Turn `Results` into poses.
 
     Joints at (0, 0) are missing: Ultralytics zeroed those below a confidence of 0.5 from 2023 to
-    2025. Boxes, their confidence and track ids come along; class 0 is category 1, as Ultralytics
-    numbers its own results.
+    2025. Boxes, their confidence and track ids come along; classes
+    become categories, see `refine.categories.category_of_class`.
 
     Args:
         results: one `Results`, a sequence or a generator (`stream=True`), one per image; a
@@ -84,7 +92,7 @@ def _frame(result: Any, index: int, joints: Skeleton) -> Poses:
     labels = boxes[:, -1].astype(np.int64).tolist()
     return poses.replace(
         track=boxes[:, 4].astype(np.int64) if boxes.shape[1] == 7 else None,
-        extra=tuple({ROW: i, "category_id": c + 1} for i, c in enumerate(labels)),
+        extra=tuple({ROW: i, "category_id": category_of_class(c)} for i, c in enumerate(labels)),
     )
 
 
@@ -114,12 +122,12 @@ def from_poses(poses: Poses, results: Any) -> list[Any]:
         kept = np.array([poses.extra[i][ROW] for i in rows], np.intp)
         new = result[kept]
         wide = 2 if tuple(result.keypoints.data.shape)[-1] == 2 else 3
-        changes = {"keypoints": like(data[rows][..., :wide], result.keypoints.data)}
+        changes = {"keypoints": as_type_of(data[rows][..., :wide], result.keypoints.data)}
         if result.boxes is not None:
             boxes = to_array(new.boxes.data).copy()
             known = np.isfinite(poses.instance_score[rows])
             boxes[known, -2] = poses.instance_score[rows][known]
-            changes["boxes"] = like(boxes, result.boxes.data)
+            changes["boxes"] = as_type_of(boxes, result.boxes.data)
         new.update(**changes)
         out.append(new)
     return out

@@ -91,7 +91,8 @@ def measure(
     plain = apply_belief(poses, belief)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
     measured = gt.rows_of(image_ids)
-    images = [gt.ids[i] for i in measured]
+    ids = gt.ids
+    images = [ids[i] for i in measured]
     chosen = np.isin(sample.image, measured)
     for part in range(int(fold.max(initial=0)) + 1):
         rows = np.flatnonzero((fold == part) & chosen)

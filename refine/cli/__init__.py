@@ -40,10 +40,11 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
+        from refine.cli._completion import add_completion
         from refine.cli._output import add_verbosity
 
         command: click.Command = import_module(module_of(name)).command
-        return add_verbosity(command)
+        return add_completion(add_verbosity(command), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

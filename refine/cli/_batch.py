@@ -3,13 +3,16 @@
 import glob
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from refine.cli._output import say, summary
 from refine.exceptions import FormatError, RefineError
-from refine.files import STDIO
+from refine.files import STDIO, is_stream
+
+if TYPE_CHECKING:
+    from refine.formats import Format
 
 F = TypeVar("F", bound=Callable[..., Any])
 PARTIAL = 4
@@ -31,6 +34,7 @@ def for_each(
     output: str,
     do: Callable[[str, str], dict[str, Any]],
     *,
+    to: str | None = None,
     keep_going: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -41,15 +45,23 @@ def for_each(
         output: file, or for several inputs the folder, which is made.
         do: from input and output to the facts of its summary; those with a true "partial" set the
             exit code.
+        to: format of the outputs; None is that of each input.
         keep_going: say what is wrong with an input, and go on with the others.
         as_json: print the facts; of several inputs, a list of them.
 
     Raises:
-        RefineError: a bad input, without `keep_going`; or no input that is good.
+        RefineError: an output that cannot be written, which is found before anything is read; a bad
+            input, without `keep_going`; or no input that is good.
     """
+    from refine.formats.containers import check_target
+    from refine.formats.known import get_format
+
+    form = get_format(to) if to else None
     inputs = expand(pred)
     several = len(pred) > 1 or len(inputs) > 1
-    targets = _targets(inputs, output) if several else [output]
+    targets = _targets(inputs, output, form) if several else [output]
+    for target in targets:
+        check_target(target, form)
     done: list[dict[str, Any]] = []
     failed: list[RefineError] = []
     for source, target in zip(inputs, targets, strict=True):
@@ -92,18 +104,21 @@ def expand(patterns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _targets(inputs: Sequence[str], output: str) -> list[str]:
+def _targets(inputs: Sequence[str], output: str, to: "Format | None") -> list[str]:
     """Name an output for each input, in a folder that is made.
 
     Raises:
         FormatError: no folder, or inputs of one name.
     """
+    from refine.formats.containers import is_file_name
+
     folder = Path(output)
-    if output == STDIO or STDIO in inputs or (folder.exists() and not folder.is_dir()):
+    file = folder.exists() or is_file_name(output)
+    if is_stream(output) or STDIO in inputs or (file and not folder.is_dir()):
         raise FormatError(
             f"expected a folder for {len(inputs)} outputs", where=output, hint="-o FOLDER"
         )
-    names = [Path(source).name for source in inputs]
+    names = [_name(source, to) for source in inputs]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise FormatError(
             f"expected inputs of different names, got {twice} twice",
@@ -118,3 +133,16 @@ def _targets(inputs: Sequence[str], output: str) -> list[str]:
     except OSError as error:
         raise FormatError(f"expected a folder, got: {error.strerror}", where=output) from None
     return [str(folder / name) for name in names]
+
+
+def _name(source: str, to: "Format | None") -> str:
+    """Name an output as its input, with the ending that is usual with another format."""
+    from refine.formats.containers import LINE_SUFFIXES
+
+    path = Path(source)
+    if to is None:
+        return path.name
+    ends = {"document": ".json", "lines": LINE_SUFFIXES[0], "folder": ""}
+    known = [s + z for s in (".json", *LINE_SUFFIXES) for z in ("", ".gz")]
+    bare = next((path.name.removesuffix(s) for s in known if path.name.endswith(s)), path.name)
+    return bare + ends[to.holdings[0]]

@@ -122,27 +122,36 @@ def _tell_apart(
     return images, None
 
 
-def read_poses(path: str, inputs: Input, default: "Skeleton | None" = None) -> "Poses":
+def read_poses(
+    path: str, inputs: Input, default: "Skeleton | None" = None, *, plain: bool = False
+) -> "Poses":
     """Read poses as the options say, and say what the file was taken for.
 
     Args:
         path: of the poses.
         inputs: the options.
         default: skeleton of the ground truth, see `refine.read`.
+        plain: whether they are only compared with it, so that no other fields are needed.
     """
     from refine.formats import read
 
-    poses = read(
-        path,
-        inputs.format,
-        skeleton=inputs.skeleton,
-        images=inputs.images,
-        default=default,
-        # Of predictions, those of the category of the truth are found by its number.
-        category=inputs.category if default is None else None,
-        zero_is_missing=not inputs.keep_zeros,
-        normalised=inputs.normalised,
-    )
+    # Of predictions, those of the category of the truth are found by its number.
+    usual = Input(category=inputs.category if plain else None)
+    if plain and default is not None and inputs == usual:
+        from refine.evaluation.coco import read_predictions
+
+        poses = read_predictions(path, default)
+    else:
+        poses = read(
+            path,
+            inputs.format,
+            skeleton=inputs.skeleton,
+            images=inputs.images,
+            default=default,
+            category=inputs.category if default is None else None,
+            zero_is_missing=not inputs.keep_zeros,
+            normalised=inputs.normalised,
+        )
     say(
         f"{path}: read as {poses.meta['format']}, {poses.skeleton.name}: "
         f"{len(poses)} poses on {len(poses.images)} images"

@@ -1,4 +1,4 @@
-"""`refine train --images`: from annotated pictures to the weights of an image refiner."""
+"""`refine train --images`: from annotated pictures to the weights of PoseFix."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from refine.cli._progress import follow, is_first
 from refine.files import write_bytes
 
 if TYPE_CHECKING:
-    from refine.refiner.image.settings import ImageSettings
     from refine.refiner.image.train import ImageData
     from refine.refiner.pose.refiner import Refiner
     from refine.refiner.training import Progress, Run
@@ -25,6 +24,8 @@ class ImageOptions:
         annotations: COCO annotations, or a .toml file of sets.
         images: folder of their pictures; None with a .toml file.
         skeleton: of the annotations.
+        category: id or name of the only one whose persons count.
+        exif: whether EXIF orientation is applied; None is the set's own choice.
         preset: see `refine.refiner.image.settings`.
         imagenet: file of weights to start from.
         validate: annotations to measure on, as `annotations`.
@@ -35,7 +36,9 @@ class ImageOptions:
     annotations: str
     images: str | None
     skeleton: str | None = None
-    preset: str = "light"
+    category: str | None = None
+    exif: bool | None = None
+    preset: str = "posefix-r50-256"
     imagenet: str | None = None
     validate: str | None = None
     validate_images: str | None = None
@@ -45,12 +48,27 @@ class ImageOptions:
         """Return what to learn from, see `refine.refiner.image.annotations.read_sets`."""
         if Path(self.annotations).suffix == ".toml" and self.images is not None:
             raise click.UsageError(f"{self.annotations} names its pictures: leave --images out")
-        return _sets(self.annotations, self.images, self.skeleton, "--images")
+        return self._sets(self.annotations, self.images, "--images")
 
     def held_sets(self) -> list[dict[str, Any]]:
         """Return what to measure on."""
         images = self.validate_images or self.images
-        return _sets(self.validate, images, self.skeleton, "--validate-images")
+        return self._sets(self.validate, images, "--validate-images")
+
+    def _sets(
+        self, annotations: str | None, images: str | None, option: str
+    ) -> list[dict[str, Any]]:
+        if annotations is None:
+            return []
+        own = {"skeleton": self.skeleton, "category": self.category, "exif": self.exif}
+        if Path(annotations).suffix == ".toml":
+            from refine.refiner.image.annotations import read_sets
+
+            return read_sets(Path(annotations))
+        if images is None:
+            raise click.UsageError(f"expected the pictures of {annotations}: {option} DIR")
+        own = {key: value for key, value in own.items() if value is not None}
+        return [{"annotations": annotations, "images": images, **own}]
 
 
 def train_images(
@@ -60,7 +78,7 @@ def train_images(
     run: "Run",
     progress: bool | None,
 ) -> dict[str, Any]:
-    """Train an image refiner as the options of `refine train` say.
+    """Train PoseFix as the options of `refine train` say.
 
     Args:
         options: what from.
@@ -85,7 +103,7 @@ def train_images(
     from refine.refiner.pose.refiner import Refiner
 
     refiner = Refiner.load(options.weights)
-    data = _read(options.imagenet, sets, held_sets, refiner, settings)
+    data = _read(options.imagenet, sets, held_sets, refiner)
     labelled, held = data.labelled, data.held_out
     facts: dict[str, Any] = {
         "weights": str(output),
@@ -118,15 +136,14 @@ def _read(
     sets: list[dict[str, Any]],
     held_sets: list[dict[str, Any]],
     refiner: "Refiner",
-    settings: "ImageSettings",
 ) -> "ImageData":
     from refine.refiner.image.annotations import read_labelled
     from refine.refiner.image.backbones.imagenet import read_imagenet
     from refine.refiner.image.train import ImageData
 
     state = read_imagenet(imagenet) if imagenet else None
-    labelled = read_labelled(sets, refiner.skeleton, settings.extra)
-    held = read_labelled(held_sets, refiner.skeleton, settings.extra) if held_sets else None
+    labelled = read_labelled(sets, refiner.skeleton)
+    held = read_labelled(held_sets, refiner.skeleton) if held_sets else None
     return ImageData(labelled, held, state)
 
 
@@ -135,21 +152,6 @@ def _words(at: "Progress") -> str:
     if "held_total" in at.figures:
         text += "  held out {held_total:.4f}  {held_before:.3f} -> {held_after:.3f}"
     return text.format(**at.figures)
-
-
-def _sets(
-    annotations: str | None, images: str | None, skeleton: str | None, option: str
-) -> list[dict[str, Any]]:
-    if annotations is None:
-        return []
-    if Path(annotations).suffix == ".toml":
-        from refine.refiner.image.annotations import read_sets
-
-        return read_sets(Path(annotations))
-    if images is None:
-        raise click.UsageError(f"expected the pictures of {annotations}: {option} DIR")
-    table = {"annotations": annotations, "images": images}
-    return [table | ({"skeleton": skeleton} if skeleton else {})]
 
 
 def _draw_curve(output: Path) -> str | None:

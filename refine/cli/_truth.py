@@ -84,7 +84,7 @@ class Truth:
         """Read predictions, and say and return what of them and of the truth does not count."""
         from refine.evaluation.comparison import compare
 
-        poses = read_poses(path, inputs, persons.skeleton)
+        poses = read_poses(path, inputs, persons.skeleton, plain=True)
         compared = compare(persons, poses, self.image_ids, strict=self.strict)
         told = [*compared.warnings, *persons.warnings]
         for text in told:

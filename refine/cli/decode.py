@@ -19,7 +19,7 @@ from refine.cli._output import json_option, output_option, say, summary
 @click.option("--no-flip", is_flag=True, help="Leave the maps of the mirrored input out.")
 @click.option("--padding", type=float, help="Growth of the boxes, where the crops come from boxes.")
 @click.option("--score", help="Instance score: box*mean>0.2, box*mean, mean or box.")
-@click.option("--skeleton", help="Name or file of the skeleton of the maps.")
+@click.option("--skeleton", metavar="NAME|FILE", help="Skeleton of the maps.")
 @click.option("--meta", metavar="JSON", help="What MAPS lacks; by default MAPS with suffix .json.")
 @click.option(
     "--set",
@@ -66,9 +66,11 @@ def command(
     from refine.decoding import RawHeatmaps, decode, read_outputs
     from refine.decoding.sanity import count_blank
     from refine.exceptions import FormatError
-    from refine.formats import write
+    from refine.formats import FORMATS, prepared, write
+    from refine.formats.containers import check_target
     from refine.poses import Poses
 
+    check_target(output, FORMATS["coco"])
     if weights and not refine:
         raise click.UsageError("--weights needs --refine")
     given = {k: v for k, v in options.items() if v is not None}
@@ -95,11 +97,15 @@ def command(
         poses = reread(parts, preset, Refiner.load(weights or "coco17"), **given)
     else:
         poses = Poses.concat(parts)
+    _, notes = prepared(poses, "coco")
     write(poses, output, format="coco", precision=precision)
-    if blank:
+    for note in notes:
+        say(f"{output}: {note}")
+    if blank and refine:
         say(f"{blank} maps hold nothing but NaN: their joints are missing")
     told: dict[str, Any] = {"files": len(files), "poses": len(poses), "images": len(poses.images)}
     told |= {"blank_maps": blank} if blank else {}
+    told |= {"notes": list(notes)} if notes else {}
     if as_json:
         for step in poses.history:
             told |= step.parameters

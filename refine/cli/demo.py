@@ -27,6 +27,8 @@ DECODERS = {
     "DARK": ("dark", 11),
     "fit (ours)": ("fit", None),
 }
+TIMES = 15
+"""Predictions of each person on a photograph."""
 BORDER = 2.5
 """Cells from the edge of the map where the published decoders lose their neighbours."""
 
@@ -39,7 +41,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     """Show the main job: make people, pictures and bad predictions; refine; compare.
 
     FOLDER receives truth.json, images, predictions.json, refined.json, heatmaps.npz and
-    before-after.png.
+    before-after.png; the same of two photographs is in its folder photographs.
     """
     import numpy as np
 
@@ -75,22 +77,71 @@ def command(output: str, seed: int, as_json: bool) -> None:
     decoders = _decoder_errors(maps)
     picture = folder / "before-after.png"
     write_bytes(picture, _png(_draw(truth, before, after, shades)))
+    say("looking at two photographs, as with --images")
+    seen = _look(folder / "photographs", rng)
 
     if as_json:
         facts = {"folder": str(folder), "seed": seed, "poses": table, "decoders": decoders}
+        facts["photographs"] = seen
         summary(facts, data_on_stdout=False)
     else:
         click.echo(_report(table, decoders))
+        click.echo(_photographs_report(seen))
     sentence, _ = summarise(after.history)
     say(f"{len(before)} poses of {len(truth)} persons on {IMAGES} images: {sentence}")
-    say(f"see {picture}")
+    say(f"see {picture} and {folder / 'photographs' / 'before-after.png'}")
     say("the same by hand:")
     for line in (
         "refine run {predictions} --sizes {truth} -o {refined}",
         "refine eval --gt {truth} {predictions} {refined}",
         "refine decode {heatmaps} --preset refine -o {decoded}",
+        "refine run {seen}/predictions.json --images {seen} -o {seen}/refined.json",
     ):
-        say("  " + line.format(**files, decoded=folder / "decoded.json"))
+        made = {"decoded": folder / "decoded.json", "seen": folder / "photographs"}
+        say("  " + line.format(**files, **made))
+
+
+def _look(folder: Path, rng: Any) -> dict[str, float]:
+    """Refine predictions for photographs, whose pictures are looked at; return mean OKS."""
+    import numpy as np
+
+    from refine.files import write_bytes
+    from refine.formats import read, write
+    from refine.oks import pairwise_oks
+    from refine.pipeline import Config, run
+    from refine.sample import make_predictions
+    from refine.sample.photographs import photographed_people, photographs
+
+    for name, data in photographs():
+        write_bytes(folder / name, data)
+    truth, pictures = photographed_people(TIMES)
+    write(truth, folder / "truth.json", "coco-gt")
+    write(make_predictions(truth, rng), folder / "predictions.json", "coco")
+    before = read(folder / "predictions.json", images=folder / "truth.json")
+    stages = {"predictions": before, "refined": run(before)}
+    stages["refined, looking"] = after = run(before, Config(pictures=str(folder)))
+    write(after, folder / "refined.json", precision=3)
+    shown = {ref.id: picture for ref, picture in zip(truth.images, pictures, strict=True)}
+    write_bytes(folder / "before-after.png", _png(_draw(truth, before, after, shown)))
+    sigmas, people = truth.skeleton.require_sigmas(), dict(truth.by_image())
+
+    def mean_oks(poses: "Poses") -> float:
+        assert truth.area is not None
+        best = []
+        for ref, rows in poses.by_image():
+            at = people[ref]
+            table = pairwise_oks(
+                truth.xy[at], poses.xy[rows], truth.area[at], sigmas, missing="zero"
+            )
+            best.append(table.max(initial=0.0))
+        return float(np.mean(best))
+
+    return {name: mean_oks(poses) for name, poses in stages.items()}
+
+
+def _photographs_report(seen: dict[str, float]) -> str:
+    lines = ["", f"{'photographs':<24}{'mean OKS':>10}"]
+    return "\n".join([*lines, *(f"{name:<24}{oks:10.3f}" for name, oks in seen.items())])
 
 
 def _make_folder(folder: Path) -> Path:
@@ -146,7 +197,9 @@ def _draw(
     from refine.drawing.poses import before_after
 
     count = np.bincount(truth.image, minlength=len(truth.images))
-    ids = [truth.images[i].id for i in np.flatnonzero(count > 1)[:SHOWN]]
+    several = np.flatnonzero(count > 1)
+    shown = several if len(several) else np.arange(len(truth.images))
+    ids = [truth.images[i].id for i in shown[:SHOWN]]
     place = {extra["id"]: row for row, extra in enumerate(before.extra)}
     source = np.array([place[extra["id"]] for extra in after.extra], np.intp)
     captions = {i: _captions(i, truth, before, after, source) for i in ids}

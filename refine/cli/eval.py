@@ -23,12 +23,20 @@ _COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
     show_default=True,
     help="Area of predictions; it moves APM and APL. auto: box if the first pose has one.",
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["refine", "pycocotools"]),
+    default="refine",
+    show_default=True,
+    help="Who counts OKS; both find the same figures.",
+)
 @input_options
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def command(
     predictions: tuple[str, ...],
     metric: str,
     area: Any,
+    backend: Any,
     as_json: bool,
     inputs: Input,
     truth: Truth,
@@ -48,7 +56,7 @@ def command(
     which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
     reports: dict[str, Any] = {}
     for name in predictions:
-        poses = read_poses(name, inputs, persons.skeleton)
+        poses = read_poses(name, inputs, persons.skeleton, plain=True)
         if metric == "pckh":
             reports[name] = evaluate_pckh(persons, poses, **which)
         else:
@@ -58,6 +66,7 @@ def command(
                 sigmas=truth.sigma_source(),
                 max_dets=truth.max_dets,
                 area=area,
+                backend=backend,
                 **which,
             )
             for text in reports[name].warnings:

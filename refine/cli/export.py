@@ -20,7 +20,7 @@ DECODER = "decoder"
 @click.option(
     "--flip/--no-flip",
     default=None,
-    help="Image refiners: whether mirrored crops are looked at, too.  [flip]",
+    help="PoseFix: whether mirrored crops are looked at, too.  [flip]",
 )
 @click.option(
     "--method",
@@ -42,11 +42,12 @@ def command(
     as_json: bool,
     **decoder: Any,
 ) -> None:
-    """Export a refiner, an image refiner or the heatmap decoder as an ONNX file.
+    """Export a refiner, eyes, PoseFix or the heatmap decoder as an ONNX file.
 
     Any number of poses goes in at once. The refiner takes keypoints in image px and returns where
-    it believes each joint, an image refiner takes crops, the decoder maps; the file's metadata
-    tell joints, sizes, the hash of the weights and what every input and output means. The file is
+    it believes each joint, eyes (image, image-small) take crops and return maps, PoseFix takes
+    crops, the decoder maps; the file's metadata tell joints, sizes, the hash of the weights and
+    what every input and output means. The file is
     compared with torch in onnxruntime, and only written if they agree.
     Needs pip install "refine-pose[export]".
     """
@@ -84,16 +85,20 @@ def _decoder(options: dict[str, Any]) -> "Exportable":
 
 
 def _network(what: str, flip: bool | None) -> "Exportable":
-    from refine.refiner.image.weights import KIND, load_image_weights
+    from refine.refiner.eyes.weights import KIND as EYES, load_eye_weights
+    from refine.refiner.image.weights import KIND as POSEFIX, load_image_weights
 
-    if KIND.holds(what):
+    if POSEFIX.holds(what):
         from refine.refiner.image.export import exportable_image_refiner
 
         return exportable_image_refiner(*load_image_weights(what), flip=flip is not False)
+    if flip is not None:
+        raise click.UsageError("--flip is an option of PoseFix, these weights look once or at none")
+    if EYES.holds(what):
+        from refine.refiner.eyes.export import exportable_eye
+
+        return exportable_eye(*load_eye_weights(what))
     from refine.refiner.pose.export import exportable_refiner
     from refine.refiner.pose.weights import load_weights
 
-    loaded = load_weights(what)
-    if flip is not None:
-        raise click.UsageError("--flip is an option of image refiners, these weights see none")
-    return exportable_refiner(*loaded)
+    return exportable_refiner(*load_weights(what))

@@ -66,4 +66,4 @@ def command(
         say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")
         return facts
 
-    for_each(pred, output, thin, keep_going=keep_going, as_json=as_json)
+    for_each(pred, output, thin, to=to, keep_going=keep_going, as_json=as_json)

@@ -109,6 +109,7 @@ def command(
         pred,
         output,
         lambda source, target: _refine(source, target, inputs, config, written),
+        to=to,
         keep_going=keep_going,
         as_json=as_json,
     )

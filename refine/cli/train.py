@@ -11,7 +11,7 @@ from refine.cli._progress import follow, is_first
 if TYPE_CHECKING:
     from refine.refiner.training import Progress, Run
 
-IMAGES_ONLY = ("preset", "imagenet", "validate", "validate_images", "weights", "workers")
+IMAGES_ONLY = ("exif", "preset", "imagenet", "validate", "validate_images", "weights", "workers")
 EYES_ONLY = ("eyes", "eyes_preset")
 """Options that say nothing where no pictures are looked at."""
 HOW = ("resume", "device", "workers")
@@ -23,6 +23,7 @@ HOW = ("resume", "device", "workers")
 @click.option("--annotations", "given", metavar="GT.json", help="The same as ANNOTATIONS.")
 @click.option("-o", "--output", required=True, metavar="FILE.safetensors")
 @click.option("--skeleton", metavar="NAME|FILE", help="Skeleton, where the file does not name it.")
+@click.option("--category", metavar="NAME|ID", help="Only the persons of this category.")
 @click.option("--stats", "statistics", metavar="NAME|FILE", help="Error statistics.  [posefix]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the persons.  [100]")
 @click.option("--batch", type=click.IntRange(1), help="Rows per step, over all processes.  [768]")
@@ -35,16 +36,21 @@ HOW = ("resume", "device", "workers")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [the GPU if there is one]")
 @click.option("--images", metavar="DIR", help="Train an image refiner, on the pictures in DIR.")
 @click.option(
+    "--exif/--no-exif",
+    default=None,
+    help="Turn pictures as their EXIF says.  [no-exif: COCO annotates them as they are stored]",
+)
+@click.option(
     "--preset",
     metavar="NAME",
-    help="What of: light, or as in the paper posefix-r50-256, posefix-r101-256, posefix-r152-256, "
-    "posefix-r152-384. Its defaults replace those above.  [light]",
+    help="As in the paper: posefix-r50-256, posefix-r101-256, posefix-r152-256, posefix-r152-384. "
+    "Its defaults replace those above.  [posefix-r50-256]",
 )
 @click.option(
     "--imagenet",
     metavar="FILE",
-    help="ImageNet weights to start from: .pth or .safetensors, of efficientnet-lite0 for light, "
-    "else of a ResNet as torchvision names it.  [random weights]",
+    help="ImageNet weights of the ResNet to start from, named as torchvision names them: .pth or "
+    ".safetensors.  [random weights]",
 )
 @click.option(
     "--eyes",
@@ -64,6 +70,7 @@ def command(
     output: str,
     images: str | None,
     skeleton: str | None,
+    category: str | None,
     progress: bool | None,
     as_json: bool,
     **options: Any,
@@ -74,9 +81,9 @@ def command(
     network learns to put them right. A checkpoint is written after every epoch. On several GPUs:
     torchrun --nproc-per-node N -m refine train ...
 
-    With --images the refiner looks at the pictures, too, and the curve of its losses is drawn
-    beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each with annotations and
-    images, perhaps skeleton, repeat, boxes, teacher.
+    With --images the refiner looks at the pictures, too, and is PoseFix as published; the curve of
+    its losses is drawn beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each
+    with annotations and images, perhaps skeleton, category, exif, repeat, boxes.
 
     With --eyes the eyes stay as they are; learned is how far they and poses are to be trusted, from
     a .toml file whose sets name predictions, too: files of what networks said of the pictures.
@@ -104,34 +111,35 @@ def command(
         if eyes:
             from refine.cli._train_fusion import train_fusion_of
 
-            sets = ImageOptions(source, images, skeleton).sets()
+            sets = ImageOptions(source, images, skeleton, category).sets()
             facts = train_fusion_of(eyes, sets, Path(output), chosen, run, progress)
         else:
             given_looks = {key: chosen.pop(key) for key in IMAGES_ONLY if key in chosen}
-            on = ImageOptions(source, images, skeleton, **given_looks)
+            on = ImageOptions(source, images, skeleton, category, **given_looks)
             facts = train_images(on, Path(output), chosen, run, progress)
     else:
-        facts = _train_on_poses((source, skeleton), Path(output), chosen, run, progress)
+        facts = _train_on_poses((source, skeleton, category), Path(output), chosen, run, progress)
     if as_json and facts and is_first():
         summary(facts, data_on_stdout=False)
 
 
 def _train_on_poses(
-    source: tuple[str, str | None],
+    source: tuple[str, str | None, str | None],
     output: Path,
     changes: dict[str, Any],
     run: "Run",
     progress: bool | None,
 ) -> dict[str, Any]:
-    """Train on annotations (and their skeleton), with changes to the settings; return a summary."""
+    """Train on annotations, their skeleton and category, with changes; return a summary."""
     from refine.evaluation.ground_truth import read_ground_truth
     from refine.refiner.pose.train import PoseSettings, train
     from refine.skeletons import skeleton as find_skeleton
 
     settings = PoseSettings(**changes)
-    annotations, skeleton = source
+    annotations, skeleton, category = source
     say(f"reading {annotations}")
-    truth = read_ground_truth(annotations, find_skeleton(skeleton) if skeleton else None)
+    body = find_skeleton(skeleton) if skeleton else None
+    truth = read_ground_truth(annotations, body, category=category)
     say(f"{len(truth.persons)} persons, {len(truth.images)} images, skeleton {truth.skeleton.name}")
 
     def words(at: "Progress") -> str:

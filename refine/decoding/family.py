@@ -73,7 +73,7 @@ class Options:
         plain = type(self)().table()
         return {k: v for k, v in self.table().items() if v != plain[k]}
 
-    def told(self, raw: Any) -> dict[str, Any]:
+    def history_parameters(self, raw: Any) -> dict[str, Any]:
         """Return what the history tells of decoding `raw`, besides the name of the preset."""
         return {name: getattr(self, name) for name in self.recorded}
 

@@ -1,5 +1,6 @@
 """Raw outputs of any known system to poses."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,14 @@ from refine.decoding.raw.crops import (
 )
 from refine.decoding.raw.files import named
 from refine.decoding.raw.image import NO_OUTPUTS, RawImage, raw_image
-from refine.decoding.sanity import checked_poses
-from refine.exceptions import ArrayError, FormatError, RefineError, SkeletonError
+from refine.decoding.sanity import checked_poses, count_blank
+from refine.exceptions import (
+    ArrayError,
+    FormatError,
+    RefineError,
+    RefineWarning,
+    SkeletonError,
+)
 from refine.poses import Poses
 
 Raw = RawHeatmaps | RawCrops | RawImage
@@ -116,7 +123,10 @@ def decode(
         where = f"{outputs.where}, {error.where}" if error.where else outputs.where
         raise FormatError(error.message, where=where, hint=error.hint) from None
     poses = checked_poses(poses, outputs.where)
-    return poses.done("decode", None, preset=system.name, **options.told(outputs))
+    if blank := count_blank(outputs):
+        text = f"{outputs.where}: {blank} maps hold nothing but NaN: their joints are missing"
+        warnings.warn(RefineWarning(text), stacklevel=2)
+    return poses.done("decode", None, preset=system.name, **options.history_parameters(outputs))
 
 
 def outputs_of_arrays(raw: Any, preset: str | Preset, told: Mapping[str, Any]) -> Any:

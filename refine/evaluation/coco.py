@@ -1,26 +1,31 @@
-"""COCO keypoint evaluation: pycocotools counts, this file prepares and reports."""
+"""COCO keypoint evaluation: what is compared, and what is reported."""
 
-import contextlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from refine._types import AreaRule, Floats
 from refine.evaluation.comparison import Comparison, compare, finite_scores
-from refine.evaluation.crowding import CROWD_METRICS, crowd_levels
+from refine.evaluation.counting import Detections, Tables, count
+from refine.evaluation.crowding import crowd_levels
 from refine.evaluation.ground_truth import (
     CocoObject,
     GroundTruth,
     read_ground_truth,
 )
+from refine.evaluation.matching import THRESHOLDS
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
-from refine.files import dump_json
-from refine.geometry import keypoint_box, xyxy_to_xywh
+from refine.files import dump_json, read_bytes
+from refine.formats import read
+from refine.formats.base import Options
+from refine.formats.plain import scan_results
+from refine.formats.scan import LARGE
+from refine.geometry import keypoint_box
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
@@ -36,6 +41,14 @@ FEW_PREDICTIONS = 0.2
 """Share of images with people but without predictions above which a report warns."""
 
 Area = Literal["auto"] | AreaRule
+Backend = Literal["refine", "pycocotools"]
+
+
+class SupportsTables(Protocol):
+    """What a backend returns."""
+
+    def tables(self, images: Sequence[int]) -> Tables:
+        """Accumulate over some images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +56,8 @@ class Report:
     """What an evaluation found.
 
     Attributes:
-        metrics: `METRICS`, for CrowdPose `CROWD_METRICS` too -> value, -1 where no ground truth of
-            that kind exists.
+        metrics: `METRICS`, for CrowdPose also `crowding.CROWD_METRICS` -> value, -1 where no
+            ground truth of that kind exists.
         poses: predictions that were scored.
         persons: persons of the ground truth that count (not crowds, at least one joint).
         images: images that were scored.
@@ -104,6 +117,7 @@ def evaluate(
     max_dets: int = 20,
     area: Area = "auto",
     strict: bool = True,
+    backend: Backend = "refine",
 ) -> Report:
     """Score poses against ground truth: COCO AP and AR, all digits as pycocotools gives them.
 
@@ -125,6 +139,7 @@ def evaluate(
             what pycocotools does: "box" if the first pose has one.
         strict: refuse predictions on images that the ground truth lacks, unless `image_ids` says
             what to score; else leave them out and say so.
+        backend: who counts: "refine", or "pycocotools", which takes longer and finds the same.
 
     Raises:
         FormatError: ground truth that cannot be read, or unknown images.
@@ -142,17 +157,18 @@ def evaluate(
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
     truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
     own = truth.skeleton
-    found = poses if isinstance(poses, Poses) else _read(poses, own)
+    found = poses if isinstance(poses, Poses) else read_predictions(poses, own)
     values = (own if table is None else own.with_sigmas(table)).require_sigmas()
     compared = compare(truth, found, image_ids, strict=strict)
     persons, inside = compared.persons, compared.inside
     detections, area_from = _detections(found, compared, own, area)
-    engine = _engine(persons, detections, values, max_dets)
-    metrics = _figures(engine, compared.images)
+    counts = _counter(backend)(persons, detections, values, max_dets)
+    metrics = _figures(counts.tables(compared.images))
     levels = crowd_levels(truth, compared)
-    if levels:
-        crowded = {name: _mean_precision(engine, images) for name, images in levels.items()}
-        metrics |= dict(zip(CROWD_METRICS, crowded.values(), strict=True))
+    metrics |= {
+        name: _mean(counts.tables(images).precision[..., 0]) if images else -1.0
+        for name, images in levels.items()
+    }
 
     people = set(persons.image[~persons.ignore].tolist())
     bare = len(people - set(compared.image[inside].tolist()))
@@ -171,6 +187,16 @@ def evaluate(
     )
 
 
+def _counter(backend: Backend) -> Callable[[Persons, Detections, Floats, int], SupportsTables]:
+    if backend == "refine":
+        return count
+    if backend == "pycocotools":
+        from refine.evaluation.reference import count as count_by_pycocotools
+
+        return count_by_pycocotools
+    raise ArrayError(f"expected backend 'refine' or 'pycocotools', got {backend!r:.40}")
+
+
 def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
     if chosen is None:
         return own.name
@@ -179,15 +205,30 @@ def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
     return "the caller" if np.ndim(chosen) else f"{chosen:g} for every joint"
 
 
-def _read(
+def read_predictions(
     source: str | Path | CocoObject | Sequence[Mapping[str, Any]], default: Skeleton
 ) -> Poses:
-    from refine.formats import read
+    """Read predictions for a comparison: of large plain files, no fields are carried along.
 
+    Raises:
+        FormatError, SkeletonError: see `refine.read`.
+    """
     if isinstance(source, str | Path):
-        return read(source, default=default)
-    rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
-    return read(io.BytesIO(dump_json(list(rows))), "coco", default=default)
+        path: str | Path | None = source
+        large = Path(source).is_file() and Path(source).stat().st_size > LARGE
+        data = read_bytes(source) if large else b""
+    else:
+        path = None
+        rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
+        data = dump_json(list(rows))
+    if len(data) > LARGE:
+        options = Options("<file>" if path is None else str(path), default=default)
+        found = scan_results(data, options, sniff=path is not None)
+        if found is not None:
+            return found
+    if path is not None:
+        return read(path, default=default)
+    return read(io.BytesIO(data), "coco", default=default)
 
 
 def _detections(
@@ -195,10 +236,11 @@ def _detections(
     compared: Comparison,
     target: Skeleton,
     area: Area,
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[Detections, str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
     xy = target.take(poses.xy, poses.skeleton)
-    xy = np.where(np.isfinite(xy).all(-1, keepdims=True), xy, 0.0)
+    known = np.isfinite(xy)
+    xy = np.where((known[..., :1] & known[..., 1:]), xy, 0.0)
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
         area = "box" if first else "keypoints"
@@ -211,102 +253,29 @@ def _detections(
         size = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     else:
         size = pose_area(xy, area, poses.box, poses.area)
-    points = np.concatenate([xy, np.ones_like(xy[..., :1])], 2).reshape(len(xy), 3 * len(target))
-    score = finite_scores(poses)
-    rows = [
-        {
-            "id": i + 1,
-            "image_id": int(compared.image[i]),
-            "category_id": int(compared.category[i]),
-            "keypoints": points[i],
-            "score": float(score[i]),
-            "area": float(size[i]),
-        }
-        for i in np.flatnonzero(compared.inside)
-    ]
-    return rows, area
+    score, inside = finite_scores(poses), compared.inside
+    rows = slice(None) if inside.all() else inside
+    found = Detections(
+        xy[rows], score[rows], size[rows], compared.image[rows], compared.category[rows]
+    )
+    return found, area
 
 
-def _coco_annotations(persons: Persons) -> list[dict[str, Any]]:
-    """Return persons as the dicts that pycocotools counts."""
-    flags = persons.visible[..., None]
-    points = np.concatenate([np.nan_to_num(persons.xy), flags], 2)
-    points = points.reshape(len(points), 3 * flags.shape[1])
-    # Nine decimals undo x + width - x.
-    boxes = np.round(xyxy_to_xywh(persons.box), 9).tolist()
-    return [
-        {
-            # pycocotools takes 0 for no person at all; every other id is as good as its own.
-            "id": i + 1 if persons.id[i] != 0 else 0,
-            "image_id": int(persons.image[i]),
-            "category_id": int(persons.category[i]),
-            "keypoints": points[i],
-            "num_keypoints": int(persons.crowd[i] or not persons.ignore[i]),
-            "area": float(persons.area[i]),
-            "bbox": boxes[i],
-            "iscrowd": int(persons.crowd[i]),
-        }
-        for i in range(len(persons))
-    ]
-
-
-def _engine(
-    persons: Persons, detections: list[dict[str, Any]], sigmas: Floats, max_dets: int
-) -> Any:
-    """Prepare `pycocotools.cocoeval.COCOeval`."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    truth, found = COCO(), COCO()
-    categories = [{"id": i} for i in range(int(persons.category.max(initial=0)) + 1)]
-    images = sorted({*persons.image.tolist(), *(row["image_id"] for row in detections)})
-    for api, rows in ((truth, _coco_annotations(persons)), (found, detections)):
-        api.dataset = {
-            "images": [{"id": i} for i in images],
-            "annotations": rows,
-            "categories": categories,
-        }
-    # pycocotools reports its progress by printing; standard output is ours.
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-        found.createIndex()
-        engine = COCOeval(truth, found, "keypoints")
-    engine.params.kpt_oks_sigmas = sigmas
-    engine.params.maxDets = [max_dets]
-    return engine
-
-
-def _run(engine: Any, images: Sequence[int]) -> None:
-    with contextlib.redirect_stdout(io.StringIO()):
-        engine.params.imgIds = list(images)
-        engine.evaluate()
-        engine.accumulate()
-
-
-def _figures(engine: Any, images: Sequence[int]) -> dict[str, float]:
-    """Read the ten figures of COCOeval on some images."""
-    _run(engine, images)
-    thresholds = engine.params.iouThrs.round(2).tolist()
+def _figures(tables: Tables) -> dict[str, float]:
+    """Average the ten figures of `COCOeval.summarize`."""
+    thresholds = THRESHOLDS.round(2).tolist()
     at50, at75 = [thresholds.index(0.5)], [thresholds.index(0.75)]
     every = list(range(len(thresholds)))
     figures = []
-    for table in (engine.eval["precision"], engine.eval["recall"]):
+    for table in tables:
         for at, size in ((every, 0), (at50, 0), (at75, 0), (every, 1), (every, 2)):
-            figures.append(_mean(table[at][..., size, :]))
+            figures.append(_mean(table[at][..., size]))
     return dict(zip(METRICS, figures, strict=True))
 
 
 def _mean(values: Floats) -> float:
     values = values[values > -1]
     return float(np.mean(values)) if values.size else -1.0
-
-
-def _mean_precision(engine: Any, images: Sequence[int]) -> float:
-    """Return AP on some images; -1 without any."""
-    if not images:
-        return -1.0
-    _run(engine, images)
-    return _mean(engine.eval["precision"][..., 0, :])
 
 
 def _warnings(

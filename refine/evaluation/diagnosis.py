@@ -18,6 +18,7 @@ from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.kinds import GOOD
 from refine.evaluation.matching import (
     THRESHOLDS,
+    Pairs,
     average_precision,
     best_first,
     neighbours,
@@ -46,6 +47,9 @@ CURES = (
 """In the published order. Absent joints come first: the published code takes them for misses.
 The last two are predictions that match no person, and persons that no prediction matches."""
 OF_JOINTS = CURES[:5]
+
+SLACK = 1e-9
+"""Of OKS, for the rounding of sums."""
 
 SCORING_OKS = 0.5
 """Least OKS of predictions that compete for a person (scoringErrors.py)."""
@@ -204,26 +208,33 @@ def diagnose(
 
     cured, right = moved_to(cured_xy), moved_to(owner)
 
+    # Whatever joints are cured, other pairs are below every threshold.
+    most = pair_oks(np.maximum.reduce([m.ks, cured, right]), truth, m.pairs)
+    near = np.flatnonzero(~(most < THRESHOLDS[0] - SLACK))
+    pairs = Pairs(m.pairs.a[near], m.pairs.b[near], np.searchsorted(near, m.pairs.start))
+    own, better, exact = m.ks[near], cured[near], right[near]
+    order = np.argsort(-m.score, kind="stable")
+
     def ap(ks: Floats, joints: Bools | None = None, **options: Any) -> Floats:
         """Average precision with the similarities of these joints (A, K) taken from `ks`."""
-        now = m.ks if joints is None else np.where(joints[m.pairs.a], ks, m.ks)
-        oks = pair_oks(now, truth, m.pairs)
+        now = own if joints is None else np.where(joints[pairs.a], ks, own)
+        oks = pair_oks(now, truth, pairs)
         options.setdefault("ignore", m.ignore)
-        return average_precision(oks, m.pairs, m.score, truth, **options)
+        return average_precision(oks, pairs, m.score, truth, order=order, **options)
 
     def rescored(ks: Floats, xy: Floats, **options: Any) -> Floats:
         return _ap_of_optimal_scores(m, pair_oks(ks, truth, m.pairs), xy, sigmas, **options)
 
-    base = ap(m.ks)
+    base = ap(own)
     of_kind = {name: m.kind == ALL_KINDS.index(name) for name in OF_JOINTS}
     healed = np.where(wrong[..., None], cured_xy, m.xy)
-    alone = {name: ap(cured, joints) for name, joints in of_kind.items()} | {
+    alone = {name: ap(better, joints) for name, joints in of_kind.items()} | {
         "score": rescored(m.ks, m.xy),
-        "false_positive": ap(m.ks, forgive="background"),
-        "false_negative": ap(m.ks, forgive="all"),
+        "false_positive": ap(own, forgive="background"),
+        "false_negative": ap(own, forgive="all"),
     }
     progressive = {
-        name: ap(cured, np.any([of_kind[n] for n in OF_JOINTS[: i + 1]], axis=0))
+        name: ap(better, np.any([of_kind[n] for n in OF_JOINTS[: i + 1]], axis=0))
         for i, name in enumerate(OF_JOINTS)
     } | {
         "score": rescored(cured, healed),
@@ -233,7 +244,7 @@ def diagnose(
 
     def gained(joints: Bools, before: float, **options: Any) -> float:
         """Gain of mean average precision; exactly 0 where there is nothing to cure."""
-        return _mean(ap(cured, joints, **options)) - before if joints.any() else 0.0
+        return _mean(ap(better, joints, **options)) - before if joints.any() else 0.0
 
     gain = np.zeros((len(body), len(OF_JOINTS)))
     for j in range(len(body)):
@@ -249,7 +260,7 @@ def diagnose(
             if size is not None:
                 chosen["outside"] = size != i
             theirs = (m.person >= 0) & (band[m.person] == i if len(band) else False)
-            before = _mean(ap(m.ks, **chosen))
+            before = _mean(ap(own, **chosen))
             gains = [
                 gained(joints & theirs[:, None], before, **chosen) for joints in of_kind.values()
             ]
@@ -264,7 +275,7 @@ def diagnose(
         counts=np.array([_count(column) for column in m.kind.T]),
         ap=base,
         alone=alone,
-        exact={name: ap(right, joints) for name, joints in of_kind.items()},
+        exact={name: ap(exact, joints) for name, joints in of_kind.items()},
         progressive=progressive,
         gain=gain,
         bins=bins,

@@ -10,12 +10,14 @@ import numpy as np
 
 from refine._types import Bools, Floats, Indices
 from refine.categories import Category, categories_of
+from refine.evaluation.columns import Columns, scan_columns
 from refine.evaluation.persons import Persons
 from refine.exceptions import FormatError
-from refine.files import dump_json, parse_json, read_bytes
+from refine.files import dump_json, parse_json, plain_data, read_bytes
 from refine.formats import coco
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import Options
+from refine.formats.scan import LARGE
 from refine.geometry import keypoint_box
 from refine.images import find_images
 from refine.oks import BOX_FRACTION
@@ -142,7 +144,12 @@ def read_ground_truth(
     where = "ground truth" if isinstance(source, Mapping) else str(source)
     # What is in memory may hold NumPy's numbers and arrays.
     data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)
-    document = parse_json(data, where)
+    if len(data) > LARGE and (skeleton, asked, category) == (None, None, None):
+        plain = scan_columns(data, where)
+        if plain is not None:
+            return _assembled(plain, (), where)
+    document = plain_data(source) if isinstance(source, Mapping) else parse_json(data, where)
+    del data
     options = Options(where, skeleton, default=asked or default, category=category)
     if skeleton is None:
         named = named_skeleton(document, where, category)
@@ -159,46 +166,63 @@ def _renames(asked: Skeleton, named: Skeleton) -> bool:
 
 
 def _from_poses(poses: Poses, where: str) -> GroundTruth:
-    order = sorted(
-        range(len(poses.images)),
-        key=lambda i: (isinstance(poses.images[i].id, str), poses.images[i].id),
-    )
     n, present = len(poses), poses.present
     flags = poses.score if poses.score_kind == "flag" else 2.0 * present
-    # Any flag above 0 is a label, as in pycocotools.
     visible = (present & (flags > 0)).astype(np.int8) + (present & (flags > 1))
+    heads = [e.get("head_size") for e in poses.extra]
+    declared = [e.get("num_keypoints") for e in poses.extra]
+    counts = (visible > 0).sum(1).tolist()
+    empty = [not (c if d is None else d) for d, c in zip(declared, counts, strict=True)]
+    known = listed_categories_of(poses.meta.get("document"))
+    categories, category = _categories(poses, where)
+    columns = Columns(
+        poses.skeleton,
+        poses.images,
+        poses.xy,
+        visible,
+        np.full((n, 4), np.nan) if poses.box is None else poses.box.copy(),
+        np.full(n, np.nan) if poses.area is None else poses.area,
+        poses.image,
+        np.array([_crowd(e, where) for e in poses.extra], np.bool_),
+        np.array(empty, np.bool_),
+        _numbered([e.get("id") for e in poses.extra]),
+        np.array([np.nan if h is None else h for h in heads], np.float64),
+        categories,
+        category,
+        known,
+    )
+    strays = strays_of(poses.meta.get("others", ()), known)
+    return _assembled(columns, strays, where)
+
+
+def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTruth:
+    """Say what stands for what is missing, and what does not count."""
+    refs, visible, box = columns.images, columns.visible, columns.box
+    order = sorted(range(len(refs)), key=lambda i: (isinstance(refs[i].id, str), refs[i].id))
+    xy = columns.xy
     labelled = visible > 0
-    xy = poses.xy
-    if (labelled != present).any():
+    if (labelled != (np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1]))).any():
         xy = np.where(labelled[..., None], xy, np.nan)
-    box = np.full((n, 4), np.nan) if poses.box is None else poses.box.copy()
     bare = ~np.isfinite(box).all(1)
     box[bare] = keypoint_box(xy[bare])
-    area = np.full(n, np.nan) if poses.area is None else poses.area
-    guessed = ~np.isfinite(area)
+    guessed = ~np.isfinite(columns.area)
     extent = box[:, 2:] - box[:, :2]
-    area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], area)
-    crowd = np.array([_crowd(e, where) for e in poses.extra], np.bool_)
-    declared = [e.get("num_keypoints") for e in poses.extra]
-    counts = labelled.sum(1).tolist()
-    empty = np.array([not (c if d is None else d) for d, c in zip(declared, counts, strict=True)])
-    heads = [e.get("head_size") for e in poses.extra]
-    ids = np.empty(n, np.object_)
-    ids[:] = _numbered([e.get("id") for e in poses.extra])
-    sizes = poses.image_sizes
-    categories, category = _categories(poses, where)
+    area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], columns.area)
+    ids = np.empty(len(xy), np.object_)
+    ids[:] = columns.id
+    sizes = np.array([(ref.width or np.nan, ref.height or np.nan) for ref in refs], np.float64)
     persons = Persons(
         xy,
         visible,
         area,
         box,
-        np.argsort(order)[poses.image] if n else np.zeros(0, np.intp),
-        sizes[poses.image],
-        crowd | empty.astype(np.bool_),
-        crowd,
+        np.argsort(order)[columns.image] if len(xy) else np.zeros(0, np.intp),
+        sizes.reshape(-1, 2)[columns.image],
+        columns.crowd | columns.empty,
+        columns.crowd,
         ids,
-        np.array([np.nan if h is None else h for h in heads], np.float64),
-        category,
+        columns.head_size,
+        columns.category,
     )
     placed: Bools = np.asarray(np.isfinite(box).all(1))
     warnings = []
@@ -211,28 +235,27 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
             "annotations with neither box nor labelled joints were left out, by id: "
             + listed(ids[~placed].tolist())
         )
-    warnings += _not_matchable(persons[placed], where)
-    known = listed_categories_of(poses.meta.get("document"))
-    strays = strays_of(poses.meta.get("others", ()), known)
+        persons = persons[placed]
+    warnings += _not_matchable(persons, where)
     if strays:
         warnings.append(
             f"{len(strays)} annotations with keypoints are of no category of the file and do not "
             f"count, by id: {listed(strays)}"
         )
-    images = tuple(poses.images[i] for i in order)
     return GroundTruth(
-        poses.skeleton,
-        images,
-        persons[placed],
+        columns.skeleton,
+        tuple(refs[i] for i in order),
+        persons,
         tuple(warnings),
         where,
-        categories,
-        known,
+        columns.categories,
+        columns.listed_categories,
     )
 
 
 def _crowd(row: Mapping[str, Any], where: str) -> bool:
-    value = row.get("iscrowd")
+    value: Any = row.get("iscrowd")
+    value = value.item() if hasattr(value, "item") else value
     if value is not None and (not isinstance(value, int | float) or value not in (0, 1)):
         raise FormatError(
             f"expected 0 or 1 in 'iscrowd', got {value!r:.40}",

@@ -43,3 +43,35 @@ def neighbours(box, order, first, last, iou, start, index):
             found += 1
         if not len(index):
             start[i + 1] = found
+
+
+@kernel
+def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate):
+    """Say at place[i] that detection i matches nobody (0), somebody (1), or does not count (2)."""
+    start, person, oks = pairs
+    for t in range(len(thresholds)):
+        for i in range(len(start) - 1):
+            if start[i] == start[i + 1]:
+                fate[t, place[i]] = 2 if outside[i] else 0
+                continue
+            # A person that does not count is taken only where no other can be.
+            best, chosen, least, other = thresholds[t], -1, thresholds[t], -1
+            for p in range(start[i], start[i + 1]):
+                g, similarity = person[p], oks[p]
+                if taken[g] == t and not crowd[g]:
+                    continue
+                if ignored[g]:
+                    if not similarity < least:
+                        least, other = similarity, g
+                elif not similarity < best:
+                    best, chosen = similarity, g
+            chosen = other if chosen < 0 else chosen
+            out = 2 if outside[i] else 0
+            if chosen >= 0:
+                taken[chosen] = t
+                if ignored[chosen]:
+                    out = 2
+                elif real[chosen]:
+                    # pycocotools takes a person of id 0 for none.
+                    out = 1
+            fate[t, place[i]] = out

@@ -85,7 +85,7 @@ def pair_similarity(xy: Floats, truth: Persons, pairs: Pairs, sigmas: Floats) ->
 
 def pair_oks(ks: Floats, truth: Persons, pairs: Pairs) -> Floats:
     """Average similarities (P, K) over the labelled joints of each pair's person, (P,)."""
-    counts = truth.labelled.sum(1)
+    counts = np.count_nonzero(truth.visible > 0, 1)
     counts = np.where(counts, counts, ks.shape[1])
     return np.asarray(ks.sum(1) / counts[pairs.b])
 
@@ -117,6 +117,7 @@ def average_precision(
     ignore: Bools | None = None,
     outside: Bools | None = None,
     forgive: str = "",
+    order: Indices | None = None,
 ) -> Floats:
     """Return the average precision at each of `THRESHOLDS`, (T,); NaN without persons.
 
@@ -129,32 +130,54 @@ def average_precision(
         outside: (A,) predictions of a size that does not count when they match no person.
         forgive: "background" leaves out predictions that match no person; "all" also the persons
             that no prediction matches.
+        order: (A,) the predictions best first, where the caller knows.
     """
     skip = truth.ignore if ignore is None else ignore
-    order = np.argsort(-score, kind="stable")
+    if order is None:
+        order = np.argsort(-score, kind="stable")
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    near = np.flatnonzero(~(oks < THRESHOLDS[0]))
+    fate = np.empty((len(THRESHOLDS), len(score)), np.uint8)
+    kernels.decide(
+        (np.searchsorted(near, pairs.start), pairs.b[near], oks[near]),
+        np.minimum(THRESHOLDS, 1 - 1e-10),
+        skip,
+        np.full(len(score), bool(forgive)) if outside is None or forgive else outside,
+        truth.crowd,
+        np.ones(len(truth), np.bool_),
+        place,
+        np.full(len(truth), -1),
+        fate,
+    )
     out = np.full(len(THRESHOLDS), np.nan)
-    for t, threshold in enumerate(THRESHOLDS):
-        found = match(oks, pairs, truth, skip, threshold)[order]
-        alone = found < 0
-        left_out = np.where(alone, bool(forgive), skip[found] if len(skip) else False)
-        if outside is not None:
-            left_out = left_out | (alone & outside[order])
-        hits = ~alone[~left_out]
+    for t, kind in enumerate(fate):
+        hits = kind[kind < 2] == 1
         persons = int(hits.sum()) if forgive == "all" else int((~skip).sum())
         if persons:
-            out[t] = _area_under(hits, persons)
+            out[t] = precision_at_recalls(hits, persons).mean()
         elif forgive == "all" and not skip.all():
             out[t] = 1.0
     return out
 
 
-def _area_under(hits: Bools, persons: int) -> float:
-    """Average the interpolated precision over `RECALLS`; hits (A,) are best first."""
-    true = np.cumsum(hits)
-    precision = true / (np.arange(1, len(hits) + 1) + EPS)
+def precision_at_recalls(hits: Bools, persons: int) -> Floats:
+    """Return the interpolated precision at `RECALLS`, (R,).
+
+    Args:
+        hits: (A,) whether each prediction matches a person, best first.
+        persons: that count, at least one.
+
+    >>> precision_at_recalls(np.array([False, True]), 1).round(2).tolist()[::50]
+    [0.5, 0.5, 0.5]
+    """
+    # Precision falls from hit to hit, so that nothing between two of them matters.
+    at = np.flatnonzero(hits)
+    number = np.arange(1, len(at) + 1)
+    precision = number / (at + 1 + EPS)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(true / persons, RECALLS)
-    return float(np.append(envelope, 0.0)[at].mean())
+    reached = np.searchsorted(number / persons, RECALLS)
+    return np.append(envelope, 0.0)[reached]
 
 
 def neighbours(box_xyxy: Floats, image: npt.NDArray[np.integer], *, iou: float = 0.1) -> Neighbours:

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from refine._types import Floats
+from refine.categories import category_of
+from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_record
 from refine.formats._keypoints import flat
+from refine.formats._records import describe
 from refine.formats._rows import ORDER, arrange, sizes, split
 from refine.formats._unlabelled import FIELD as UNLABELLED, put_back
-from refine.formats.annotations import with_body, without_body
+from refine.formats.annotations import categories_with, with_body, without_body
 from refine.geometry import keypoint_box
 from refine.poses import ImageRef, Poses
 
@@ -41,6 +44,8 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     for i, keypoints in enumerate(lists):
         own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
+        if source is None:
+            row["category_id"] = _category(row, i)
         put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
         if counts[i] or "keypoints" not in row:
             row |= split(keypoints, bool(poses.meta.get("parts")))
@@ -56,7 +61,10 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
     document = dict(source or {})
     listed, only = document.get("categories"), poses.meta.get("category")
     others = without_body(listed, poses.skeleton, only)
-    if source is None or (others and not poses.meta.get("parts")):
+    if source is None:
+        ids = dict.fromkeys(row["category_id"] for row in annotations)
+        document["categories"] = categories_with(poses.skeleton, ids or [1])
+    elif others and not poses.meta.get("parts"):
         document["categories"] = with_body(listed, poses.skeleton, only)
     if poses.history:
         document[_history.FIELD] = _history.encode(poses.history)
@@ -107,6 +115,18 @@ def annotate(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
         seen = int((visibility(poses) == 2).sum())
         notes.append(f"v: 2 for the {seen} joints with a score above {VISIBLE}, 1 for the others")
     return poses.replace(box=boxes, area=area), tuple(notes)
+
+
+def _category(row: dict[str, Any], number: int) -> int | float | str:
+    """Return the category of a row that was none of annotations, 1 where it has none."""
+    found = category_of(row)
+    if not isinstance(found, int | float | str | None):
+        raise FormatError(
+            f"expected a category id for annotations, got {describe(found)}",
+            where=f"pose {number}",
+            hint="whole numbers in 'category_id' of the source",
+        )
+    return 1 if found is None else found
 
 
 def _named(ref: ImageRef) -> ImageRef:

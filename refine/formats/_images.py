@@ -50,13 +50,15 @@ def image_ref(
     name = record.get("file_name")
     if name is not None and not isinstance(name, str):
         raise FormatError(f"expected a string 'file_name', got {name!r:.40}", where=where)
-    known = {key, *own, *(f for f in FIELDS if record.get(f) is not None)}
+    extra = dict(record)
+    for field in (key, *own, *(f for f in FIELDS if extra.get(f) is not None)):
+        extra.pop(field, None)
     return ImageRef(
         image_id(record.get(key), where),
         name,
         whole(record.get("width"), "width", where),
         whole(record.get("height"), "height", where),
-        extra={k: v for k, v in record.items() if k not in known},
+        extra=extra,
     )
 
 

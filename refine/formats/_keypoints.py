@@ -108,10 +108,11 @@ def joints(values: Floats, options: Options, where: Where) -> Joints:
         FormatError: a coordinate beyond `FAR`.
     """
     xy, score = places(values, where), values[..., 2].copy()
-    gone = np.isnan(xy).any(-1)
+    x, y = xy[..., 0], xy[..., 1]
+    gone = np.isnan(x) | np.isnan(y)
     score[gone & ~np.isnan(score)] = 0.0
-    zero = (xy == 0).all(-1) & options.zero_is_missing
-    minus = (xy == -1).all(-1) & ~(score > 0)
+    zero = (x == 0) & (y == 0) & options.zero_is_missing
+    minus = (x == -1) & (y == -1) & ~(score > 0)
     xy[gone | zero | minus] = np.nan
     counts = {"zero": zero.sum(), "minus-one": minus.sum(), "null": gone.sum()}
     usual = max(counts, key=lambda name: counts[name])
@@ -135,15 +136,15 @@ def places(values: Floats, where: Where) -> Floats:
         FormatError: a coordinate beyond `FAR`.
     """
     xy = values[..., :2].copy()
-    far = np.argwhere((np.abs(xy) > FAR).any(-1))
-    if len(far):
-        i, j = far[0].tolist()
+    far = (xy > FAR) | (xy < -FAR)
+    if far.any():
+        i, j = np.argwhere(far.any(-1))[0].tolist()
         raise FormatError(
             f"expected coordinates in px, got {xy[i, j].tolist()} for joint {j}",
             where=where(i),
             hint="a look at the tool that wrote the file",
         )
-    xy[np.isnan(xy).any(-1)] = np.nan
+    xy[np.isnan(xy[..., 0]) | np.isnan(xy[..., 1])] = np.nan
     return xy
 
 

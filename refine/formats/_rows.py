@@ -25,7 +25,7 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._records import records
-from refine.formats._unlabelled import FIELD as UNLABELLED, half_places, put_back
+from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, put_back
 from refine.formats.base import Document, Options, Source, Where
 from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
@@ -85,9 +85,7 @@ def read_rows(source: Source, options: Options, box: str, track_field: str = "tr
     track = tracks(rows, track_field)
     own = {*parts, "image_id", score_field, box, "area", _history.FIELD}
     extra = extras(rows, own, track if track_field == "track_id" else None)
-    for row, places in zip(extra, half_places(values, lists, body.joints), strict=True):
-        if places:
-            row[UNLABELLED] = places
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         found.xy,

@@ -16,12 +16,15 @@ a person who is so small in px does not exist."""
 SCALE_3, SCALE_4 = "[0, 1]", "[-1, 1]"
 """What OpenPose's ``--keypoint_scale`` 3 and 4 give."""
 
+SHARES = ("controlnet",)
+"""Formats that are written in shares where they were read so; all others are written in px."""
+
 
 def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses:
     """Return poses in px, given in px or in shares of their images.
 
     Boxes that are shares, too, are scaled with them. `meta` tells of it: ``"normalised"``, and a
-    note.
+    note. Poses with a history were written here, in px, however small they are.
 
     Args:
         poses: as a file has them, perhaps with the sizes of their images.
@@ -36,6 +39,9 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
     found = _share_of(poses.xy)
     if not (normalised or found):
         return poses
+    if normalised is None and poses.history and poses.meta.get("format") not in SHARES:
+        note = f"coordinates nearly all within {found} were read as px, as their history tells"
+        return _noted(poses, f"{note}; --normalised, if they are shares of the images")
     size = poses.image_sizes[poses.image]
     unknown = np.flatnonzero(np.isnan(size).any(1))
     if found == SCALE_4 or len(unknown):
@@ -52,14 +58,24 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
     if box is not None and _share_of(box.reshape(len(box), 2, 2)):
         box = box * np.tile(size, 2)
         area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
-    notes = (*poses.meta.get("notes", ()), note)
-    meta = {**poses.meta, "normalised": True, "notes": notes}
-    return poses.replace(xy=poses.xy * size[:, None], box=box, area=area, meta=meta)
+    meta = {**poses.meta, "normalised": True}
+    poses = poses.replace(xy=poses.xy * size[:, None], box=box, area=area, meta=meta)
+    return _noted(poses, note)
+
+
+def _noted(poses: Poses, note: str) -> Poses:
+    return poses.replace(meta={**poses.meta, "notes": (*poses.meta.get("notes", ()), note)})
 
 
 def _share_of(xy: Floats) -> str:
     """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
-    known = xy[np.isfinite(xy).all(-1)].ravel()
+    finite = np.isfinite(xy)
+    present = finite[..., 0] & finite[..., 1]
+    # Nearly always: most are beyond either range, which needs no copies.
+    either = np.count_nonzero((xy >= -1) & (xy <= NEAR[1]))
+    if either < MOST * 2 * np.count_nonzero(present):
+        return ""
+    known = xy[present].ravel()
     if len(known) < 4:
         return ""
     within: Bools = (known >= NEAR[0]) & (known <= NEAR[1])

@@ -16,7 +16,7 @@ from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
-from refine.formats._records import describe, hold, is_by_image, records
+from refine.formats._records import describe, hold, is_by_image, list_in, records
 from refine.formats._rows import (
     ROW,
     first_keys,
@@ -72,10 +72,7 @@ def read_by_image(source: Source, options: Options, *, form: str) -> Poses:
     rows: list[Person] = []
     histories, wheres = [], []
     for name, content, where in _contents(source, people):
-        found = content.get(people) if isinstance(content, dict) else None
-        if not isinstance(found, list):
-            raise FormatError(f"expected an object with a list {people!r}", where=where)
-        for i, person in enumerate(found):
+        for i, person in enumerate(list_in(content, people, where)):
             at = f"{where}, person {i}"
             if not isinstance(person, dict) or field not in person:
                 raise FormatError(
@@ -210,7 +207,7 @@ FORMATS = (
             write=partial(write_by_image, form=form),
             holdings=("document", "folder"),
             fields=frozenset({*FIELDS[form], "person_id", "version", _history.FIELD}),
-            private=frozenset({*FIELDS[form], BODY, "person_id", "version"}),
+            private=frozenset({*FIELDS[form], BODY, "person_id", "version", UNLABELLED}),
             skeletons=SKELETONS,
             cannot_hold=(
                 "image names",

@@ -1,6 +1,6 @@
 """The categories of COCO ground truth: which have joints, and which annotations are of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from refine.exceptions import FormatError, SkeletonError
@@ -98,11 +98,20 @@ def without_body(categories: Any, body: Skeleton, only: int | str | None) -> lis
 
 def with_body(categories: Any, body: Skeleton, only: int | str | None = None) -> list[Any]:
     """Give the categories with joints those of another skeleton; make one where there is none."""
-    own = {
+    if not named_categories(categories):
+        return categories_with(body, [1])
+    others = without_body(categories, body, only)
+    return [c | _joints_of(body) if c in others else c for c in categories]
+
+
+def categories_with(body: Skeleton, ids: Iterable[int | str]) -> list[dict[str, Any]]:
+    """Make categories with the joints of a skeleton; 1 is the person, others have no name."""
+    named = ({"id": i, "name": "person" if i == 1 else str(i)} for i in ids)
+    return [category | _joints_of(body) for category in named]
+
+
+def _joints_of(body: Skeleton) -> dict[str, Any]:
+    return {
         "keypoints": list(body.joints),
         "skeleton": [[a + 1, b + 1] for a, b in body.edges],
     }
-    if not named_categories(categories):
-        return [{"id": 1, "name": "person"} | own]
-    others = without_body(categories, body, only)
-    return [c | own if c in others else c for c in categories]

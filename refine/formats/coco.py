@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from refine._types import Floats
+from refine.categories import category_of
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._ground_truth import (
@@ -24,7 +25,7 @@ from refine.formats._ground_truth import (
 )
 from refine.formats._images import FIELDS, read_images
 from refine.formats._keypoints import joints, matrix, skeleton_of
-from refine.formats._records import describe, hold, is_flat
+from refine.formats._records import describe, hold, is_flat, is_stream
 from refine.formats._rows import (
     ROW,
     assemble,
@@ -67,6 +68,8 @@ def write_results(poses: Poses, precision: int | None, held: Holding) -> Documen
 
 
 def _are_results(document: Document) -> Verdict:
+    if is_stream(document):
+        return Verdict.YES
     keys = first_keys(document)
     given = document == [] or {"image_id", "keypoints"} <= keys
     if not given and isinstance(document, list) and keys & {"score", "bbox", "category_id"}:
@@ -204,15 +207,15 @@ def _split_annotations(
     elif named:
         chosen = [c.get("id") for c in named]
     else:
-        chosen = list({row.get("category_id") for row in rows if row.get("keypoints")})
+        chosen = list({category_of(row) for row in rows if row.get("keypoints")})
         chosen = [c for c in chosen if c in known] if known else chosen
     if not chosen and len(known) > 1:
         # Boxes alone: those of the category that bears the name, or nobody's.
         chosen = [c for c, name in known.items() if name.lower() == "person"]
     every = not chosen and len(known) <= 1
-    ours = [every or row.get("category_id") in chosen for row in rows]
+    ours = [every or category_of(row) in chosen for row in rows]
     posed = [row for row in rows if row.get("keypoints")]
-    if posed and known and not any(row.get("category_id") in known for row in posed):
+    if posed and known and not any(category_of(row) in known for row in posed):
         raise FormatError(
             f"expected annotations of a category of the file ({', '.join(map(repr, known))}), "
             f"got 'category_id' {posed[0].get('category_id')!r:.40}, and none of those in the "

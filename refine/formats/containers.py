@@ -1,5 +1,6 @@
 """Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +8,23 @@ from pathlib import Path
 import msgspec
 
 from refine.exceptions import FormatError
-from refine.files import STDIO, dump_json, parse_json, read_bytes, write_bytes, write_folder
+from refine.files import (
+    STDIO,
+    dump_json,
+    is_stream,
+    parse_json,
+    read_bytes,
+    write_bytes,
+    write_folder,
+)
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
 
 LINE_SUFFIXES = (".ndjson", ".jsonl")
+
+PICKLE = b"\x80\2\3\4\5"
+"""The first byte of a pickle, and the protocols that may follow; pickletools.py."""
 
 OTHERS = frozenset(
     {".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".toml", ".npy", ".npz", ".pkl", ".pickle"}
@@ -55,6 +67,12 @@ def parse(data: bytes, where: str) -> Source:
     Raises:
         FormatError: not JSON.
     """
+    if data[:1] == PICKLE[:1] and data[1:2] in PICKLE[1:]:
+        raise FormatError(
+            "expected JSON, got a pickle, which could run any code and is not loaded",
+            where=where,
+            hint="refine.read(pickle.load(file)) in Python, where it is to be trusted",
+        )
     if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
     return Source(where, "document", [parse_json(data, where)])
@@ -65,14 +83,41 @@ def is_lines_name(path: str | Path) -> bool:
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
 
 
-def check_name(path: str | Path) -> None:
-    """Check that a target is not named as what no format is.
+def is_file_name(path: str | Path) -> bool:
+    """Whether a name ends as those of files do, ours or others'."""
+    name = str(path).removesuffix(".gz")
+    return name != str(path) or Path(name).suffix.lower() in {".json", *LINE_SUFFIXES, *OTHERS}
+
+
+def check_target(path: str | Path, form: Format | None = None) -> None:
+    """Check, before anything is read for it, that a target can be written as far as its name tells.
+
+    Args:
+        path: of the target.
+        form: what is to be written, if that is known.
 
     Raises:
-        FormatError: it is; names of folders may end otherwise.
+        FormatError: it is named as what no format is (names of folders may end otherwise), its
+            folder is not there, or the format is held in no such way.
     """
-    if Path(str(path).removesuffix(".gz")).suffix.lower() in OTHERS and not Path(path).is_dir():
+    if is_stream(path):
+        return
+    target, name = Path(path), str(path).removesuffix(".gz")
+    if Path(name).suffix.lower() in OTHERS and not target.is_dir():
         raise _unknown_name(path)
+    if not Path(os.path.realpath(target)).parent.is_dir():
+        raise FormatError(
+            "expected a writable target, got a folder that is not there",
+            where=str(path),
+            hint="another -o",
+        )
+    if form and "folder" not in form.holdings and (target.is_dir() or str(path).endswith("/")):
+        raise FormatError(f"expected the name of a file for {form.name}", where=str(path))
+    if form and is_lines_name(path) and "lines" not in form.holdings:
+        raise FormatError(
+            f"expected a name that ends in .json for {form.name}, which is not held in lines",
+            where=str(path),
+        )
 
 
 def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
@@ -85,11 +130,11 @@ def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
         FormatError: a name that ends as those of other files.
     """
     name = str(path).removesuffix(".gz")
-    check_name(path)
+    check_target(path, form)
     own = poses.meta.get("format") == form.name
     if is_lines_name(path):
         wanted: Holding = "lines"
-    elif name == STDIO or name.endswith(".json"):
+    elif is_stream(path) or name.endswith(".json"):
         files = [held for held in form.holdings if held != "folder"]
         before = poses.meta.get("held") if own and name == STDIO else None
         return next((held for held in files if held == before), files[0])
@@ -166,7 +211,7 @@ def _needs_folder(form: Format, poses: Poses, path: str | Path) -> FormatError:
     return FormatError(
         f"expected a new or empty folder for {len(poses.images)} {form.name} files, one per image",
         where=str(path),
-        hint="another -o",
+        hint="-o FOLDER, or --to ndjson" if is_stream(path) else "another -o",
     )
 
 
@@ -206,9 +251,9 @@ def _lines(data: bytes, where: str) -> list[Document]:
 
 
 def _looks_like_lines(data: bytes) -> bool:
-    """Whether the first line is a whole JSON object and another line follows."""
+    """Whether the first line is a whole JSON object or list and another such line follows."""
     start = data.lstrip()[:1]
-    end = data.find(b"\n")
-    if start != b"{" or end < 0 or not data[:end].rstrip().endswith(b"}"):
+    end, closing = data.find(b"\n"), {b"{": b"}", b"[": b"]"}.get(start)
+    if closing is None or end < 0 or not data[:end].rstrip().endswith(closing):
         return False
-    return data[end:].lstrip()[:1] == b"{"
+    return data[end:].lstrip()[:1] == start

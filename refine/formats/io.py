@@ -1,5 +1,6 @@
 """Paths to poses and back, whatever the format and however its documents are held."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -7,7 +8,7 @@ from typing import IO, Any
 import refine.skeletons as skeletons
 from refine.categories import categories_of
 from refine.exceptions import ArrayError, FormatError
-from refine.files import STDIO, unpack
+from refine.files import STDIO, plain_data, unpack
 from refine.formats._crossing import prepare
 from refine.formats._images import with_images
 from refine.formats._units import in_pixels
@@ -30,7 +31,7 @@ DECIMALS = 12
 
 
 def read(
-    path: str | Path | IO[Any],
+    path: str | Path | IO[Any] | Mapping[str, Any] | list[Any],
     format: str | None = None,
     *,
     skeleton: Skeleton | str | Path | None = None,
@@ -46,7 +47,7 @@ def read(
 
     Args:
         path: ``"-"`` is standard input; ``*.gz`` is gunzipped; or a file that is open for reading,
-            text or bytes.
+            text or bytes; or what a file would hold, parsed, NumPy's numbers and arrays in it too.
         format: one of `FORMATS`; by default `sniff` tells.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
@@ -154,7 +155,7 @@ def format_for(poses: Poses, path: str | Path) -> str:
     return str(poses.meta.get("format", "coco"))
 
 
-def sniff(path: str | Path | IO[Any]) -> str:
+def sniff(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> str:
     """Tell the format of a file or folder; a file that is open is read to its end.
 
     Raises:
@@ -163,9 +164,11 @@ def sniff(path: str | Path | IO[Any]) -> str:
     return tell(_load(path)).name
 
 
-def _load(path: str | Path | IO[Any]) -> Source:
+def _load(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> Source:
     if isinstance(path, str | Path):
         return load(path, endings())
+    if isinstance(path, Mapping | list):
+        return Source("<data>", "document", [plain_data(path)])
     name, data = _name(path, "<file>"), path.read()
     data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     # gzip.open has unpacked what is named so.

@@ -26,8 +26,10 @@ from refine.formats._keypoints import (
     number,
     skeleton_of,
 )
-from refine.formats._records import describe
+from refine.formats._mmpose_tests import are_tests, read_tests
+from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, first_keys, fours, tracks
+from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Options, Page, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
@@ -43,6 +45,9 @@ def read_mmpose(source: Source, options: Options) -> Poses:
         FormatError: neither instances nor frames of them.
         SkeletonError: see `skeleton_of`.
     """
+    tests = source.document
+    if source.held == "document" and isinstance(tests, list) and are_tests(tests):
+        return _read_tests(tests, source, options)
     pages = source.pages()
     if source.held == "lines":
         pages = [Page(source.path, source.document, source.path)]
@@ -64,11 +69,7 @@ def read_mmpose(source: Source, options: Options) -> Poses:
     image: list[int] = []
     for i, frame in enumerate(contents[0] if video else [{"instances": c} for c in contents]):
         where = source.record("frame")(i)
-        instances = frame.get("instances") if isinstance(frame, dict) else None
-        if not isinstance(instances, list):
-            raise FormatError(
-                f"expected an object with a list 'instances', got {describe(frame)}", where=where
-            )
+        instances = list_in(frame, "instances", where)
         number_ = whole(frame.get("frame_id"), "frame_id", where)
         if video and number_ is None:
             raise FormatError("expected a 'frame_id', got none", where=where)
@@ -94,13 +95,29 @@ def read_mmpose(source: Source, options: Options) -> Poses:
     return poses.replace(meta={**meta, **poses.meta})
 
 
+def _read_tests(tests: list[Any], source: Source, options: Options) -> Poses:
+    found = read_tests(tests, source.record("result"))
+    rows = [row for _, instances in found for row in instances]
+    image = [i for i, (_, instances) in enumerate(found) for _ in instances]
+    refs = [ref for ref, _ in found]
+    poses = _poses(
+        rows,
+        np.array(image, np.intp),
+        refs,
+        options,
+        lambda i: f"{source.path}, image {refs[image[i]].id!r}",
+    )
+    note = "results of a test: predictions and scores are read, and nothing that is beside them"
+    return poses.replace(meta={**poses.meta, "video": True, "notes": (note,)})
+
+
 def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write instances of one image, or frames where the source had them or there are more images.
 
     Raises:
         FormatError: several images without whole numbers to call the frames by.
     """
-    lists = np.array(flat(poses, precision)).reshape(len(poses), len(poses.skeleton), 3)
+    lists = flat(poses, precision)
     old, nested = bool(poses.meta.get("old")), poses.meta.get("nested", True)
     steps = _history.encode(poses.history)
     frames: list[dict[str, Any]] = []
@@ -109,13 +126,15 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
         instances = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
+            put_back(lists[i], row.pop(HALVES, None), poses.skeleton.joints, precision)
+            points = [lists[i][at : at + 3] for at in range(0, len(lists[i]), 3)]
             if empty[i] and "keypoints" in row:
                 pass
             elif old:
-                row["keypoints"] = lists[i].tolist()
+                row["keypoints"] = points
             else:
-                row["keypoints"] = lists[i, :, :2].tolist()
-                row["keypoint_scores"] = lists[i, :, 2].tolist()
+                row["keypoints"] = [[x, y] for x, y, _ in points]
+                row["keypoint_scores"] = [score for _, _, score in points]
             box = None if poses.box is None else poses.box[i]
             score = float(poses.instance_score[i])
             if box is not None and np.isfinite(box).all():
@@ -201,13 +220,16 @@ def _poses(
     first: dict[str, Any] = next((row for row in rows if row["keypoints"]), {"keypoints": []})
     old = bool(rows) and "keypoint_scores" not in (first if first["keypoints"] else rows[0])
     k = len(first["keypoints"])
-    found = joints(_points(rows, where, 3 if old else 2, k), options, where)
+    values = _points(rows, where, 3 if old else 2, k)
+    found = joints(values, options, where)
     empty = options.skeleton or options.default or skeleton("coco17")
     body = skeleton_of(k, options, "coco17") if k else empty
     found = found if k else no_joints(len(rows), len(body))
     box, score, nested = _boxes(rows, where, old)
     history = _history.agree([row.get(_history.FIELD) for row in rows], where)
     track = tracks(rows)
+    extra = extras(rows, OWN, track)
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         found.xy,
@@ -219,7 +241,7 @@ def _poses(
         box=box,
         track=track,
         history=history,
-        extra=extras(rows, OWN, track),
+        extra=extra,
         meta={**found.meta, "old": old, "nested": nested},
     )
 
@@ -288,8 +310,12 @@ def _named(demo: Mapping[str, Any]) -> Skeleton | None:
 
 
 def _is_mmpose(document: Document) -> Verdict:
+    if are_tests(document):
+        return Verdict.YES
     if lists := _dumped(document):
         first: list[Any] = next((each for each in lists if each), [])
+        if not first and not isinstance(document, list):
+            return Verdict.YES
         return Verdict.YES if _is_mmpose(first) else Verdict.NO
     if isinstance(document, dict):
         return Verdict.YES if "instance_info" in document else Verdict.NO
@@ -312,7 +338,7 @@ FORMATS = (
         write=write_mmpose,
         holdings=("document", "folder", "lines"),
         fields=frozenset({*OWN, *FRAME, "track_id"}),
-        private=frozenset({*OWN, *FRAME}),
+        private=frozenset({*OWN, *FRAME, HALVES}),
         cannot_hold=(
             "image names",
             "image sizes",

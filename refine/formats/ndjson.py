@@ -15,9 +15,9 @@ from refine.exceptions import FormatError, SkeletonError
 from refine.formats import _history
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
-from refine.formats._records import describe
+from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, fours, optional, tracks
-from refine.formats._unlabelled import FIELD as UNLABELLED
+from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses, ScoreKind
 from refine.skeletons import (
@@ -48,11 +48,7 @@ def read_ndjson(source: Source, options: Options) -> Poses:
     wheres: list[str] = []
     for i, line in enumerate(lines):
         where = source.where(i)
-        people = line.get("poses") if isinstance(line, dict) else None
-        if not isinstance(people, list):
-            raise FormatError(
-                f"expected an object with a list 'poses', got {describe(line)}", where=where
-            )
+        people = list_in(line, "poses", where)
         for key in ("skeleton", "score_kind"):
             if line.get(key) != lines[0].get(key):
                 raise FormatError(
@@ -84,6 +80,8 @@ def read_ndjson(source: Source, options: Options) -> Poses:
     values[[row is None for row in lists], :, 2] = 0.0
     xy = places(values, where_row)
     track = tracks(rows)
+    extra = extras(rows, POSE, track)
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         xy,
@@ -96,7 +94,7 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         area=optional(column(rows, "area", where_row)),
         track=track,
         history=_history.agree([line.get(_history.FIELD) for line in lines], source.where),
-        extra=extras(rows, POSE, track),
+        extra=extra,
         meta={"notes": (f"{again} lines tell of an image of an earlier line: one image",)}
         if again
         else {},
@@ -124,6 +122,7 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         people = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
+            put_back(lists[i], halves_apart(row), poses.skeleton.joints, precision)
             if not (empty[i] and "keypoints" in row):
                 row["keypoints"] = lists[i]
             for field, column_ in columns.items():

@@ -29,8 +29,9 @@ from refine.formats._keypoints import (
     triples,
 )
 from refine.formats._person import one_person
-from refine.formats._records import describe
+from refine.formats._records import list_in
 from refine.formats._rows import first_keys
+from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
 from refine.skeletons import Skeleton, skeleton
@@ -192,19 +193,16 @@ def people_of(
         FormatError: there is none, or something in it is not an object with body keypoints.
     """
     many = _many(document)
-    if not isinstance(document, dict) or not isinstance(document.get(many), list):
-        raise FormatError(
-            f"expected an object with a list {many!r}, got {describe(document)}", where=where
-        )
     found = []
-    for i, person in enumerate(document[many]):
+    for i, person in enumerate(list_in(document, many, where)):
         at = f"{where}, person {i}"
         body = next((b for b in BODIES if b in person), BODY) if isinstance(person, dict) else BODY
         if not isinstance(person, dict) or not (body in person or bodiless):
             raise FormatError(f"expected an object with {BODY!r}, got {person!r:.60}", where=at)
         row = {BODY if key == body else key: v for key, v in person.items()}
         found.append(Person({BODY: None} | row, image, at))
-    return found, {key: v for key, v in document.items() if key != many}
+    rest = document.items() if isinstance(document, dict) else ()
+    return found, {key: v for key, v in rest if key != many}
 
 
 def _names(documents: Sequence[Document]) -> tuple[str, str]:
@@ -234,13 +232,15 @@ def poses_from_people(
         return people[i].where
 
     bodies = [None if p.row[BODY] == [] else p.row[BODY] for p in people]
-    found = joints(triples(bodies, BODY, where), options, where)
+    values = triples(bodies, BODY, where)
+    found = joints(values, options, where)
     body = _body(found, options)
     n, k = len(people), len(body)
     if not found.xy.shape[1]:
         found = no_joints(n, k)
     ids = np.array([_person_id(p.row.get("person_id")) for p in people], np.int64)
     extra = tuple({key: v for key, v in p.row.items() if key != BODY or not v} for p in people)
+    carry_halves(extra, values, body.joints)
     return Poses(
         body,
         found.xy.reshape(n, k, 2),
@@ -266,6 +266,7 @@ def people_by_image(
         people = []
         for i in rows.tolist():
             person = {**defaults, BODY: keypoints[i], **poses.extra[i]}
+            put_back(keypoints[i], person.pop(HALVES, None), poses.skeleton.joints, precision)
             if not empty[i]:
                 person[BODY] = keypoints[i]
             track = -1 if poses.track is None else int(poses.track[i])
@@ -353,7 +354,7 @@ FORMATS = (
         holdings=("folder", "document", "lines"),
         cannot_hold=("image sizes", *_LOST),
         fields=_FIELDS,
-        private=_FIELDS,
+        private=_FIELDS | {HALVES},
         skeletons=SKELETONS,
         ending="_keypoints.json",
         example=partial(one_person, "openpose18"),
@@ -368,7 +369,7 @@ FORMATS = (
         holdings=("document", "folder", "lines"),
         cannot_hold=("image names", *_LOST),
         fields=_FIELDS | set(CANVAS),
-        private=_FIELDS | set(CANVAS),
+        private=_FIELDS | {HALVES, *CANVAS},
         skeletons=SKELETONS,
         example=partial(one_person, "openpose18"),
     ),

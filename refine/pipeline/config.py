@@ -85,8 +85,9 @@ class Config:
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(table) - set(known)):
             raise RefineError(f"expected options out of {', '.join(known)}, got {unknown[0]!r}")
+        plain = {k: v.item() if hasattr(v, "item") else v for k, v in table.items()}
         try:
-            return msgspec.convert(table, cls)
+            return msgspec.convert(plain, cls)
         except msgspec.ValidationError as error:
             reason, _, place = str(error).partition(" - at `$.")
             key = place.rstrip("`").partition("[")[0]

@@ -68,7 +68,7 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
     '3 joints filled'
     """
     parameters = {step.name: step.parameters for step in history}
-    ran = [s.told(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
+    ran = [s.describe(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
     counts = {
         s.count.fact: s.counted(parameters.get(s.name, {})) for s in step_list.STEPS if s.count
     }

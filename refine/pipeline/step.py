@@ -40,7 +40,7 @@ class PipelineStep:
         """Return the count in the parameters of a history entry, 0 without one."""
         return int(parameters.get(self.count.parameter, 0)) if self.count else 0
 
-    def told(self, parameters: Mapping[str, Any]) -> str:
+    def describe(self, parameters: Mapping[str, Any]) -> str:
         """Say in a few words what was done: ``"146 joints filled"``; empty without a count.
 
         Args:

@@ -11,8 +11,8 @@ from refine._types import Bools, Floats
 from refine.poses import Poses
 
 MARGIN = 0.7
-"""Expected similarity that a move must gain. Joints moved for less gain nothing on average on the
-development sources, and lose on good ones (`refine/weights/coco17.md`)."""
+"""Expected similarity that a move must gain: on average over the development networks, moves that
+expect less gain nothing and those that expect more do (`tests/benchmarks/moves.py`)."""
 DOUBT = 0.3
 """Expected gain from which a joint is doubted: it stays, but does not say how large a body is."""
 JOINT_FIELDS = ("xy", "sigma_px", "keep", "move", "wrong", "annotated")

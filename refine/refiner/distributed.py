@@ -34,11 +34,11 @@ class Process:
         """Whether this process speaks for all."""
         return self.rank == 0
 
-    def share(self, network: nn.Module, *, partly: bool) -> nn.Module:
-        """Wrap a network so that gradients are shared; `partly` where some weights get none."""
+    def share(self, network: nn.Module) -> nn.Module:
+        """Wrap a network so that gradients are shared."""
         if self.world == 1:
             return network
-        return DistributedDataParallel(network, find_unused_parameters=partly)
+        return DistributedDataParallel(network)
 
 
 def find_device(name: str | None) -> torch.device:

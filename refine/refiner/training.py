@@ -58,11 +58,10 @@ class Job(ABC, Generic[B]):
 
     Attributes:
         network: what learns.
-        optimizer: of it; its groups may have a ``factor`` on the rate.
+        optimizer: of it.
         epochs: passes over the persons.
         batch: rows per step, over all processes.
         clip: greatest norm of the gradient.
-        partly: whether some of the network's weights get no gradient.
         shared: settings that a resumed training must share; plain data.
     """
 
@@ -71,7 +70,6 @@ class Job(ABC, Generic[B]):
     epochs: int
     batch: int
     clip: float
-    partly: bool
     shared: Mapping[str, Any]
 
     @abstractmethod
@@ -109,8 +107,8 @@ def check_settings(settings: Any) -> None:
     Raises:
         RefineError: a rate that is not positive and finite, or a negative seed.
     """
-    for name in ("rate", "decay", "backbone_rate"):
-        value = getattr(settings, name, 1.0)
+    for name in ("rate", "decay"):
+        value = getattr(settings, name)
         if not (math.isfinite(value) and (value > 0 or (value == 0 and name == "decay"))):
             raise RefineError(
                 f"expected a positive number for {name!r}, got {value}", hint="its default"
@@ -147,7 +145,7 @@ def train_network(job: Job[B], here: Process, output: Path, run: Run) -> dict[st
         log, state = load_checkpoint(output, job.network, job.optimizer, job.shared)
         job.restore(state)
     report = run.report if here.is_first else None
-    model = here.share(job.network, partly=job.partly)
+    model = here.share(job.network)
     for epoch in range(len(log), job.epochs):
         shares = rows_per_step(job.draw(epoch), job.batch, here)
         steps = len(shares)
@@ -156,7 +154,7 @@ def train_network(job: Job[B], here: Process, output: Path, run: Run) -> dict[st
         for step, batch in enumerate(job.batches(epoch, shares)):
             rate = job.rate(epoch, epoch * steps + step, job.epochs * steps)
             for group in job.optimizer.param_groups:
-                group["lr"] = rate * group.get("factor", 1.0)
+                group["lr"] = rate
             figures = job.losses(model, batch)
             job.optimizer.zero_grad(set_to_none=True)
             next(iter(figures.values())).backward()  # type: ignore[no-untyped-call]

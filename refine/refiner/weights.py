@@ -81,7 +81,8 @@ class WeightsKind:
             WeightsError: no such weights, or not a file of this kind.
             FormatError: a file that cannot be read.
         """
-        if str(name) in self.shipped():
+        ours = self.shipped()
+        if str(name) in ours:
             path = resources.files("refine") / "weights" / f"{name}{self.suffix}"
             data = path.read_bytes()
         elif Path(name).suffix == ".safetensors":
@@ -89,7 +90,7 @@ class WeightsKind:
         else:
             raise WeightsError(
                 f"expected the name of shipped weights or a .safetensors file, got {str(name)!r}",
-                hint=f"one of {', '.join(self.shipped())}, or {self.hint}",
+                hint=f"one of {', '.join(ours)}, or {self.hint}" if ours else self.hint,
             )
         try:
             metadata, arrays = tensors.read(data)

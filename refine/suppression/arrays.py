@@ -55,10 +55,10 @@ def oks_nms(
     >>> oks_nms(xy, score, area, np.array([0.1, 0.1])).tolist()
     [1, 2]
     """
-    pile = _pile(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    order = np.lexsort((-pile.score, pile.image))
-    p, a, w, better, worse, starts = pile.sorted(order)
-    keep = hard_kernel(p, a, w, better, worse, starts, threshold, pile.most)
+    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
+    order = np.lexsort((-batch.score, batch.image))
+    p, a, w, better, worse, starts = batch.sorted(order)
+    keep = hard_kernel(p, a, w, better, worse, starts, threshold, batch.most)
     return np.asarray(order[keep])
 
 
@@ -108,26 +108,26 @@ def soft_oks_nms(
     """
     if kind not in ("gaussian", "linear"):
         raise ArrayError(f"expected kind 'gaussian' or 'linear', got {kind!r}")
-    pile = _pile(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    if (pile.score < 0).any():
+    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
+    if (batch.score < 0).any():
         raise ArrayError(
-            f"expected scores of at least 0 for soft suppression, got {pile.score.min()}",
+            f"expected scores of at least 0 for soft suppression, got {batch.score.min()}",
             hint="method 'nms'",
         )
     # In input order within an image, so that equal scores keep it.
-    order = np.argsort(pile.image, kind="stable")
-    decayed = pile.score[order]
-    p, a, w, better, worse, starts = pile.sorted(order)
+    order = np.argsort(batch.image, kind="stable")
+    decayed = batch.score[order]
+    p, a, w, better, worse, starts = batch.sorted(order)
     linear = kind == "linear"
     rank = soft_kernel(
-        p, a, w, better, worse, starts, decayed, threshold, linear, pile.most, score_floor
+        p, a, w, better, worse, starts, decayed, threshold, linear, batch.most, score_floor
     )
-    picked = np.lexsort((rank, pile.image[order]))
+    picked = np.lexsort((rank, batch.image[order]))
     picked = picked[rank[picked] >= 0]
     return order[picked], decayed[picked]
 
 
-class _Pile(NamedTuple):
+class _Batch(NamedTuple):
     """Validated arguments of both kinds of suppression."""
 
     xy: Floats
@@ -152,7 +152,7 @@ class _Pile(NamedTuple):
         )
 
 
-def _pile(
+def _validate(
     xy: Floats,
     score: Floats,
     area: Floats,
@@ -162,7 +162,7 @@ def _pile(
     visible: npt.ArrayLike | None,
     max_poses: int | None,
     compat: bool,
-) -> _Pile:
+) -> _Batch:
     points, s = np.asarray(xy, np.float64), np.asarray(sigmas, np.float64)
     scores, sizes = np.asarray(score, np.float64), np.asarray(area, np.float64)
     n = len(points)
@@ -187,7 +187,7 @@ def _pile(
     if max_poses is not None and max_poses < 1:
         raise ArrayError(f"expected max_poses of at least 1, got {max_poses}")
     worse = np.asarray(present if visible is None else present & visible)
-    return _Pile(
+    return _Batch(
         points,
         scores,
         sizes,

@@ -223,3 +223,22 @@ def test_openpose_images_get_the_ids_of_the_ground_truth(cli, tmp_path):
     options = ["--to", "coco", "--to-skeleton", "coco17", "--sizes", truth]
     assert cli("convert", source, "-o", out, *options).code == 0
     assert [r["image_id"] for r in json.loads(out.read_text())] == [139, 5]
+
+
+@pytest.mark.parametrize("verb", ["convert", "nms", "run"])
+def test_the_old_name_of_sizes_works_and_says_so(cli, tmp_path, people, verb):
+    refine.write(people, tmp_path / "a.json", "coco")
+    refine.write(people, tmp_path / "sizes.json", "coco-gt")
+    outputs = []
+    for option in ("--sizes", "--images"):
+        out = tmp_path / f"{option}.ndjson"
+        result = cli(verb, tmp_path / "a.json", "-o", out, option, tmp_path / "sizes.json")
+        assert result.code == 0, result.err
+        assert ("is called --sizes now" in result.err) == (option == "--images")
+        outputs.append(out.read_bytes())
+    assert outputs[0] == outputs[1]
+    assert "--images FILE" not in cli(verb, "--help").out
+    if verb != "run":
+        result = cli(verb, tmp_path / "a.json", "-o", out, "--images", tmp_path)
+        assert result.code == 2
+        assert "--sizes FILE.json" in result.err

@@ -9,17 +9,14 @@ import torch
 
 from refine.decoding import decode_heatmaps
 from refine.poses import ImageRef, Poses
+from refine.refiner.eyes.eye import load_eye, see
 from refine.refiner.image.backbones.resnet import BLOCKS
-from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.inference import predict_crops
-from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.image.posefix_inference import predict_posefix_crops
-from refine.refiner.image.source_precision import SourcePrecision
 from refine.refiner.image.weights import load_image_weights, save_image_weights
 from refine.refiner.pose.export import export_inputs
 from refine.refiner.pose.refiner import Refiner
-from refine.skeletons import Skeleton, skeleton
+from refine.skeletons import skeleton
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -76,17 +73,15 @@ def test_refiner_says_what_refine_says(cli, tmp_path, scene, int8):
         np.testing.assert_allclose(value, known, rtol=0, atol=atol, err_msg=name)
 
 
-@pytest.fixture(scope="module", params=["light", "posefix"])
-def picture(request, tmp_path_factory):
-    """An image refiner of random weights: small crops and few layers, so that tests are quick."""
+@pytest.fixture(scope="module")
+def posefix(tmp_path_factory):
+    """A PoseFix of random weights: small crops and few layers, so that tests are quick."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    joints = (*COCO.joints, "neck", "head_top")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BLOCKS, 50, (1, 1, 1, 1))
-        light = request.param == "light"
-        network = LightNetwork(19, 8) if light else settled(PoseFixNetwork(19, 50))
-        save_image_weights(path, network, Skeleton("crop", joints), (48, 64), "sha256:0", {})
+        network = settled(PoseFixNetwork(17, 50))
+        save_image_weights(path, network, COCO, (48, 64), "sha256:0", {})
         yield path
 
 
@@ -96,51 +91,55 @@ def settled(network):
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     with torch.no_grad():
-        own = torch.rand(4, 19, 3) * 48
-        network.train()(255 * torch.rand(4, 3, 64, 48), own, own, own, own[:, 0, 0])
+        network.train()(255 * torch.rand(4, 3, 64, 48), torch.rand(4, 17, 3) * 48)
     return network
 
 
 @pytest.mark.parametrize("options", [(), ("--no-flip",), ("--int8",)])
-def test_image_refiner_says_what_refine_says(cli, tmp_path, picture, options, monkeypatch):
-    monkeypatch.setattr(
-        "refine.refiner.image.inference.estimate_precision", lambda spread: SourcePrecision(2.0)
-    )
+def test_posefix_says_what_refine_says(cli, tmp_path, posefix, options):
     out = tmp_path / "picture.onnx"
-    result = cli("export", picture, "-o", out, *options)
+    result = cli("export", posefix, "-o", out, *options)
     assert result.code == 0, result.err
     run, facts = load(out)
-    network, header = load_image_weights(picture)
+    network, header = load_image_weights(posefix)
     assert json.loads(facts["size"]) == [48, 64]
     assert json.loads(facts["joints"]) == header["joints"]
     assert facts["weights"] == f"sha256:{header['sha256']}"
     assert facts["refiner"] == "sha256:0"
     rng = np.random.default_rng(1)
     crops = rng.integers(0, 256, (3, 64, 48, 3)).astype(np.uint8)
-    place = rng.uniform(8, 40, (3, 5, 19, 2))
-    weight = rng.uniform(0.5, 1, (3, 5, 19, 1))
-    weight[0, 0, 3] = place[0, 0, 3] = 0
-    points = np.concatenate([place, weight], -1).astype(np.float32)
-    belief = np.insert(points[:, 1], 2, 2.5, axis=-1)
-    told = Conditioning(points[:, 0], belief, points[:, 2:], rng.normal(size=3).astype(np.float32))
-    kernel = rng.uniform(3, 6, (3, 19)).astype(np.float32)
+    shown = rng.uniform(8, 40, (3, 17, 3)).astype(np.float32)
+    shown[..., 2] = rng.uniform(0.5, 1, (3, 17))
+    shown[0, 3] = 0
+    kernel = rng.uniform(3, 6, (3, 17)).astype(np.float32)
     pixels = np.moveaxis(crops, -1, 1).astype(np.float32)
-    inputs = {"pixels": pixels, "own": told.own, "kernel": kernel}
-    if network.architecture == "light":
-        inputs |= {"belief": told.belief, "near": told.near, "oks": told.oks}
-        inputs["precision"] = np.full(len(crops), 2, np.float32)
-    got = run(**inputs)
-    mirror = None if "--no-flip" in options else Skeleton("crop", tuple(header["joints"])).mirror
-    looked = (predict_crops if (network.architecture == "light") else predict_posefix_crops)(
-        network, [(np.arange(3), crops)], told, kernel, mirror
+    got = run(pixels=pixels, own=shown, kernel=kernel)
+    mirror = None if "--no-flip" in options else COCO.mirror
+    [(_, expected)] = predict_posefix_crops(
+        network, [(np.arange(3), crops)], shown, kernel, np.zeros(3), mirror
     )
-    [(_, expected)] = looked
-    names = {"refined": "xy", "sigma_px": "sigma", "expected_oks": "oks"}
+    names = {"refined": "xy", "sigma_px": "sigma"}
     for name, value in got.items():
         known = getattr(expected, names.get(name, name))
         pixels = name in ("refined", "sigma_px")
         atol = (2 if pixels else 0.1) if "--int8" in options else 1e-3
         np.testing.assert_allclose(value, known, rtol=0, atol=atol, err_msg=name)
+
+
+def test_eyes_see_what_refine_sees(cli, tmp_path):
+    out = tmp_path / "eye.onnx"
+    result = cli("export", "image-small", "-o", out)
+    assert result.code == 0, result.err
+    run, facts = load(out)
+    eye = load_eye("image-small", precision="float32")
+    assert tuple(json.loads(facts["joints"])) == eye.joints
+    assert tuple(json.loads(facts["size"])) == eye.size
+    told = [json.loads(facts[name]) for name in ("stride", "offset", "padding")]
+    assert told == [eye.stride, eye.offset, eye.padding]
+    assert facts["weights"].startswith(eye.weights)
+    crops = np.random.default_rng(0).integers(0, 256, (3, *eye.size[::-1], 3)).astype(np.uint8)
+    maps = run(pixels=np.moveaxis(crops, -1, 1).astype(np.float32))["heatmaps"]
+    np.testing.assert_allclose(maps, see(eye, crops), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("method", ["argmax", "quarter", "dark"])
@@ -199,7 +198,8 @@ def test_without_the_packages_the_error_names_them(cli, tmp_path, monkeypatch, p
         (["decoder", "--int8", "-o", "x.onnx"], 2, "no weights"),
         (["decoder", "--kernel", "4", "-o", "x.onnx"], 3, "odd positive kernel"),
         (["coco17", "--kernel", "5", "-o", "x.onnx"], 2, "export decoder"),
-        (["coco17", "--flip", "-o", "x.onnx"], 2, "image refiners"),
+        (["coco17", "--flip", "-o", "x.onnx"], 2, "an option of PoseFix"),
+        (["image", "--no-flip", "-o", "x.onnx"], 2, "an option of PoseFix"),
         (["coco99", "-o", "x.onnx"], 3, "one of coco17"),
         (["nothing.safetensors", "-o", "x.onnx"], 3, "readable file"),
         (["argmax.safetensors", "-o", "x.onnx"], 3, "expected weights of `refine train`"),

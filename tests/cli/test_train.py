@@ -9,16 +9,24 @@ import pytest
 from PIL import Image
 
 import refine
+from refine.refiner.image.backbones.resnet import BLOCKS
 from refine.refiner.image.weights import load_image_weights
 
-LIGHT = ("--epochs", 2, "--batch", 4, "--width", 8, "--no-mixed")
+TINY = ("--epochs", 2, "--batch", 4, "--no-mixed")
 
 
 @pytest.fixture
-def trained(cli, pictured, tmp_path):
+def small(monkeypatch):
+    """One bottleneck a stage and narrow deconvolutions, so that tests are quick."""
+    monkeypatch.setitem(BLOCKS, 50, (1, 1, 1, 1))
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
+
+
+@pytest.fixture
+def trained(small, cli, pictured, tmp_path):
     out = tmp_path / "w.safetensors"
     result = cli(
-        "train", "--images", pictured, "--annotations", pictured / "gt.json", "-o", out, *LIGHT,
+        "train", "--images", pictured, "--annotations", pictured / "gt.json", "-o", out, *TINY,
         "--validate", pictured / "gt.json", "--json",
     )  # fmt: skip
     assert result.code == 0, result.err
@@ -28,7 +36,7 @@ def trained(cli, pictured, tmp_path):
 def test_pictures_to_weights_to_refined_poses(cli, pictured, trained, tmp_path):
     out, result = trained
     facts = json.loads(result.out)
-    assert facts["preset"] == "light"
+    assert facts["preset"] == "posefix-r50-256"
     assert facts["pictures"] == facts["held_pictures"] == 2
     assert facts["epochs"] == 2
     assert 0 < facts["held_before"] < 1
@@ -56,7 +64,7 @@ def test_sets_name_their_pictures(cli, pictured, trained, tmp_path, monkeypatch)
     sets = tmp_path / "sets.toml"
     sets.write_text(f"[[set]]\nannotations = '{pictured / 'gt.json'}'\nimages = '{pictured}'\n")
     out = tmp_path / "v.safetensors"
-    result = cli("train", sets, "-o", out, *LIGHT, "--progress", "--json")
+    result = cli("train", sets, "-o", out, *TINY, "--progress", "--json")
     assert result.code == 0, result.err
     assert json.loads(result.out)["curve"] is None
     assert "pip install 'refine-pose[draw]'" in result.err
@@ -86,17 +94,21 @@ def test_posefix_of_fifty_layers(cli, pictured, tmp_path, monkeypatch):
     [
         (["--images", "{empty}"], 3, "expected pictures of the 2 images"),
         (["--images", "{empty}/none"], 3, "folder of pictures"),
-        (["--images", "{pictured}", "--preset", "huge"], 3, "light, posefix-r50-256"),
+        (
+            ["--images", "{pictured}", "--preset", "huge"],
+            3,
+            "one of posefix-r50-256",
+        ),
         (["--images", "{pictured}", "--blocks", "3"], 3, "'blocks'"),
         (["--images", "{pictured}", "--imagenet", "{pictured}/gt.json"], 3, "ImageNet weights"),
-        (["--images", "{pictured}", "--imagenet", "{wrong}"], 3, "are missing: _conv_stem.weight"),
+        (["--images", "{pictured}", "--imagenet", "{wrong}"], 3, "ResNet-50, got"),
         (["--images", "{pictured}", "--validate", "{pictured}/no.json"], 3, "no.json"),
         (["--images", "{pictured}", "--resume"], 3, "w.ckpt"),
         (["--images", "{broken}"], 3, "000002.png: expected a picture"),
         (["--images", "{pictured}", "--device", "tpu"], 3, "of this machine, got 'tpu'; try cpu"),
         (["--device", "tpu"], 3, "of this machine, got 'tpu'; try cpu"),
         (["--resume"], 3, "w.ckpt"),
-        (["--preset", "light"], 2, "--preset needs the pictures"),
+        (["--preset", "posefix-r50-256"], 2, "--preset needs the pictures"),
         (["--annotations", "again.json"], 2, "annotations once"),
     ],
 )
@@ -131,3 +143,33 @@ def test_without_pictures_a_refiner_of_poses_is_trained(cli, pictured, tmp_path)
     assert result.code == 0, result.err
     assert json.loads(result.out)["epochs"] == 2
     assert refine.Refiner.load(out).facts["settings"]["blocks"] == 1
+
+
+def test_turned_pictures_and_one_category(small, cli, pictured, tmp_path):
+    """--exif and --category are what they are on every other verb."""
+    truth = json.loads((pictured / "gt.json").read_text())
+    for image in truth["images"]:
+        lying = Image.open(pictured / image["file_name"]).transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        lying.save(tmp_path / image["file_name"], exif=exif)
+    persons, cat = truth["categories"][0], {"id": 2, "name": "cat", "keypoints": ["nose", "tail"]}
+    truth["categories"] = [persons, cat]
+    image = truth["images"][0]["id"]
+    truth["annotations"] += [
+        {"id": 900, "image_id": image, "category_id": 2, "bbox": [0, 0, 9, 9], "area": 81,
+         "keypoints": [1, 1, 2, 8, 8, 2], "num_keypoints": 2, "iscrowd": 0}
+    ]  # fmt: skip
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    how = ("train", tmp_path / "gt.json", "-o", tmp_path / "w.safetensors", *TINY, "--json")
+    looks = (*how, "--images", tmp_path)
+    assert cli(*looks, "--exif").code == 3, "several skeletons"
+    assert cli(*looks, "--category", "person").code == 3, "pictures that lie"
+    result = cli(*looks, "--category", "person", "--exif")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["pictures"] == 2
+    assert cli(*how, "--category", "person", "--exif").code == 2, "no pictures to turn"
+    poses_only = ("--epochs", 1, "--batch", 4, "--width", 8, "--blocks", 1, "--category", "person")
+    result = cli(*how, *poses_only)
+    assert result.code == 0, result.err
+    assert cli(*how, *poses_only[:-1], "dog").code == 3

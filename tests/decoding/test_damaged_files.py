@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from refine.decoding import decode, read_outputs
 from refine.decoding.raw.files import read_arrays
 from refine.exceptions import FormatError, RefineError
-from tests.oracles.outputs import arrays_of
+from tests.oracles.outputs import PRESETS, arrays_of
 
 FIELDS = arrays_of("heatmap")
 
@@ -72,6 +72,7 @@ DAMAGED = {
     "text.npz": archive({"heatmaps.npy": b"no array"}),
     "kind.npz": archive({"heatmaps.npy": claiming("(2,)", "<f99")}),
     "deep.npz": archive({"heatmaps.npy": claiming("(" * 3000 + ")" * 3000)}),
+    "junk.npz": archive({"heatmaps.npy": claiming("(" + "x" * 5000)}),
     "encrypted.npz": encrypted(),
     "method.npz": other_method(),
     "deflate.npz": broken_deflate(),
@@ -90,6 +91,7 @@ def test_damage_is_told_and_no_traceback(tmp_path, cli, name, preset):
     got = cli("decode", path, "--preset", preset, "-o", tmp_path / "out.json")
     assert got.code == 3, got.err
     assert name in got.err
+    assert len(got.err) < 700
     assert "Traceback" not in got.err
     assert not (tmp_path / "out.json").exists()
 
@@ -131,6 +133,45 @@ def test_sizes_that_no_network_has(tmp_path, preset, size):
     np.savez(tmp_path / "a.npz", **arrays_of(family) | {"input_size": size})
     with pytest.raises(FormatError, match="`input_size`"):
         decode(tmp_path / "a.npz", preset)
+
+
+@pytest.mark.parametrize("preset", ["hrnet", "yolov8-pose"])
+def test_places_in_complex_numbers_are_none(preset):
+    arrays = arrays_of({"hrnet": "heatmap", "yolov8-pose": "yolo-pose"}[preset])
+    for name in ("affine", "input_size"):
+        wrong = arrays | {name: np.asarray(arrays[name]) + 1j}
+        with pytest.raises(FormatError, match=f"numbers in `{name}`"):
+            decode(wrong, preset)
+    with pytest.raises(FormatError, match="`note`, got complex128"):
+        decode(arrays_of("heatmap") | {"note": np.ones(2) * 1j}, "hrnet")
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "change", "message"),
+    [
+        ("yolox-pose", "cls", lambda a: a[:, :0], "expected cls"),
+        ("yolox-pose", "objectness", lambda a: a[:, :0], "expected objectness"),
+        ("yolox-pose", "boxes", lambda a: a.repeat(2, 1), "box of 4 columns, got 8"),
+        ("yolox-pose", "offsets", lambda a: a[:, :-1], "offsets of 32 columns, got 33"),
+        ("yolox-pose", "visibility", lambda a: a[:, :-1], "vis of 17 columns, got 16"),
+        ("directpose", "cls", lambda a: a[:, :0], "expected cls"),
+        ("directpose", "centerness", lambda a: a.repeat(2, 1), "centerness of 1 columns, got 2"),
+        ("directpose", "offsets", lambda a: a[:, :-1], "offsets of 32 columns, got 33"),
+        ("efficientpose", "heatmaps", lambda a: a[:0], r"got float32 \(16, 0, 18\)"),
+        ("efficientpose", "heatmaps", lambda a: a.repeat(50, 0).repeat(70, 1), "enlarged maps"),
+    ],
+)
+def test_heads_of_other_shapes(family, name, change, message):
+    arrays = arrays_of(family)
+    with pytest.raises(FormatError, match=message):
+        decode(arrays | {name: change(arrays[name])}, PRESETS[family])
+
+
+def test_fields_that_overflow_along_limbs():
+    arrays = arrays_of("paf")
+    arrays["pafs"][np.random.default_rng(0).random(arrays["pafs"].shape) < 0.1] = 3.4e38
+    with pytest.raises(FormatError, match="finite sums along the limbs"):
+        decode(arrays, "refine-paf")
 
 
 def test_maps_of_ones_are_no_candidates(tmp_path):

@@ -308,3 +308,7 @@ def test_bad_input_is_refused(scenes):
     raw = raw_image({"heatmaps": maps[:5], "affine": np.eye(2, 3)})
     with pytest.raises(FormatError, match="17 channels"):
         decode(raw, "posenet")
+    fields = {"heatmaps": maps, "offsets": short, "affine": np.eye(2, 3)}
+    ways = {"displacements_fwd": mid[: 2 * E], "displacements_bwd": mid[2 * E :, :, 1:]}
+    with pytest.raises(FormatError, match="displacements_fwd and displacements_bwd of one shape"):
+        decode(raw_image(fields | ways), "posenet")

@@ -5,7 +5,13 @@ import pytest
 
 import refine
 from refine.decoding import decode, load_presets, raw_heatmaps, read_outputs, read_raw
-from refine.exceptions import FormatError, GeometryError, RefineError, SkeletonError
+from refine.exceptions import (
+    FormatError,
+    GeometryError,
+    RefineError,
+    RefineWarning,
+    SkeletonError,
+)
 from refine.geometry import Crop, Grid
 
 SIZE = (192, 256)
@@ -88,7 +94,8 @@ def test_joints_without_a_peak_are_nan_whatever_the_preset():
     maps[2, 6] = np.nan
     raw = raw_heatmaps({"heatmaps": maps, "affine": crop.matrix})
     for preset in ("hrnet", "mmpose", "udp", "refine"):
-        poses = decode(raw, preset)
+        with pytest.warns(RefineWarning, match=r"\d maps hold nothing but NaN"):
+            poses = decode(raw, preset)
         assert not poses.present[1, 5]
         assert not poses.present[2, 6]
         assert poses.present.sum() == 49

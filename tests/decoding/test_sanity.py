@@ -7,7 +7,7 @@ import pytest
 
 from refine.decoding import FAMILIES, decode, read_outputs
 from refine.decoding.sanity import count_blank
-from refine.exceptions import FormatError, RefineError
+from refine.exceptions import FormatError, RefineError, RefineWarning
 from refine.formats import read, write
 from tests.oracles.outputs import PRESETS, arrays_of, outputs_of
 
@@ -48,7 +48,7 @@ def test_there_is_a_sample_of_every_family(tmp_path):
         assert len(outcome(tmp_path, family, arrays_of(family))), family
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::refine.exceptions.RefineWarning")
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_damage_gives_poses_that_cannot_be_read(tmp_path, family, kind):
@@ -88,7 +88,9 @@ def test_maps_of_nan_are_counted_and_said(tmp_path, cli):
     assert "2 maps hold nothing but NaN" in got.err
     told = cli("decode", path, "--preset", "hrnet", "-o", out, "--json")
     assert json.loads(told.out)["blank_maps"] == 2
-    poses = decode(path, "hrnet")
+    with pytest.warns(RefineWarning, match=r"a\.npz: 2 maps hold nothing but NaN") as warned:
+        poses = decode(path, "hrnet")
+    assert warned[0].filename == __file__
     assert not poses.present[1, 3:5].any()
     assert not (poses.score[1, 3:5] > 0).any()
 

@@ -79,9 +79,7 @@ def verdicts(pictures, refiner, tmp_path):
         "stats": lambda p: measure_statistics(p, FOUND, name="", source=""),
         "calibrate": lambda p: read_sample(p, FOUND, refiner),
         "train pose": lambda p: train(read_ground_truth(p), tmp_path / "w.safetensors", tiny),
-        "train image": lambda p: read_labelled(
-            [{"annotations": p, "images": pictures}], BODY, ()
-        ),
+        "train image": lambda p: read_labelled([{"annotations": p, "images": pictures}], BODY),
     }  # fmt: skip
 
     def verdict(verb, path):
@@ -287,3 +285,10 @@ def test_the_order_of_the_images_changes_no_figure():
     turned["images"].reverse()
     turned["annotations"].reverse()
     assert evaluate(turned, FOUND) == evaluate(truth(), FOUND)
+
+
+def test_flags_of_numpy_are_numbers():
+    xy = np.random.default_rng(0).uniform(0, 99, (2, 17, 2))
+    truth = Poses.from_arrays("coco17", xy, np.full((2, 17), 2.0), score_kind="flag")
+    truth = truth.replace(extra=({"iscrowd": np.int64(0)}, {"iscrowd": np.bool_(True)}))
+    assert read_ground_truth(truth).persons.crowd.tolist() == [False, True]

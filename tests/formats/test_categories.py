@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from refine.categories import categories_of
 from refine.exceptions import FormatError, SkeletonError
-from refine.formats import read
+from refine.formats import read, write
 from refine.skeletons import skeleton
 from tests.oracles.records import ground_truth, row
 
@@ -53,6 +54,39 @@ def test_one_of_two_skeletons(tmp_path, cli):
     written = json.loads(out.read_text())
     assert written["categories"] == categories
     assert len(written["annotations"]) == len(gt["annotations"])
+
+
+@pytest.mark.parametrize("none", [None, float("nan")])
+def test_a_category_that_is_no_number_is_none(tmp_path, none):
+    file, gt = truth(tmp_path)
+    for row_, category in zip(gt["annotations"], (None, 18, 1), strict=True):
+        row_["category_id"] = none if category is None else category
+    gt["categories"][0]["id"] = None
+    gt["categories"].pop()
+    file.write_text(json.dumps(gt))
+    poses = read(file)
+    assert len(poses) == 1
+    write(poses, tmp_path / "out.json")
+    assert len(read(tmp_path / "out.json")) == 1
+
+
+@pytest.mark.parametrize("first", [None, float("nan"), 1, 2, "dog"])
+def test_results_become_annotations_of_their_categories(tmp_path, first):
+    file, out = tmp_path / "pred.json", tmp_path / "gt.json"
+    file.write_text(json.dumps([row(category_id=first), row(category_id=2)]))
+    write(read(file), out, "coco-gt")
+    known = first if first in (2, "dog") else 1
+    written = json.loads(out.read_text())
+    assert [a["category_id"] for a in written["annotations"]] == [known, 2]
+    assert [c["id"] for c in written["categories"]] == list(dict.fromkeys([known, 2]))
+    assert categories_of(read(out)) == (known, 2)
+
+
+def test_results_without_a_category_for_annotations(tmp_path):
+    file = tmp_path / "pred.json"
+    file.write_text(json.dumps([row(), row(category_id=[2])]))
+    with pytest.raises(FormatError, match=r"pose 1: expected a category id .*got a list"):
+        write(read(file), tmp_path / "gt.json", "coco-gt")
 
 
 def test_results_of_one_category(tmp_path):

@@ -1,3 +1,6 @@
+import json
+import pickle
+
 import numpy as np
 import pytest
 
@@ -123,3 +126,81 @@ def test_lists_of_images_come_back(file, values, instance, back, shape):
     assert poses.image.tolist() == [1, 1, 2]
     assert [ref.frame for ref in poses.images] == [0, 1, 2]
     assert back(poses) == document
+
+
+def sample(number, count, seed=0):
+    """What 1.x dumps of one crop, or of one image."""
+    rng = np.random.default_rng(seed)
+    return {
+        "img_id": number,
+        "img_path": f"data/{number:012}.jpg",
+        "ori_shape": (480, 640),
+        "id": np.int64(seed),
+        "category_id": 1,
+        "gt_instances": {"keypoints": rng.uniform(0, 99, (count, 17, 2))},
+        "pred_instances": {
+            "keypoints": rng.uniform(0, 99, (count, 17, 2)),
+            "keypoint_scores": rng.uniform(0, 1, (count, 17)).astype(np.float32),
+            "bboxes": rng.uniform(0, 99, (count, 4)),
+            "bbox_scores": np.full(count, 0.5),
+        },
+    }
+
+
+def test_results_of_a_test_of_1x(tmp_path):
+    """A pickle, which comes from memory: several crops of an image, and one without people."""
+    dumped = [sample(139, 1), sample(140, 2, 1), sample(139, 1, 2), sample(141, 0)]
+    poses = refine.read(dumped)
+    assert poses.meta["format"] == "mmpose"
+    refs = [refine.ImageRef(n, f"data/{n:012}.jpg", 640, 480) for n in (139, 140, 141)]
+    assert list(poses.images) == refs
+    assert poses.image.tolist() == [0, 0, 1, 1]
+    for row, (at, i) in enumerate([(0, 0), (2, 0), (1, 0), (1, 1)]):
+        for field, name in (("xy", "keypoints"), ("score", "keypoint_scores"), ("box", "bboxes")):
+            given = dumped[at]["pred_instances"][name][i]
+            np.testing.assert_allclose(getattr(poses, field)[row], given)
+    assert poses.instance_score.tolist() == [0.5] * 4
+    assert "nothing that is beside them" in poses.meta["notes"][0]
+    refine.write(poses, tmp_path / "o.json", "coco")
+    assert [p["image_id"] for p in json.loads((tmp_path / "o.json").read_text())] == [
+        139, 139, 140, 140
+    ]  # fmt: skip
+
+
+def test_results_of_a_test_of_0x(file):
+    rng = np.random.default_rng(0)
+    preds = rng.uniform(0, 99, (2, 17, 3)).round(3)
+    top_down = {
+        "preds": preds.tolist(),
+        "boxes": [[50, 50, 0.4, 0.5, 8000, 0.25], [50, 50, 0.4, 0.5, 8000, 0.75]],
+        "image_paths": ["val/000000000139.jpg", "val/b.jpg"],
+        "bbox_ids": [0, 1],
+        "output_heatmap": None,
+    }
+    bottom_up = {
+        "preds": np.concatenate([preds, preds[..., :1]], -1).tolist(),
+        "scores": [0.5, 0.25],
+        "image_paths": ["val/c.jpg"],
+    }
+    nobody = {"preds": [], "scores": [], "image_paths": ["val/d.jpg"]}
+    poses = refine.read(file([top_down, bottom_up, nobody]))
+    assert [ref.id for ref in poses.images] == [139, "val/b.jpg", "val/c.jpg", "val/d.jpg"]
+    assert poses.image.tolist() == [0, 1, 2, 2]
+    np.testing.assert_array_equal(poses.xy, np.concatenate([preds, preds])[..., :2])
+    assert poses.instance_score.tolist() == [0.25, 0.75, 0.5, 0.25]
+    for odd, message in (
+        ({**top_down, "image_paths": ["a", "b", "c"]}, "as many 'image_paths' as 'preds', got 3"),
+        ({**top_down, "image_paths": [1, 2]}, "names in 'image_paths', got 1"),
+        ({**top_down, "boxes": [[1]]}, "as many of each, got 2 'keypoints', 1 'bbox_score'"),
+        ({**top_down, "preds": None}, "a list 'preds', got null"),
+        ({**sample(1, 1), "pred_instances": {"keypoints": 3}}, "a list 'keypoints', got 3"),
+        (3, "expected an object, got 3"),
+    ):
+        with pytest.raises(FormatError, match=f"result 1: .*{message}"):
+            refine.read([top_down, odd])
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_pickles_are_named_and_not_loaded(file, protocol):
+    with pytest.raises(FormatError, match=r"got a pickle.*refine.read\(pickle.load\(file\)\)"):
+        refine.read(file(pickle.dumps([sample(1, 1)], protocol), "results.pkl"))

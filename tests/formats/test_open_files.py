@@ -50,3 +50,46 @@ def test_an_open_file_of_a_folder_format_or_without_content(tmp_path):
         refine.write(two, io.BytesIO(), "openpose")
     with pytest.raises(FormatError, match=r"<file>: expected data, got an empty"):
         refine.read(io.StringIO("  "))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_a_file_would_hold_is_read_too(format, tmp_path):
+    """With NumPy's numbers and arrays where JSON has numbers and lists."""
+    form = FORMATS[format]
+    before = form.example()
+
+    def numpy(value):
+        if isinstance(value, dict):
+            return {key: numpy(each) for key, each in value.items()}
+        if isinstance(value, list):
+            numbers = value and all(isinstance(each, float) for each in value)
+            return np.array(value) if numbers else [numpy(each) for each in value]
+        return np.int64(value) if type(value) is int else value
+
+    document = form.sample()
+    same = refine.read(document, skeleton=before.skeleton)
+    assert same.meta["format"] == refine.sniff(document) == format
+    after = refine.read(numpy(document), skeleton=before.skeleton)
+    np.testing.assert_array_equal(after.xy, same.xy)
+    assert after.images == same.images
+    assert [type(ref.id) for ref in after.images] == [type(ref.id) for ref in same.images]
+    refine.write(after, tmp_path / "a.json", format)
+    refine.write(same, tmp_path / "b.json", format)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_what_no_file_could_hold():
+    [pose] = FORMATS["coco"].sample()
+    with pytest.raises(FormatError, match="what JSON can hold, got object"):
+        refine.read([pose | {"mask": object()}])
+    with pytest.raises(FormatError, match="finite numbers"):
+        refine.read([pose | {"keypoints": np.full(51, np.inf)}])
+
+
+def test_images_of_numpy_numbers_are_those_of_plain_ones(tmp_path):
+    ref = refine.ImageRef(np.int64(3), "3.jpg", np.int32(640), np.int32(480), np.int64(5))
+    assert ref == refine.ImageRef(3, "3.jpg", 640, 480, 5)
+    assert all(type(value) is int for value in (ref.id, ref.width, ref.height, ref.frame))
+    poses = refine.Poses.from_arrays("coco17", np.full((1, 17, 2), 9.0), images=[ref])
+    refine.write(poses, tmp_path / "a.jsonl", "mmpose")
+    assert refine.read(tmp_path / "a.jsonl").images[0].frame == 5

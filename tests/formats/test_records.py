@@ -119,3 +119,92 @@ def test_rows_by_the_line(cli, file, row, tmp_path):
 def test_mistakes(file, document, message):
     with pytest.raises(FormatError, match=message):
         read(file(document), "alphapose")
+
+
+def test_openpifpaf_streams_the_frames_of_a_video(file, row, tmp_path):
+    """A line per frame, empty ones too: objects since 0.12, lists before."""
+    persons = [nameless(row, bbox=[1, 2, 3, 4]), nameless(row, score=0.25)]
+    told = [
+        {"frame": 1, "predictions": []},
+        {"frame": 2, "predictions": persons},
+        {"frame": 7, "predictions": persons[:1]},
+    ]
+    bare = [frame["predictions"] for frame in told]
+    for frames, ids in ((told, [1, 2, 7]), (bare, [0, 1, 2])):
+        source = file(b"".join(json.dumps(f).encode() + b"\n" for f in frames), "v.openpifpaf.json")
+        poses = read(source)
+        assert (poses.meta["format"], poses.meta["held"]) == ("coco", "lines")
+        assert [ref.id for ref in poses.images] == ids
+        assert poses.image.tolist() == [1, 1, 2]
+        write(poses, tmp_path / "o.jsonl")
+        assert [
+            json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()
+        ] == frames
+        write(poses, tmp_path / "o.json", "mmpose")
+        assert [f["frame_id"] for f in json.loads((tmp_path / "o.json").read_text())] == ids
+    told[2]["frame"] = 2
+    with pytest.raises(FormatError, match=r"record 2: expected frames once, got 2 twice"):
+        read(file(told))
+    told[2] = {"frame": 3, "predictions": [None]}
+    with pytest.raises(FormatError, match=r"record 2, prediction 0: expected an object, got null"):
+        read(file(told))
+    told[2] = {"frame": "3", "predictions": []}
+    with pytest.raises(FormatError, match=r"whole number 'frame', got '3'"):
+        read(file(told))
+
+
+def absent(name, values):
+    """Files of two images of which one has null where its people, or one of them, would be."""
+    person = {"pose_keypoints_2d": values(18)}
+    size = {"canvas_width": 9, "canvas_height": 9}
+    line = {"skeleton": "coco17", "poses": [{"keypoints": values()}]}
+    pairs = [[x, y] for x, y in zip(values()[::3], values()[1::3], strict=True)]
+    instance = {"keypoints": pairs, "keypoint_scores": values()[2::3]}
+    return {
+        "openpose people": {"a.json": {"version": 1, "people": None}},
+        "openpose person": {"a.json": {"version": 1, "people": [None, person]}},
+        "openpose file": {"a.json": None, "b.json": {"version": 1, "people": [person]}},
+        "controlnet people": [{"people": None, **size}, {"people": [person], **size}],
+        "controlnet frame": [{"people": [person], **size}, None],
+        "alphapose people": {"a": {"people": None}, "b": {"people": [person]}},
+        "mmpose file": {"a.json": None, "b.json": [instance]},
+        "mmpose instance": {"a.json": [instance, None]},
+        "mmpose frame": [{"frame_id": 0, "instances": None}, {"frame_id": 1, "instances": []}],
+        "ndjson line": {"a.json": {"image_id": 1, **line}, "b.json": None},
+        "ndjson poses": {"a.json": {**line, "image_id": 1, "poses": None}},
+        "ndjson pose": {"a.json": {**line, "image_id": 1, "poses": [None]}},
+        "coco file": {"1.json": None, "2.json": [{"image_id": 2, "keypoints": values()}]},
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("openpose people", "openpose person", "openpose file", "controlnet people"),
+        *("controlnet frame", "alphapose people", "mmpose file", "mmpose instance"),
+        *("mmpose frame", "ndjson line", "ndjson poses", "ndjson pose", "coco file"),
+    ],
+)
+def test_null_in_place_of_people_is_an_error_that_says_so(file, values, tmp_path, name):
+    """Left out, it would move the frames after it; as nobody, it would lose somebody."""
+    document = absent(name, values)
+    source = tmp_path / "in"
+    if isinstance(document, dict) and name.split()[0] != "alphapose":
+        for part, each in document.items():
+            file(each, f"in/{part}")
+    else:
+        source = file(document)
+    with pytest.raises(FormatError, match=r"got (null|None)"):
+        read(source, name.split()[0].replace("alphapose", "alphapose-open"))
+
+
+@pytest.mark.parametrize("key", ["predictions", "results", "a.jpg"])
+def test_records_of_an_image_of_their_own_are_no_other_images(file, row, key):
+    """What wraps a list of COCO records is no name of an image."""
+    with pytest.raises(FormatError, match=f"expected the keys of a known format, got {key}"):
+        read(file({key: [row(7)]}))
+
+
+def test_an_inferencer_that_found_nobody(file):
+    poses = read(file({"predictions": [[]], "visualization": []}))
+    assert (poses.meta["format"], len(poses), len(poses.images)) == ("mmpose", 0, 1)

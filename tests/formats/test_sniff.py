@@ -38,7 +38,7 @@ def test_keys_tell_the_format(file, document, found):
     [
         ({"people": []}, "--from openpose or --from controlnet"),
         ({"keypoints": [{"0": [[1, 2, 0.5]]}], "skeleton": {}}, "got keypoints, skeleton"),
-        ({"frame": 1, "predictions": []}, "got frame, predictions"),
+        ({"frame": 1, "found": []}, "got found, frame"),
         ([{"name": "person", "class": 0, "box": {}, "keypoints": {}}], "record 0.*got box, class"),
         ({"a": {"bodies": []}, "b": {"people": []}}, "got a, b"),
     ],

@@ -99,6 +99,22 @@ def test_places_that_are_few_or_whole_are_px(file, place):
     assert (read(file(ones)).xy == 1).all()
 
 
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_what_was_written_here_is_px_however_small(form, shares, sizes, tmp_path):
+    own = shares.done("decode", preset="hrnet")
+    load = put(own, form, tmp_path)
+    poses = load(images=sizes)
+    if form.name == "controlnet":  # Shares stay shares there, whatever was done to them.
+        np.testing.assert_allclose(poses.xy, shares.xy * SIZE)
+        return
+    np.testing.assert_array_equal(poses.xy, shares.xy)
+    assert sum("read as px" in note and "--normalised" in note for note in poses.meta["notes"]) == 1
+    np.testing.assert_allclose(load(images=sizes, normalised=True).xy, shares.xy * SIZE)
+    (tmp_path / "px").mkdir()
+    large = put(own.replace(xy=own.xy * SIZE, box=None), form, tmp_path / "px")()
+    assert not any("read as px" in note for note in large.meta.get("notes", ()))
+
+
 def test_the_flags(cli, file, shares, sizes, tmp_path):
     write(shares, tmp_path / "a.json", "coco")
     common = ("convert", tmp_path / "a.json", "--skeleton", "openpose18", "-o", tmp_path / "b.json")

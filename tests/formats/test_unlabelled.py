@@ -69,3 +69,47 @@ def test_nobody_else_sees_them(source, tmp_path, to):
         text = file.read_text()
         assert "unlabelled" not in text
         assert "1090" not in text
+
+
+def results(form, k):
+    """A file of one pose whose first joint has x alone and whose second has a score alone."""
+    flat = [5.0, None, 0.25, None, None, 0.5] + [float(v) for v in range(10, 10 + 3 * (k - 2))]
+    if form == "mmpose":
+        points = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+        pairs = [[x, y] for x, y, _ in points]
+        return [{"keypoints": pairs, "keypoint_scores": [c for *_, c in points]}]
+    if form == "mmpose 0.x":
+        points = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+        return [{"keypoints": points, "bbox": [1.0, 2.0, 3.0, 4.0, 0.5]}]
+    if form == "ndjson":
+        about = {"image_id": 1, "skeleton": "coco17", "score_kind": "unknown"}
+        return {**about, "poses": [{"keypoints": flat}]}
+    if form == "openpose":
+        return {"version": 1.3, "people": [{"pose_keypoints_2d": flat}]}
+    return {"a.jpg": {"version": "AlphaPose v0.3", "people": [{"pose_keypoints_2d": flat}]}}
+
+
+@pytest.mark.parametrize("form", ["mmpose", "mmpose 0.x", "ndjson", "openpose", "alphapose-open"])
+def test_what_stands_beside_null_comes_back(tmp_path, form):
+    document = results(form, 18 if form in ("openpose", "alphapose-open") else 17)
+    file, out = tmp_path / "a.json", tmp_path / "o.json"
+    file.write_text(json.dumps(document))
+    poses = read(file)
+    assert poses.meta["format"] == form.split()[0]
+    assert not poses.present[0, :2].any()
+    write(poses, out)
+    assert json.loads(out.read_text()) == document
+    write(poses.to("coco17"), out, "coco")
+    assert read(out).present.tolist() == poses.to("coco17").present.tolist()
+
+
+@pytest.mark.parametrize("odd", [3, [], "x", {"nose": 3}, {"nose": ["a", 1, 2]}, {"nose": []}])
+def test_odd_fields_of_that_name_are_carried(tmp_path, odd):
+    document = results("ndjson", 17)
+    document["poses"][0]["unlabelled_places"] = odd
+    document["poses"][0]["keypoints"][:6] = [1.0, 2.0, 0.5] * 2
+    file, out = tmp_path / "a.ndjson", tmp_path / "o.ndjson"
+    file.write_text(json.dumps(document))
+    write(read(file), out, precision=1)
+    assert len(read(out)) == 1
+    write(read(file), tmp_path / "o.json", "coco-gt", precision=1)

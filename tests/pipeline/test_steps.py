@@ -69,9 +69,9 @@ def test_a_step_leaves_its_name_and_what_files_know_of_its_scores(poses, step, t
         run(done)
     parameters = done.history[0].parameters
     if step.count:
-        assert step.told(parameters) == f"{parameters[step.count.parameter]} {step.count.words}"
+        assert step.describe(parameters) == f"{parameters[step.count.parameter]} {step.count.words}"
     else:
-        assert step.told(parameters) == ""
+        assert step.describe(parameters) == ""
 
 
 def test_the_refiner_is_loaded_and_asked_once(poses, monkeypatch):

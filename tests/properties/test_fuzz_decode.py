@@ -45,9 +45,51 @@ SHAPES = {
     "yolo26-pose": {**IMAGE, "output0": (20, 57)},
     "rtmo": {**IMAGE, "dets": (5, 5), "keypoints": (5, K, 3)},
     "dekr": {**IMAGE, "heatmaps": (K + 1, H, W), "offsets": (2 * K, H, W)},
+    "yolox-pose": {
+        **IMAGE,
+        "cls": (64, 1),
+        "objectness": (64, 1),
+        "boxes": (64, 4),
+        "offsets": (64, 2 * K),
+        "visibility": (64, K),
+    },
+    "directpose": {**IMAGE, "cls": (66, 1), "centerness": (66, 1), "offsets": (66, 2 * K)},
+    "movenet": {
+        **IMAGE,
+        "center_logits": (1, H, W),
+        "regress": (2 * K, H, W),
+        "heatmap_logits": (K, H, W),
+        "offset": (2 * K, H, W),
+    },
+    "movenet-multipose": {
+        **IMAGE,
+        "center_logits": (1, H, W),
+        "box_scale": (2, H, W),
+        "box_offset": (2, H, W),
+        "regress": (2 * K, H, W),
+        "heatmap_logits": (K, H, W),
+        "offset": (2 * K, H, W),
+    },
+    "efficientpose": {**IMAGE, "heatmaps": (H, W, 16)},
+    "blazepose": {
+        **CROPS,
+        "landmarks": (2, 39, 5),
+        "heatmap_logits": (2, 39, H, W),
+        "pose_flag": (2, 1),
+    },
     "deepercut": {**IMAGE, "candidate_xy": (6, 2), "candidate_unary": (6, 14)},
 }
 """Arrays of a preset and their shapes: right ones, so that numbers get to the decoder."""
+LETTERBOX = {"scale": (), "pad_left": (), "pad_top": ()}
+PLACES = {2: [LETTERBOX], 3: [LETTERBOX, {"center": (2, 2), "scale": (2,)}, {"box_xyxy": (2, 4)}]}
+"""What may stand for an affine of so many axes."""
+USUAL = {
+    "affine": [[0.25, 0, 3], [0, 0.25, 4]],
+    "input_size": [4 * W, 4 * H],
+    "scale": 0.25,
+    "center": [30, 40],
+    "box_xyxy": [10, 20, 50, 90],
+}
 ODD = [0.0, -1.0, 1e30, -1e30, 1e300, np.nan, np.inf, -np.inf, 1e-300]
 TYPES = ["<f4", "<f8", "<f2", "|u1", "<i8", "|b1", "<c8"]
 
@@ -67,16 +109,16 @@ def fields(draw, shapes):
     """Draw arrays: noise, some with odd numbers, now and then of another type or shape."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     found = Arrays()
+    if "affine" in shapes and draw(st.integers(0, 3)) == 0:
+        place = draw(st.sampled_from(PLACES[len(shapes["affine"])]))
+        shapes = {name: shape for name, shape in shapes.items() if name != "affine"} | place
     for name, shape in shapes.items():
-        values = rng.random(shape)
-        if name == "affine":
-            values[...] = [[0.25, 0, 3], [0, 0.25, 4]]
-        elif name == "input_size":
-            values[:] = 4 * W, 4 * H
+        values = np.array(rng.random(shape))
+        values[...] = USUAL.get(name, values)
         if draw(st.integers(0, 3)) == 0:
             part = draw(st.sampled_from([0.02, 0.5, 1.0]))
             values[rng.random(shape) < part] = draw(st.sampled_from(ODD) | st.floats())
-        if draw(st.integers(0, 15)) == 0:
+        if shape and draw(st.integers(0, 15)) == 0:
             values = np.moveaxis(values, -1, 0) if draw(st.booleans()) else values[..., :-1]
         kind = draw(st.sampled_from(["<f4", "<f4", "<f8", *TYPES]))
         with np.errstate(all="ignore"):

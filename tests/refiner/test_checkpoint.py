@@ -9,7 +9,7 @@ import torch
 from refine import tensors
 from refine.exceptions import FormatError, RefineError, WeightsError
 from refine.refiner.checkpoint import load_checkpoint, save_checkpoint
-from refine.refiner.image.settings import LightSettings, PoseFixSettings
+from refine.refiner.image.settings import PoseFixSettings
 from refine.refiner.pose.train import PoseSettings
 from refine.refiner.training import check_settings
 
@@ -74,7 +74,7 @@ def test_damage_is_said(held):
         load_checkpoint(out, *stepped(), {"a": 1})
 
 
-@pytest.mark.parametrize("settings", [PoseSettings, LightSettings, PoseFixSettings])
+@pytest.mark.parametrize("settings", [PoseSettings, PoseFixSettings])
 def test_numbers_that_nothing_can_be_trained_with_are_refused(settings):
     check_settings(settings())
     for change in ({"rate": float("nan")}, {"rate": 0.0}, {"rate": -1.0}, {"rate": float("inf")},

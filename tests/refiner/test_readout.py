@@ -5,10 +5,7 @@ from refine.refiner.fusion.readout import (
     expected_error,
     expected_oks_argmax,
     expected_similarity_at,
-    fuse_with_source,
 )
-from refine.refiner.image.loss import light_losses
-from refine.refiner.image.network import NetworkOutput
 
 
 def oracle(chance, at, spread):
@@ -53,58 +50,8 @@ def test_one_sharp_peak_between_cells_is_read_to_a_hundredth():
     np.testing.assert_allclose(at[0, 0].numpy(), [5.3, 7.6], atol=0.01)
 
 
-def test_hearing_a_witness_is_bayes_rule():
-    rng = np.random.default_rng(2)
-    chance, spread = maps(rng), rng.uniform(0.7, 3, (2, 3))
-    own = np.concatenate([rng.uniform(0, 9, (2, 3, 2)), rng.random((2, 3, 1))], -1)
-    own[0, 0, 2] = 0
-    precision = np.array([0.5, 3.0])
-    got = fuse_with_source(*(torch.from_numpy(a) for a in (chance, own, spread, precision))).numpy()
-    y, x = np.mgrid[:12, :10]
-    for i in range(2):
-        for j in range(3):
-            at, weight, sd = own[i, j, :2], own[i, j, 2], spread[i, j] / precision[i] ** 0.5
-            near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * sd**2)) / (
-                2 * np.pi * sd**2
-            )
-            want = chance[i, j] * (weight * near + (1 - weight) / near.size)
-            np.testing.assert_allclose(got[i, j], want / want.sum(), rtol=1e-6)
-    np.testing.assert_allclose(got[0, 0], chance[0, 0])
-    nothing = fuse_with_source(
-        *(torch.from_numpy(a) for a in (chance, own, spread, 0 * precision))
-    ).numpy()
-    np.testing.assert_allclose(nothing, chance)
-
-
 def test_expected_error_is_the_mean_absolute_deviation():
     chance = torch.zeros(1, 1, 4, 6, dtype=torch.float64)
     chance[0, 0, 1, 1] = chance[0, 0, 3, 5] = 0.5
     error = expected_error(chance, torch.tensor([[[3.0, 2.0]]], dtype=torch.float64))
     np.testing.assert_allclose(error.item(), (2 + 1) / 2)
-
-
-def test_losses_are_least_at_the_truth_and_leave_unlabelled_joints_alone():
-    target = torch.tensor([[[3.0, 4.0], [7.0, 2.0]]])
-    y, x = torch.meshgrid(torch.arange(10.0), torch.arange(10.0), indexing="ij")
-
-    def said(at):
-        peak = -((x - at[..., 0, None, None]) ** 2 + (y - at[..., 1, None, None]) ** 2)
-        return NetworkOutput(peak, torch.zeros(1))
-
-    def loss(at, weight=(1.0, 1.0), fine=1.0):
-        own = torch.cat([target + 5, torch.ones(1, 2, 1)], -1)
-        trust = torch.tensor([weight])
-        spread = torch.full((1, 2), 1.0)
-        return light_losses(said(at), own, target, trust, spread, torch.ones(1) > 0, fine)
-
-    right = loss(target)
-    off = target.clone()
-    off[0, 1, 0] += 1
-    wrong = loss(off)
-    assert wrong.total > right.total
-    assert wrong.coarse > right.coarse
-    assert right.fine < 0.05
-    np.testing.assert_allclose(wrong.fine, 0.5, atol=0.1)
-    assert right.after > 0.99
-    assert right.before < 0.01
-    np.testing.assert_allclose(loss(off, (1.0, 0.0)).coarse, loss(target, (1.0, 0.0)).coarse)

@@ -9,10 +9,8 @@ import torch
 from refine import tensors
 from refine.exceptions import WeightsError
 from refine.refiner.image.backbones import resnet
-from refine.refiner.image.light import LightNetwork
 from refine.refiner.image.posefix import PoseFixNetwork
-from refine.refiner.image.settings import LightSettings
-from refine.refiner.image.train import with_extra_joints
+from refine.refiner.image.refiner import ImageRefiner
 from refine.refiner.image.weights import KIND as IMAGE, load_image_weights, save_image_weights
 from refine.refiner.pose.features import PairTable, feature_count
 from refine.refiner.pose.network import Network
@@ -70,18 +68,23 @@ def test_a_skeleton_of_ones_own_travels_whole(tmp_path):
     assert same(loaded.skeleton, MOUSE)
     assert loaded.facts["epoch"] == 3
     # What an image refiner on top needs.
-    assert with_extra_joints(loaded.skeleton, ("ear",)).require_sigmas().tolist()[:5] == (
-        MOUSE.sigmas.tolist()
-    )
+    assert loaded.skeleton.require_sigmas().tolist() == MOUSE.sigmas.tolist()
 
 
-def test_an_image_refiners_skeleton_is_the_bodys_and_more(tmp_path):
+@pytest.fixture
+def posefix(monkeypatch):
+    """A maker of PoseFix networks of few weights."""
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
+    return lambda joints, sigma=7.0: PoseFixNetwork(joints, 50, sigma)
+
+
+def test_an_image_refiners_skeleton_travels_whole(tmp_path, posefix):
     path = tmp_path / "w.safetensors"
-    body = with_extra_joints(skeleton("coco17"), LightSettings().extra)
-    save_image_weights(path, LightNetwork(19, 8), body, (48, 64), "sha256:0", {})
+    save_image_weights(path, posefix(5), MOUSE, (48, 64), "sha256:0", {})
     _, facts = load_image_weights(path)
-    assert facts["joints"] == list(body.joints)
-    assert same(skeleton_from_table(facts["skeleton"], "other"), body)
+    assert facts["joints"] == list(MOUSE.joints)
+    assert same(skeleton_from_table(facts["skeleton"], "other"), MOUSE)
 
 
 def rewrite(path, change):
@@ -111,40 +114,48 @@ def test_shipped_weights_are_of_the_older_kind_and_load():
     *_, body, facts = load_weights("coco17")
     assert facts["skeleton"] == "coco17"
     assert same(body, skeleton("coco17"))
-    found, facts = load_image_weights("image")
-    assert "architecture" not in facts
-    assert found.architecture == "light"
-    assert (POSE.shipped(), IMAGE.shipped()) == (("coco17",), ("image",))
+    assert (POSE.shipped(), IMAGE.shipped()) == (("coco17",), ())
 
 
-def test_older_headers_of_image_refiners_are_read(tmp_path, monkeypatch):
-    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+def test_older_headers_of_image_refiners_are_read(tmp_path, posefix):
     path = tmp_path / "w.safetensors"
 
     def older(facts):
-        del facts["skeleton"]
-        name, depth, _ = (facts.pop(key, None) for key in ("architecture", "depth", "backbone"))
-        if name == "posefix":
-            facts["architecture"] = f"resnet{depth}"
+        del facts["skeleton"], facts["architecture"]
+        facts["architecture"] = f"resnet{facts.pop('depth')}"
 
-    for made in (LightNetwork(19, 8), PoseFixNetwork(19, 50, 3.5)):
-        body = with_extra_joints(skeleton("coco17"), ("neck", "head_top"))
-        save_image_weights(path, made, body, (48, 64), "sha256:0", {})
-        rewrite(path, older)
-        found, facts = load_image_weights(path)
-        assert type(found) is type(made)
-        assert found.header == made.header
-        assert facts["joints"] == list(body.joints)
+    made = posefix(17, 3.5)
+    save_image_weights(path, made, skeleton("coco17"), (48, 64), "sha256:0", {})
+    rewrite(path, older)
+    found, facts = load_image_weights(path)
+    assert found.header == made.header
+    assert facts["joints"] == list(skeleton("coco17").joints)
 
 
-def test_kinds_tell_their_files_apart(tmp_path):
+@pytest.mark.parametrize("change", [{"architecture": "light"}, {"architecture": None}])
+def test_the_light_network_of_older_versions_is_refused_by_name(tmp_path, posefix, change):
+    """Its headers named it, or no architecture at all."""
+    path = tmp_path / "w.safetensors"
+    save_image_weights(path, posefix(2), Skeleton("two", ("a", "b")), (48, 64), "x", {})
+
+    def older(facts):
+        del facts["architecture"], facts["depth"]
+        facts |= {k: v for k, v in change.items() if v} | {"backbone": "efficientnet", "width": 64}
+
+    rewrite(path, older)
+    words = r"w\.safetensors: .*made by an older version; the eyes that ship .*image-small.*again"
+    with pytest.raises(WeightsError, match=words):
+        ImageRefiner.load(tmp_path, path)
+
+
+def test_kinds_tell_their_files_apart(tmp_path, posefix):
     pose, image = tmp_path / "p.safetensors", tmp_path / "i.safetensors"
     save_weights(pose, *network(MOUSE), MOUSE, {})
-    save_image_weights(image, LightNetwork(5, 8), MOUSE, (48, 64), "sha256:0", {})
+    save_image_weights(image, posefix(5), MOUSE, (48, 64), "sha256:0", {})
     (tmp_path / "x.safetensors").write_bytes(b"not weights at all")
     names = ("coco17", "image", pose, image, tmp_path / "x.safetensors", tmp_path / "none", "no")
     assert [POSE.holds(n) for n in names] == [True, False, True, False, False, False, False]
-    assert [IMAGE.holds(n) for n in names] == [False, True, False, True, False, False, False]
+    assert [IMAGE.holds(n) for n in names] == [False, False, False, True, False, False, False]
     with pytest.raises(WeightsError, match=r"refine-refiner-1\), got: format 'refine-posefix-1'"):
         load_weights(image)
 
@@ -171,27 +182,18 @@ def test_headers_that_do_not_fit_are_said(tmp_path, change, words):
         load_weights(path)
 
 
-def test_an_unknown_architecture_or_backbone_is_said(tmp_path):
+def test_a_header_takes_no_more_memory_than_the_file_justifies(tmp_path, monkeypatch, posefix):
     path = tmp_path / "w.safetensors"
-    for change in ({"architecture": "heavy"}, {"backbone": "nothing"}, {"backbone": "imagenet"}):
-        save_image_weights(path, LightNetwork(5, 8), MOUSE, (48, 64), "sha256:0", {})
-        rewrite(path, lambda facts, change=change: facts.update(change))
-        with pytest.raises(WeightsError, match=next(iter(change.values()))):
-            load_image_weights(path)
-
-
-def test_a_header_takes_no_more_memory_than_the_file_justifies(tmp_path, monkeypatch):
-    path = tmp_path / "w.safetensors"
-    save_image_weights(path, LightNetwork(2, 8), Skeleton("two", ("a", "b")), (48, 64), "x", {})
+    save_image_weights(path, posefix(2), Skeleton("two", ("a", "b")), (48, 64), "x", {})
     made = []
 
     def build(header):
-        network = LightNetwork(2, header["width"])
+        network = PoseFixNetwork(2, header["depth"])
         made.append(next(network.parameters()).device.type)
         return network
 
-    monkeypatch.setattr(LightNetwork, "from_header", staticmethod(build))
-    rewrite(path, lambda facts: facts.update(width=20_000))
+    monkeypatch.setattr(PoseFixNetwork, "from_header", staticmethod(build))
+    rewrite(path, lambda facts: facts.update(depth=152))
     with pytest.raises(WeightsError, match="where the header has"):
         load_image_weights(path)
     assert made == ["meta"]
@@ -199,11 +201,12 @@ def test_a_header_takes_no_more_memory_than_the_file_justifies(tmp_path, monkeyp
 
 @pytest.mark.parametrize(
     "change", [{"size": [48]}, {"size": [48, 10**6]}, {"size": 5}, {"joints": ["a", "a"]},
-               {"joints": 7}, {"architecture": 5}, {"architecture": "x"}, {"width": None}],
+               {"joints": 7}, {"architecture": 5}, {"architecture": "x"}, {"depth": None},
+               {"depth": 7}, {"sigma": "wide"}],
 )  # fmt: skip
-def test_image_headers_of_other_types_are_said(tmp_path, change):
+def test_image_headers_of_other_types_are_said(tmp_path, posefix, change):
     path = tmp_path / "w.safetensors"
-    save_image_weights(path, LightNetwork(2, 8), Skeleton("two", ("a", "b")), (48, 64), "x", {})
+    save_image_weights(path, posefix(2), Skeleton("two", ("a", "b")), (48, 64), "x", {})
     load_image_weights(path)
     rewrite(path, lambda facts: facts.update(change))
     with pytest.raises(WeightsError, match=r"w\.safetensors: expected weights"):

@@ -11,6 +11,7 @@ from refine._types import Floats32
 from refine.decoding.family import Family, Options
 from refine.decoding.heatmap.arrays import SOFT_BETA, Method, find_keypoints
 from refine.decoding.maps import resample
+from refine.decoding.maps.check import check_enlarged, checked_maps
 from refine.decoding.raw.image import RawImage, read_image_outputs
 from refine.exceptions import FormatError, SkeletonError
 from refine.poses import Poses
@@ -59,6 +60,8 @@ def decode_efficientpose_outputs(raw: RawImage, options: EfficientPoseOptions) -
         maps = maps.transpose(2, 0, 1)
     if maps.ndim != 3 or len(maps) != len(names):
         raise FormatError(f"expected {len(names)} maps, got {maps.shape}", where=raw.where)
+    maps = checked_maps(maps, "maps", "K, H, W", empty=False, order="K")
+    check_enlarged(len(maps), (maps.shape[2] << DOUBLINGS, maps.shape[1] << DOUBLINGS))
     order = [names.index(joint) for joint in result.joints]
     big, blurred = _enlarged(maps[order])
     cells, _ = find_keypoints(

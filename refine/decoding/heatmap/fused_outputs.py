@@ -45,7 +45,7 @@ class FusedOptions(HeatmapOptions):
     stages: int | None = None
     background: Literal["first", "last"] = "last"
 
-    def told(self, raw: Any) -> dict[str, Any]:
+    def history_parameters(self, raw: Any) -> dict[str, Any]:
         """Tell of the number of input scales."""
         return {
             "method": self.method,

@@ -47,7 +47,7 @@ class HeatmapOptions(MapOptions):
             return self
         return replace(self, kernel=None, compat=None)
 
-    def told(self, raw: Any) -> dict[str, Any]:
+    def history_parameters(self, raw: Any) -> dict[str, Any]:
         """Tell of the flip shift only where there were maps to move."""
         told: dict[str, Any] = {"method": self.method, "kernel": self.kernel}
         if self.flip and raw.flipped is not None:

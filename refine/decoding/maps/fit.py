@@ -7,6 +7,10 @@ assumed about what lies outside, the peak itself may lie there, and the amplitud
 (variable projection), so maps of any scale decode alike. Under white noise this is the maximum
 likelihood estimate. Trained networks do not answer with Gaussians: their cores do look like one,
 their tails do not. Hence a small window, and a wide one only where the map is visibly noisy.
+
+A peak beyond a border is found from its flank, up to a cell outside; beyond a corner, both ways
+outside, only from a sigma of 1.3 cells on: too little is seen of a narrower one, whose place and
+width trade off, and it is left within a cell of the corner.
 """
 
 import numpy as np

@@ -46,7 +46,7 @@ class CombinedOptions(MapOptions):
     radius: float = UDP_RADIUS
     radius_of: Literal["height", "longer"] | None = None
 
-    def told(self, raw: Any) -> dict[str, Any]:
+    def history_parameters(self, raw: Any) -> dict[str, Any]:
         """Tell how the target was made."""
         told = {"kernel": self.kernel, "offset_kernel": self.offset_kernel, "radius": self.radius}
         return told | ({} if self.radius_of is None else {"radius_of": self.radius_of})

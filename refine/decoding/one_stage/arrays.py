@@ -1,6 +1,6 @@
 """One-stage networks: every cell of a few grids answers with a box, a score and all joints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -83,6 +83,8 @@ def decode_yolox_pose(
     parts = _heads(
         len(cell), cls=cls, objectness=objectness, box=box, offsets=offsets, vis=visibility
     )
+    joints = parts["offsets"].shape[1] // 2
+    _check_columns(parts, objectness=1, box=4, offsets=2 * joints, vis=joints)
     score = sigmoid(parts["cls"]).max(1) * sigmoid(parts["objectness"])[:, 0]
     kept = score > threshold
     label = parts["cls"][kept].argmax(1) if parts["cls"].shape[1] > 1 else None
@@ -90,7 +92,6 @@ def decode_yolox_pose(
     sides = parts["box"][kept]
     with np.errstate(over="ignore"):
         corners = corners_of((cell + sides[:, :2]) * s, np.exp(sides[:, 2:]) * s)
-    joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(len(cell), joints, 2)
     xy = (cell[:, None] + offset) * s[..., None]
     return Detections(xy, sigmoid(parts["vis"][kept]), score[kept], corners, label)
@@ -159,9 +160,10 @@ def decode_direct_pose(
     """
     cell, stride = grid_points(input_size, strides)
     parts = _heads(len(cell), cls=cls, centerness=centerness, offsets=offsets)
+    joints = parts["offsets"].shape[1] // 2
+    _check_columns(parts, centerness=1, offsets=2 * joints)
     score = sigmoid(parts["cls"]).max(1)
     kept = score > threshold
-    joints = parts["offsets"].shape[1] // 2
     offset = parts["offsets"][kept].reshape(int(kept.sum()), joints, 2)
     xy = (cell[kept, None] + 0.5 + offset) * stride[kept, None, None]
     instance = score[kept] * sigmoid(parts["centerness"][kept])[:, 0]
@@ -221,10 +223,16 @@ def _heads(n: int, **heads: npt.ArrayLike) -> dict[str, Floats]:
     out = {}
     for name, head in heads.items():
         array = np.asarray(head, np.float64)
-        if array.ndim < 1 or len(array) != n:
+        if array.ndim < 1 or len(array) != n or 0 in array.shape[1:]:
             raise ArrayError(f"expected {name} ({n}, ...) for this input, got {array.shape}")
         out[name] = array.reshape(n, -1)
     return out
+
+
+def _check_columns(parts: Mapping[str, Floats], **columns: int) -> None:
+    for name, count in columns.items():
+        if parts[name].shape[1] != count:
+            raise ArrayError(f"expected {name} of {count} columns, got {parts[name].shape[1]}")
 
 
 def corners_of(middle: Floats, size: Floats) -> Floats:

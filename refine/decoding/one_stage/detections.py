@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from refine.categories import category_of_class
 from refine.decoding.family import Count, Options, Strides
 from refine.decoding.one_stage.arrays import STRIDES, Suppress, keep_best
 from refine.decoding.people import Detections
@@ -36,7 +37,7 @@ class DetectionOptions(Options):
         """Return what removes duplicates of these outputs."""
         return self.suppress or "box"
 
-    def told(self, raw: RawImage) -> dict[str, Any]:
+    def history_parameters(self, raw: RawImage) -> dict[str, Any]:
         """Tell how duplicates were removed."""
         return {"suppress": self.suppression(raw), "nms_threshold": self.nms_threshold}
 
@@ -125,4 +126,6 @@ def finished(
     )
     if kept.label is None:
         return poses
-    return poses.replace(extra=tuple({"category_id": c} for c in (kept.label + 1).tolist()))
+    return poses.replace(
+        extra=tuple({"category_id": category_of_class(c)} for c in kept.label.tolist())
+    )

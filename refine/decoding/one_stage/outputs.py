@@ -51,7 +51,7 @@ class YoloOptions(GridOptions):
             allows it and either the version is "v26" or `is_end_to_end`, else "v8".
         version: of `raw`, see `decode_yolo_pose`.
         classes: of the network, see there; by default one in `raw`, and in `output0` as many as
-            the shape leaves over. Class 0 becomes category 1, as Ultralytics numbers its results.
+            the shape leaves over; they become categories, see `refine.categories`.
         normalised: coordinates are fractions of the input (TFLite exports); by default
             `coordinates_normalised` in the JSON. Where neither says, fractions are an error.
     """

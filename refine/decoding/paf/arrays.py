@@ -379,6 +379,11 @@ def _axis(plan: Plan, rules: PafRules) -> Any:
 def _hungarian(index: npt.NDArray[np.int64], affinity: Floats, limbs: int) -> npt.NDArray[np.int64]:
     from scipy.optimize import linear_sum_assignment
 
+    if not np.isfinite(affinity).all():
+        raise ArrayError(
+            "expected affinity fields with finite sums along the limbs, got infinity or NaN",
+            hint="looking at the network's half precision or its export",
+        )
     kept = []
     for limb in range(limbs):
         rows = np.flatnonzero(index[:, 0] == limb)

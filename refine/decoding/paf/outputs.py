@@ -59,7 +59,7 @@ class PafOptions(Options):
     alignment: Alignment = "stride"
     offset: float = 0.0
 
-    def told(self, raw: RawImage) -> dict[str, Any]:
+    def history_parameters(self, raw: RawImage) -> dict[str, Any]:
         """Tell the name of the rules, if they have one."""
         told = {"assignment": self.assignment, "resolution": self.resolution}
         return told | ({"rules": self.rules} if isinstance(self.rules, str) else {})

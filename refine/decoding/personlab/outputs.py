@@ -14,6 +14,7 @@ from refine.decoding.personlab.arrays import (
     personlab_tree,
 )
 from refine.decoding.raw.image import RawImage, channels_first, read_image_outputs
+from refine.exceptions import ArrayError
 from refine.poses import Poses
 
 CHANGES = ("threshold", "nms_radius", "steps", "max_poses", "min_score")
@@ -49,7 +50,7 @@ class PersonLabOptions(Options):
         entries = {name: getattr(self, name) for name in CHANGES}
         return {name: value for name, value in entries.items() if value is not None}
 
-    def told(self, raw: RawImage) -> dict[str, Any]:
+    def history_parameters(self, raw: RawImage) -> dict[str, Any]:
         """Tell the name of the rules, if they have one, and what differs."""
         named = {"rules": self.rules} if isinstance(self.rules, str) else {}
         return self.changes() | named
@@ -69,7 +70,7 @@ def decode_personlab_outputs(raw: RawImage, options: PersonLabOptions) -> Poses:
     Raises:
         FormatError: arrays are missing or do not fit the skeleton.
         SkeletonError: no mid-range offsets are known for the skeleton.
-        ArrayError: an option out of range.
+        ArrayError: maps of different sizes, or an option out of range.
     """
     rules = replace(find_rules(options.rules), **options.changes())
     tree = options.skeleton.name
@@ -78,7 +79,12 @@ def decode_personlab_outputs(raw: RawImage, options: PersonLabOptions) -> Poses:
     short = channels_first(raw, 2 * k, "short_offsets", "offsets")
     if "displacements_fwd" in raw.arrays:
         ways = ("displacements_fwd", "displacements_bwd")
-        mid = np.concatenate([channels_first(raw, 2 * e, way) for way in ways])
+        there, back = (channels_first(raw, 2 * e, way) for way in ways)
+        if there.shape != back.shape:
+            raise ArrayError(
+                f"expected {' and '.join(ways)} of one shape, got {there.shape} and {back.shape}"
+            )
+        mid = np.concatenate([there, back])
     else:
         mid = channels_first(raw, 4 * e, "mid_offsets")
     found = decode_personlab(

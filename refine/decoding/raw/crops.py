@@ -20,6 +20,7 @@ from refine.decoding.raw.files import (
     id_of_name,
     named,
     names_of,
+    numbers_of,
     read_arrays,
     read_meta,
     size_of,
@@ -231,10 +232,7 @@ def crop_fields(
         entry = found[key]
         if entry is None:
             return None
-        try:
-            array = np.asarray(entry[1], np.float64)
-        except (TypeError, ValueError):
-            raise FormatError(f"expected numbers in `{entry[0]}`", where=where) from None
+        array = numbers_of(entry[1], entry[0], where)
         if array.shape not in shapes:
             expected = " or ".join(map(str, shapes))
             raise FormatError(
@@ -268,7 +266,7 @@ def crop_fields(
         "image": image,
         "images": images,
         "joints": next(filter(None, told.values()), None),
-        "extra": _extra({k: v for k, v in fields.items() if k not in known}, n),
+        "extra": _extra({k: v for k, v in fields.items() if k not in known}, n, where),
         "where": where,
     }
 
@@ -393,6 +391,9 @@ def _images(
     return image, tuple(ImageRef(i, None, width, height) for i in place)
 
 
-def _extra(fields: Mapping[str, Any], n: int) -> tuple[dict[str, Any], ...]:
+def _extra(fields: Mapping[str, Any], n: int, where: str) -> tuple[dict[str, Any], ...]:
+    for name, kind in ((k, v.dtype) for k, v in fields.items() if isinstance(v, np.ndarray)):
+        if kind.kind in "cV":
+            raise FormatError(f"expected real numbers in `{name}`, got {kind}", where=where)
     rows = {k: v for k, v in fields.items() if np.ndim(v) in (1, 2) and np.shape(v)[0] == n}
     return tuple({k: np.asarray(v[i]).tolist() for k, v in rows.items()} for i in range(n))

@@ -1,5 +1,6 @@
 """Files of raw outputs: their arrays, and the names under which they hold what."""
 
+import contextlib
 import io
 import json
 import math
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine import tensors
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
 
@@ -52,6 +54,8 @@ MOST_SIDE = 16_384
 """px of a network input."""
 MOST_IMAGE = 1_000_000
 """px of an image's side."""
+LONGEST = 200
+"""Characters of what NumPy says of an archive; it would show whole damaged headers."""
 DAMAGE = (
     ValueError, OSError, EOFError, KeyError, IndexError, TypeError, RuntimeError, MemoryError,
     OverflowError, SyntaxError, struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
@@ -186,16 +190,26 @@ class Arrays(Mapping[str, npt.NDArray[Any]]):
         return self._used
 
 
+def numbers_of(value: Any, name: str, where: str) -> Floats:
+    """Return real numbers in 64 bits.
+
+    Raises:
+        FormatError: something else.
+    """
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        array = np.asarray(value)
+        if array.dtype.kind != "c":  # NumPy would drop the imaginary part with a warning.
+            return array.astype(np.float64, copy=False)
+    raise FormatError(f"expected numbers in `{name}`", where=where)
+
+
 def size_of(value: Any, name: str, where: str, most: int = MOST_SIDE) -> tuple[int, int]:
     """Return width and height in whole px.
 
     Raises:
         FormatError: not two numbers of px, or more than anybody has.
     """
-    try:
-        size = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise FormatError(f"expected numbers in `{name}`", where=where) from None
+    size = numbers_of(value, name, where)
     if size.shape != (2,):
         raise FormatError(f"expected `{name}` (2,), got {size.shape}", where=where)
     if not ((size >= 1) & (size <= most)).all():
@@ -264,8 +278,9 @@ def _numpy(data: bytes, where: str) -> Mapping[str, Any]:
 
 
 def _not_npz(error: Exception, where: str) -> FormatError:
+    reason = str(error) or type(error).__name__
     return FormatError(
-        f"expected an .npz archive of plain arrays, got: {error or type(error).__name__}",
+        f"expected an .npz archive of plain arrays, got: {reason:.{LONGEST}}",
         where=where,
         hint="np.savez(path, heatmaps=..., affine=...)",
     )

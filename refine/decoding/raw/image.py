@@ -17,6 +17,7 @@ from refine.decoding.raw.files import (
     as_array,
     id_of_name,
     named,
+    numbers_of,
     read_arrays,
     read_meta,
     size_of,
@@ -227,10 +228,7 @@ def _numbers(
 ) -> Floats | None:
     if value is None:
         return None
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise FormatError(f"expected numbers in `{name}`", where=where) from None
+    array = numbers_of(value, name, where)
     if array.shape not in shapes:
         expected = " or ".join(map(str, shapes))
         raise FormatError(f"expected `{name}` {expected}, got {array.shape}", where=where)

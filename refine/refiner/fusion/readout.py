@@ -56,37 +56,6 @@ def assess_points(
     )
 
 
-def fuse_with_source(probability: Tensor, own: Tensor, spread: Tensor, precision: Tensor) -> Tensor:
-    """Take the joints as they came for witnesses beside the picture: Bayes' rule, cell by cell.
-
-    A joint of weight w is right with that probability, and then lies near the truth; else it may
-    lie anywhere.
-
-    Args:
-        probability: (N, K, h, w), each map sums to 1.
-        own: (N, K, 3) x, y in cells and weight, 0 where missing.
-        spread: (N, K) standard deviation of the OKS kernel, in cells.
-        precision: (N,) of right joints, in units of that of the kernel; 0 changes nothing.
-
-    Returns:
-        (N, K, h, w), each map sums to 1.
-
-    >>> probability = torch.full((1, 1, 8, 8), 1 / 64)
-    >>> own = torch.tensor([[[5.0, 2.0, 0.9]]])
-    >>> fused = fuse_with_source(probability, own, torch.ones(1, 1), torch.ones(1))
-    >>> divmod(int(fused.argmax()), 8)
-    (2, 5)
-    """
-    h, w = probability.shape[2:]
-    weight, precision = own[..., 2].clamp(max=0.99), precision[:, None]
-    wide = spread / precision.sqrt()
-    x, y = _similarity(own[..., 0], w, wide), _similarity(own[..., 1], h, wide)
-    near = weight * h * w * precision / (2 * torch.pi * spread**2)
-    likely = (near[..., None] * y)[..., None] * x[..., None, :] + (1 - weight)[..., None, None]
-    fused = probability * likely
-    return fused / fused.sum((2, 3), keepdim=True).clamp(min=1e-12)
-
-
 def expected_oks_argmax(
     probability: Tensor, spread: Tensor, iterations: int = ITERATIONS
 ) -> Tensor:

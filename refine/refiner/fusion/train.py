@@ -27,7 +27,7 @@ COUNTS = (1, 4, 12, 40, 100, 250)
 """Poses that a source is known by, in training."""
 SHOWN = 60
 """Poses of a draw that are judged at most."""
-EYED_SHARE = 0.25
+EYED_SHARE = 0.15
 """Of the draws that are of sources which err with the eye."""
 WARM = 200
 """Steps in which the rate rises, at most."""
@@ -52,7 +52,7 @@ class FusionSettings:
     draws: int = 2400
     rate: float = 4e-3
     decay: float = 1e-2
-    real: float = 0.5
+    real: float = 0.65
     seed: int = 0
 
 
@@ -137,7 +137,6 @@ class _FusionJob(Job[Any]):
     """What both trainings share; everything is on the CPU, which is fast enough."""
 
     clip = 1.0
-    partly = False
 
     def __init__(self, network: nn.Module, settings: FusionSettings, rate: float) -> None:
         self.network, self.settings, self.peak = network, settings, rate

@@ -20,8 +20,8 @@ from refine.refiner.fusion.examples import Seen
 from refine.refiner.fusion.train import FusionData
 from refine.refiner.fusion.view import Grid
 from refine.refiner.image.crops import find_pictures
-from refine.refiner.image.inference import stream_crops
 from refine.refiner.image.pictures import look_at, tell
+from refine.refiner.image.streaming import stream_crops
 from refine.refiner.pose.boxes import crop_boxes
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.prediction import CropQuery
@@ -55,7 +55,11 @@ def read_fusion_data(
     sources: list[Seen] = []
     for table in sets:
         given = table.get("skeleton")
-        truth = read_ground_truth(table["annotations"], find_skeleton(given) if given else None)
+        truth = read_ground_truth(
+            table["annotations"],
+            find_skeleton(given) if given else None,
+            category=table.get("category"),
+        )
         poses = _annotated(truth)
         files = [("", poses)] + [
             (Path(file).name.split(".")[0], read(file)) for file in table.get("predictions", ())
@@ -80,9 +84,10 @@ def _see_all(
     name: str, poses: Poses, truth: Poses, table: Mapping[str, Any], eye: Eye, refiner: Refiner
 ) -> Seen:
     paths = list(find_pictures(table["images"], poses.images))
-    # Annotations are of pictures as they are stored.
-    sight = look_at(poses, paths, exif=False)
-    tell(replace(sight, otherwise=0), exif=False)
+    # Annotations are of pictures as they are stored (COCO's are), whoever turns them later.
+    exif = bool(table.get("exif", False))
+    sight = look_at(poses, paths, exif=exif)
+    tell(sight if "exif" in table else replace(sight, otherwise=0), exif=exif)
     there = np.array([p is not None for p in sight.pictures], np.bool_)
     rows = there[poses.image] & poses.present.any(1)
     if not rows.any():
@@ -99,7 +104,7 @@ def _see_all(
     heat: torch.Tensor | None = None
     everyone = np.arange(len(poses))
     for some, crops in stream_crops(
-        poses.image, everyone, sight.pictures, crop, WORKERS, exif=False
+        poses.image, everyone, sight.pictures, crop, WORKERS, exif=exif
     ):
         found = see(eye, crops, mirrored=True)[:, which]
         if heat is None:

@@ -1,4 +1,4 @@
-"""A trained network as a reader of crops: what it is shown beside the picture."""
+"""PoseFix as a reader of crops: what it is shown beside the picture."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,19 +8,20 @@ import numpy as np
 
 from refine._types import Indices
 from refine.crops.arrays import Pixels
+from refine.exceptions import WeightsError
 from refine.geometry import Crop
-from refine.poses import Poses
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import EXTRA_TRUST, Conditioning, make_conditioning
+from refine.refiner.image.posefix_inference import predict_posefix_crops, shown_joints
+from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.pose.features import Scene
 from refine.refiner.prediction import CropPrediction, CropQuery
 from refine.skeletons import Skeleton
 
 if TYPE_CHECKING:
-    from refine.refiner.image.network import ImageNetwork
+    from refine.refiner.image.posefix import PoseFixNetwork
 
-EXTRA_SIGMA = 0.08
-"""OKS sigma of joints that the body's skeleton lacks; about that of shoulders."""
+PADDING = 1.2 * 1.25
+"""Sides of the crop over those of `pose_boxes`: PoseFix's data/COCO/dataset.py."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,14 +31,22 @@ class NetworkReader:
     Attributes:
         network: in evaluation mode.
         facts: of the header of its weights.
-        body: the image-free refiner's skeleton; joints of the network beyond it are extra.
+        body: the image-free refiner's skeleton, whose joints the network must have.
         flip: also look at the mirrored crops and take the mean of both.
     """
 
-    network: "ImageNetwork"
+    network: "PoseFixNetwork"
     facts: dict[str, Any]
     body: Skeleton
     flip: bool = True
+
+    def __post_init__(self) -> None:
+        if self.joints != self.body.joints:
+            raise WeightsError(
+                f"expected a network of the {len(self.body)} joints of {self.body.name}, "
+                f"got one of {len(self.joints)}: {', '.join(self.joints)}",
+                hint="--weights with the image-free refiner that it was trained on",
+            )
 
     @property
     def joints(self) -> tuple[str, ...]:
@@ -50,28 +59,19 @@ class NetworkReader:
         return f"sha256:{self.facts['sha256'][:12]}"
 
     def crops(self, scene: Scene, belief: Belief) -> Crop:
-        """Return the crops (N) that the network wants of poses."""
-        return self.network.crops(scene, belief, tuple(self.facts["size"]))
+        """Return crops (N) around the joints as they came."""
+        return Crop.from_box(pose_boxes(scene, belief), tuple(self.facts["size"]), padding=PADDING)
 
     def read(
         self, batches: Iterable[tuple[Indices, Pixels]], query: CropQuery
     ) -> Iterator[tuple[Indices, CropPrediction]]:
         """Look at crops and say where each joint is."""
-        extra = len(self.joints) - len(self.body)
-        conditioning = make_conditioning(query.scene, query.belief, query.crop, extra)
-        conditioning = self._with_extra(conditioning, query.poses, query.crop)
-        sigmas = np.r_[self.body.require_sigmas(), np.full(extra, EXTRA_SIGMA)]
-        kernel = 2 * sigmas * (query.belief.size_px * query.crop.scale)[:, None]
-        mirror = Skeleton("crop", self.joints).mirror if self.flip else None
-        return self.network.predict(batches, conditioning, kernel, mirror)
-
-    def _with_extra(self, conditioning: Conditioning, poses: Poses, crop: Crop) -> Conditioning:
-        """Add joints of the poses that the body's skeleton lacks, as they came."""
-        own = conditioning.own.copy()
-        names = {joint: i for i, joint in enumerate(poses.skeleton.joints)}
-        for at, joint in enumerate(self.joints[len(self.body) :], len(self.body)):
-            if joint in names:
-                there = poses.present[:, names[joint]]
-                xy = crop(np.nan_to_num(poses.xy[:, names[joint]]))
-                own[there, at, :2], own[there, at, 2] = xy[there], EXTRA_TRUST
-        return replace(conditioning, own=own)
+        shown = shown_joints(query.scene, query.belief, query.crop)
+        size = query.belief.size_px * query.crop.scale
+        kernel = 2 * self.body.require_sigmas() * size[:, None]
+        mirror = self.body.mirror if self.flip else None
+        missing = ~query.scene.present
+        for rows, found in predict_posefix_crops(
+            self.network, batches, shown, kernel, query.belief.oks, mirror
+        ):
+            yield rows, replace(found, keep=np.where(missing[rows], 0.0, found.keep))

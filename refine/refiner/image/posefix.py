@@ -4,37 +4,39 @@ Source of what is not said otherwise: Moon, Chang, Lee, CVPR 2019, and its publi
 mks0601/PoseFix_RELEASE, main/model.py and main/config.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from refine._types import Floats, Indices
-from refine.crops.arrays import Pixels
-from refine.geometry import Crop
-from refine.refiner.belief import Belief
 from refine.refiner.image.backbones.resnet import DEVIATION, MEAN, ResNet, norm
-from refine.refiner.image.conditioning import POSE_PADDING, Conditioning, completed
-from refine.refiner.image.export import PoseFixExport
-from refine.refiner.image.light import gaussians
-from refine.refiner.image.network import ExportedNetwork, ImageNetwork, NetworkOutput
-from refine.refiner.image.posefix_inference import predict_posefix_crops
-from refine.refiner.pose.boxes import pose_boxes
-from refine.refiner.pose.features import Scene
-from refine.refiner.prediction import CropPrediction
 
 HEIGHT = 255.0
 """Of the rendered joints, on the scale of pixels: render_gaussian_heatmap."""
 UPSAMPLED = 256
 """Channels of every deconvolution."""
-INPUTS, OUTPUTS = 3, 4
-"""Of an exported network: it is told the pose alone, and says nothing of the whole pose."""
 
 
-class PoseFixNetwork(ImageNetwork):
+def gaussians(points: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
+    """Render joints as Gaussians of height 1.
+
+    Args:
+        points: (N, K, 3) x, y in px and weight; those of weight 0 are not drawn.
+        sigma: px.
+        size: height and width of the maps.
+
+    Returns:
+        (N, K, height, width).
+    """
+    rows, columns = (torch.arange(n, device=points.device, dtype=points.dtype) for n in size)
+    there = (points[..., 2, None] > 0).to(points.dtype)
+    x = torch.exp(-((points[..., 0, None] - columns) ** 2) / (2 * sigma**2))
+    y = torch.exp(-((points[..., 1, None] - rows) ** 2) / (2 * sigma**2)) * there
+    return y[..., :, None] * x[..., None, :]
+
+
+class PoseFixNetwork(nn.Module):
     """ResNet over picture and pose, three deconvolutions, one map per joint at a quarter size.
 
     The paper stacks the picture and K heatmaps and convolves them at once; here two convolutions
@@ -50,13 +52,12 @@ class PoseFixNetwork(ImageNetwork):
         sigma: of the rendered joints, input px: 7 at 192 x 256, 9 at 288 x 384.
     """
 
-    architecture = "posefix"
     stride = 4
     offset = 0.0
 
     def __init__(self, joints: int, depth: int = 152, sigma: float = 7.0) -> None:
         super().__init__()
-        self.joints, self.sigma = joints, sigma
+        self.sigma = sigma
         self.backbone = ResNet(depth)
         self.pose = nn.Conv2d(joints, self.backbone.conv1.out_channels, 7, 2, 3, bias=False)
         layers: list[nn.Module] = []
@@ -82,43 +83,23 @@ class PoseFixNetwork(ImageNetwork):
         return {"depth": self.backbone.depth, "sigma": self.sigma}
 
     def load_imagenet(self, state: dict[str, Tensor]) -> None:
-        """Start the ResNet from ImageNet weights."""
+        """Start the ResNet from ImageNet weights.
+
+        Raises:
+            WeightsError: weights of another backbone.
+        """
         self.backbone.load_imagenet(state)
 
-    def crops(self, scene: Scene, belief: Belief, size: tuple[int, int]) -> Crop:
-        """Return crops around the joints as they came."""
-        return Crop.from_box(pose_boxes(scene, belief), size, padding=POSE_PADDING)
+    def forward(self, pixels: Tensor, own: Tensor) -> Tensor:
+        """Return logits (N, K, H / 4, W / 4) of where each joint is, one softmax per map.
 
-    def predict(
-        self,
-        batches: Iterable[tuple[Indices, Pixels]],
-        conditioning: Conditioning,
-        kernel: Floats,
-        mirror: Indices | None = None,
-    ) -> Iterator[tuple[Indices, CropPrediction]]:
-        """Look at crops and say where each joint is; shown are complete poses, as in training."""
-        missing = conditioning.own[..., 2] == 0
-        for rows, found in predict_posefix_crops(
-            self, batches, completed(conditioning), kernel, mirror
-        ):
-            yield rows, replace(found, keep=np.where(missing[rows], 0.0, found.keep))
-
-    def exported(self, mirror: list[int] | None) -> ExportedNetwork:
-        """Describe the network as part of an ONNX file."""
-        return ExportedNetwork(PoseFixExport(self, mirror), INPUTS, OUTPUTS, POSE_PADDING)
-
-    def forward(
-        self, pixels: Tensor, own: Tensor, belief: Tensor, near: Tensor, oks: Tensor
-    ) -> NetworkOutput:
-        """Look at N crops (N, 3, H, W), 0 to 255, with `Conditioning` as tensors.
-
-        Only where the joints are is used of these. The expected OKS comes out as it went in: the
-        paper leaves instance scores alone.
+        Args:
+            pixels: (N, 3, H, W), RGB from 0 to 255.
+            own: (N, K, 3) x, y in px and weight of the joints shown; 0 where none is.
         """
         mean, deviation = (255 * pixels.new_tensor(v)[:, None, None] for v in (MEAN, DEVIATION))
-        there = torch.cat([own[..., :2], (own[..., 2:] > 0).to(own.dtype)], -1)
-        sigma = own.new_full(own.shape[:2], self.sigma)
-        drawn = gaussians(there, sigma, (pixels.shape[2], pixels.shape[3]))
+        drawn = gaussians(own, self.sigma, (pixels.shape[2], pixels.shape[3]))
         pose = self.pose(drawn * (HEIGHT / deviation.mean()))
         features = self.backbone((pixels - mean) / deviation, pose)
-        return NetworkOutput(self.leave(self.up(features)).float(), oks)
+        maps: Tensor = self.leave(self.up(features)).float()
+        return maps

@@ -4,16 +4,19 @@ Source of the procedure and of its constants: mks0601/PoseFix_RELEASE, main/gen_
 main/config.py.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
 import numpy as np
 
-from refine._types import Bools, Floats, Indices
+from refine._types import Bools, Floats, Floats32, Indices
+from refine.crops.arrays import Pixels, crop_image
 from refine.errors.statistics import ErrorStatistics
 from refine.errors.synthesis import INVALID, corrupt
 from refine.evaluation.matching import neighbours
 from refine.geometry import Crop
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.dataset import Rows
+from refine.refiner.image.pictures import read_picture
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Refiner
 from refine.skeletons import Skeleton
@@ -26,6 +29,33 @@ TURN = (40.0, 80.0, 0.6)
 """Deviation of the random turn, where it is cut off, degrees; and how often there is one."""
 FLIP = 0.5
 """How often a crop is mirrored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """R poses to show, with the truth, everything in network-input px.
+
+    Attributes:
+        image: (R,) number of the picture.
+        matrix: (R, 2, 3) picture px -> network input.
+        own: (R, K, 3) x, y and 1 of the joints shown; 0 where none is.
+        target: (R, K, 2); 0 where not labelled.
+        weight: (R, K) 1 where labelled, else 0.
+        area: (R,) of the person, px^2.
+    """
+
+    image: Indices
+    matrix: Floats
+    own: Floats32
+    target: Floats32
+    weight: Floats32
+    area: Floats32
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, rows: Indices) -> "Rows":
+        return Rows(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 def guess_joints(labelled: Labelled, refiner: Refiner) -> Floats:
@@ -107,20 +137,25 @@ def draw_posefix_rows(
     )
     shown = (kind != INVALID)[..., None]
     own = np.where(shown, np.concatenate([wrong, np.ones((n, k, 1))], -1), 0.0)
-    trust = labelled.trust
-    trust = np.where(mirrored[:, None], trust[:, skeleton.mirror], trust) * visible
     rows = Rows(
         persons.image,
         crop.matrix,
-        Conditioning(
-            own.astype(np.float32),
-            np.zeros((n, k, 4), np.float32),
-            np.zeros((n, 0, k, 3), np.float32),
-            np.zeros(n, np.float32),
-        ),
+        own.astype(np.float32),
         np.where(visible[..., None], target, 0.0).astype(np.float32),
-        trust.astype(np.float32),
+        visible.astype(np.float32),
         (persons.area * scale).astype(np.float32),
-        np.ones(n, np.bool_),
     )
     return rows[rng.permutation(n)]
+
+
+def load_crops(
+    rows: Rows, labelled: Labelled, size: tuple[int, int], pool: ThreadPoolExecutor
+) -> Pixels:
+    """Cut the crops of R rows out of their pictures, (R, height, width, 3)."""
+
+    def load(i: int) -> Pixels:
+        at = rows.image[i]
+        picture = read_picture(labelled.pictures[at], exif=labelled.exif[at])
+        return crop_image(picture, rows.matrix[i], size)
+
+    return np.stack(list(pool.map(load, range(len(rows)))))

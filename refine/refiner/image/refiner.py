@@ -15,8 +15,8 @@ from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import MARGIN, Belief
 from refine.refiner.image.crops import Pictures, choose_pictures
-from refine.refiner.image.inference import stream_crops
 from refine.refiner.image.pictures import Sight, check_found, look_at, picture_name, tell
+from refine.refiner.image.streaming import stream_crops
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.prediction import CropPrediction, CropQuery, CropReader
 

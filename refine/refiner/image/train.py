@@ -1,10 +1,10 @@
-"""Training of image refiners, from annotations and their pictures."""
+"""Training of PoseFix, from annotations and their pictures."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,32 +12,32 @@ from torch import Tensor, nn
 
 from refine._types import Indices
 from refine.crops.arrays import Pixels
+from refine.errors.statistics import read_statistics
 from refine.refiner.checkpoint import checkpoint_path
 from refine.refiner.distributed import Process, joined_process
 from refine.refiner.fusion.readout import in_cells
 from refine.refiner.image.annotations import Labelled
-from refine.refiner.image.dataset import Rows, load_crops
-from refine.refiner.image.loss import ImageLosses
-from refine.refiner.image.network import ImageNetwork
-from refine.refiner.image.network_reader import EXTRA_SIGMA
-from refine.refiner.image.recipe import Draw, make_recipe
-from refine.refiner.image.settings import ImageSettings
+from refine.refiner.image.posefix import PoseFixNetwork
+from refine.refiner.image.posefix_dataset import Rows, draw_posefix_rows, guess_joints, load_crops
+from refine.refiner.image.posefix_loss import ImageLosses, posefix_losses
+from refine.refiner.image.settings import PoseFixSettings
 from refine.refiner.image.weights import save_image_weights
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.training import Job, Run, check_settings, train_network
-from refine.skeletons import Skeleton
 
 __all__ = ["ImageData", "Run", "train_on_images"]
 
 AHEAD = 3
 """Batches whose crops are cut while the network works."""
+DROP = 0.1
+"""Factor on the rate at every epoch of `drops`."""
 HELD_SEED = 2**31
 """In place of an epoch, for the errors of persons held out: the same ones every time."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """What an image refiner learns from.
+    """What PoseFix learns from.
 
     Attributes:
         labelled: persons, of `refine.refiner.image.annotations.read_labelled`.
@@ -54,10 +54,10 @@ def train_on_images(
     data: ImageData,
     refiner: Refiner,
     output: Path,
-    settings: ImageSettings,
+    settings: PoseFixSettings,
     run: Run | None = None,
 ) -> Path:
-    """Train an image refiner on persons with pictures and write its weights.
+    """Train PoseFix on persons with pictures and write its weights.
 
     Beside `output` stand a checkpoint ``.ckpt`` after every epoch, removed at the end, and the
     curve ``.csv``. The same settings and seed on the same machine give the same weights, also
@@ -65,9 +65,9 @@ def train_on_images(
 
     Args:
         data: persons, and weights to start from.
-        refiner: image-free; its belief is part of the light network's input.
+        refiner: image-free; it says where joints that are not labelled may be.
         output: a .safetensors path.
-        settings: what is trained; their type says which network.
+        settings: what is trained.
         run: how.
 
     Returns:
@@ -92,21 +92,6 @@ def train_on_images(
     return output
 
 
-def with_extra_joints(body: Skeleton, extra: tuple[str, ...]) -> Skeleton:
-    """Return the skeleton of an image refiner: the image-free one's joints and more."""
-    sigmas = np.r_[body.require_sigmas(), np.full(len(extra), EXTRA_SIGMA)]
-    if not extra:
-        return body
-    regions = (*(body.regions or ("upper",) * len(body)), *("upper",) * len(extra))
-    return replace(
-        body,
-        name=f"{body.name}+{'+'.join(extra)}",
-        joints=(*body.joints, *extra),
-        sigmas=sigmas,
-        regions=regions,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Rows, and their crops as floats (N, 3, H, W), 0 to 255."""
@@ -116,43 +101,48 @@ class _Batch:
 
 
 class _ImageJob(Job[_Batch]):
-    network: ImageNetwork
+    network: PoseFixNetwork
+    clip = math.inf
 
     def __init__(
-        self, data: ImageData, refiner: Refiner, settings: ImageSettings, here: Process
+        self, data: ImageData, refiner: Refiner, settings: PoseFixSettings, here: Process
     ) -> None:
         self.data, self.settings, self.here = data, settings, here
         self.epochs, self.batch = settings.epochs, settings.batch
         self.shared = asdict(settings)
         if data.held_out:
             self.shared |= {"held_out": len(data.held_out.persons)}
-        self.recipe = make_recipe(settings, refiner)
-        self.network, self.clip = self.recipe.network, self.recipe.clip
+        self.refiner, self.body = refiner, refiner.skeleton
+        self.network = PoseFixNetwork(len(self.body), settings.depth, settings.sigma)
         if data.imagenet is not None:
             self.network.load_imagenet(data.imagenet)
         self.network.to(here.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = self.recipe.optimizer(self.recipe.groups)
-        # On CPUs a part of the light network is not trained.
-        self.partly = here.device.type == "cpu"
-        self.body = with_extra_joints(refiner.skeleton, settings.extra)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=settings.rate, weight_decay=settings.decay
+        )
         sigmas = 2 * self.body.require_sigmas()
         self.kernel = torch.tensor(sigmas, dtype=torch.float32, device=here.device)
-        self.source: Draw = self.recipe.draw(data.labelled)
+        self.source = self._source(data.labelled)
         self.rows: Rows
         self.held_rows: Rows | None = None
         if data.held_out and here.is_first:
-            draw = self.recipe.draw(data.held_out)
+            draw = self._source(data.held_out)
             self.held_rows = draw(np.random.default_rng([settings.seed, HELD_SEED]))
+
+    def _source(self, labelled: Labelled) -> Callable[[np.random.Generator], Rows]:
+        """Return what draws the rows of an epoch."""
+        guessed, size = guess_joints(labelled, self.refiner), self.settings.size
+        statistics = read_statistics(self.settings.statistics)
+        return lambda rng: draw_posefix_rows(labelled, guessed, self.body, statistics, size, rng)
 
     def draw(self, epoch: int) -> int:
         self.rows = self.source(np.random.default_rng([self.settings.seed, epoch]))
         return len(self.rows)
 
     def batches(self, epoch: int, shares: list[Indices]) -> Iterator[_Batch]:
-        crops = self._crops(self.rows, shares, self.data.labelled)
-        for step, (rows, pixels) in enumerate(crops):
-            light = np.random.default_rng([self.settings.seed, epoch, step, self.here.rank])
-            yield _Batch(rows, torch.from_numpy(self.recipe.prepare(pixels, light)))
+        del epoch
+        for rows, pixels in self._crops(self.rows, shares, self.data.labelled):
+            yield _Batch(rows, _as_floats(pixels))
 
     def _crops(
         self, rows: Rows, shares: list[Indices], labelled: Labelled
@@ -162,7 +152,7 @@ class _ImageJob(Job[_Batch]):
         with ThreadPoolExecutor(1) as ahead:
 
             def load(share: Indices) -> tuple[Rows, Pixels]:
-                return rows[share], load_crops(rows[share], labelled.pictures, size, pool)
+                return rows[share], load_crops(rows[share], labelled, size, pool)
 
             queue: list[Future[tuple[Rows, Pixels]]] = []
             for i in range(len(shares)):
@@ -171,32 +161,29 @@ class _ImageJob(Job[_Batch]):
                 yield queue.pop(0).result()
 
     def rate(self, epoch: int, done: int, total: int) -> float:
-        return self.recipe.rate(epoch, done, total)
+        del done, total
+        return self.settings.rate * DROP ** sum(epoch >= drop for drop in self.settings.drops)
 
     def losses(self, model: nn.Module, batch: _Batch) -> dict[str, Tensor]:
         where, network, rows = self.here.device, self.network, batch.rows
-
-        def tensor(values: Any) -> Tensor:
-            return torch.from_numpy(np.asarray(values)).to(where)
-
-        conditioning = {
-            f.name: tensor(getattr(rows.conditioning, f.name)) for f in fields(rows.conditioning)
-        }
+        own, target, weight, area = (
+            torch.from_numpy(values).to(where)
+            for values in (rows.own, rows.target, rows.weight, rows.area)
+        )
         pixels = batch.pixels.to(where).to(memory_format=torch.channels_last)
         with torch.autocast(where.type, torch.bfloat16, enabled=self.settings.mixed):
-            output = model(pixels, **conditioning)
-        found = self.recipe.losses(
-            output,
-            in_cells(conditioning["own"], network.stride, network.offset),
-            in_cells(tensor(rows.target), network.stride, network.offset),
-            tensor(rows.weight),
-            self.kernel * tensor(rows.area).sqrt()[:, None] / network.stride,
-            tensor(rows.is_best),
+            maps = model(pixels, own)
+        found = posefix_losses(
+            maps,
+            in_cells(own, network.stride, network.offset),
+            in_cells(target, network.stride, network.offset),
+            weight,
+            self.kernel * area.sqrt()[:, None] / network.stride,
         )
         return {f.name: getattr(found, f.name) for f in fields(ImageLosses)}
 
     def held(self) -> dict[str, float]:
-        """Measure on rows that nothing is learned from; the crops are not varied."""
+        """Measure on rows that nothing is learned from."""
         rows, held_out = self.held_rows, self.data.held_out
         if rows is None or held_out is None:
             return {}
@@ -206,7 +193,12 @@ class _ImageJob(Job[_Batch]):
         self.network.eval()
         with torch.inference_mode():
             for some, crops in self._crops(rows, shares, held_out):
-                pixels = torch.from_numpy(np.moveaxis(crops, -1, 1).astype(np.float32))
-                for name, value in self.losses(self.network, _Batch(some, pixels)).items():
+                batch = _Batch(some, _as_floats(crops))
+                for name, value in self.losses(self.network, batch).items():
                     seen[f"held_{name}"] += float(value) * len(some)
         return {name: value / max(len(rows), 1) for name, value in seen.items()}
+
+
+def _as_floats(crops: Pixels) -> Tensor:
+    """Return crops (N, H, W, 3) as floats (N, 3, H, W)."""
+    return torch.from_numpy(np.moveaxis(crops, -1, 1).astype(np.float32))

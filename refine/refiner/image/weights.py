@@ -1,4 +1,4 @@
-"""Weights files of image refiners: the network, its skeleton and how it was trained."""
+"""Weights files of PoseFix: the network, its skeleton and how it was trained."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refine.refiner.image.light import LightNetwork
-from refine.refiner.image.network import ImageNetwork
 from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.weights import WeightsKind, half, network_of
 from refine.skeletons import Skeleton, skeleton_to_table
@@ -16,19 +14,17 @@ KIND = WeightsKind(
     format="refine-posefix-1",
     suffix=".picture.safetensors",
     command="`refine train --images`",
-    hint="`refine train --images`",
+    hint="image or image-small, the eyes that ship, or a file of `refine train --images`",
 )
 MOST_SIDE = 2048
 """Of the crops, px; PoseFix's largest have 384."""
-NETWORKS: dict[str, type[ImageNetwork]] = {
-    network.architecture: network for network in (LightNetwork, PoseFixNetwork)
-}
-"""By the name that headers have for them."""
+ARCHITECTURE = "posefix"
+"""What headers call the network."""
 
 
 def save_image_weights(
     path: Path,
-    network: ImageNetwork,
+    network: PoseFixNetwork,
     body: Skeleton,
     size: tuple[int, int],
     refiner: str,
@@ -48,7 +44,7 @@ def save_image_weights(
         FormatError: the target cannot be written.
     """
     header = {
-        "architecture": network.architecture,
+        "architecture": ARCHITECTURE,
         **network.header,
         "joints": list(body.joints),
         "skeleton": skeleton_to_table(body),
@@ -59,7 +55,7 @@ def save_image_weights(
     KIND.save(path, half(network.state_dict()), header)
 
 
-def load_image_weights(name: str | Path) -> tuple[ImageNetwork, dict[str, Any]]:
+def load_image_weights(name: str | Path) -> tuple[PoseFixNetwork, dict[str, Any]]:
     """Read shipped weights by name, or a file.
 
     Returns:
@@ -71,22 +67,32 @@ def load_image_weights(name: str | Path) -> tuple[ImageNetwork, dict[str, Any]]:
     return KIND.load(name, _build)
 
 
-def _build(header: dict[str, Any], state: dict[str, Tensor]) -> ImageNetwork:
+def _build(header: dict[str, Any], state: dict[str, Tensor]) -> PoseFixNetwork:
     header = _in_full(header)
     size = header["size"]
     if not (len(size) == 2 and all(type(v) is int and 0 < v <= MOST_SIDE for v in size)):
         raise ValueError(f"size {size}, not two sides of at most {MOST_SIDE} px")
     Skeleton("crop", tuple(header["joints"]))
-    make = NETWORKS[header["architecture"]].from_header
-    network = network_of(lambda: make(header), state)
+    network = network_of(lambda: PoseFixNetwork.from_header(header), state)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
 def _in_full(header: dict[str, Any]) -> dict[str, Any]:
-    """Say what older headers leave out: the architecture was that of PoseFix's ResNet, or none."""
-    name = header.get("architecture", LightNetwork.architecture)
+    """Say what older headers do not: their architecture is the name of the ResNet.
+
+    Raises:
+        ValueError: another architecture.
+    """
+    name = header.get("architecture", "light")
+    if name == ARCHITECTURE:
+        return header
+    if name == "light":
+        raise ValueError(
+            "the light network, made by an older version; the eyes that ship (image, image-small) "
+            "take its place"
+        )
     depth = name.removeprefix("resnet")
     if depth == name:
-        return header | {"architecture": name}
-    return header | {"architecture": PoseFixNetwork.architecture, "depth": int(depth)}
+        raise ValueError(f"architecture {name!r}")
+    return header | {"architecture": ARCHITECTURE, "depth": int(depth)}

@@ -107,7 +107,6 @@ def train(
 class _PoseJob(Job[dict[str, Tensor]]):
     network: Network
     clip = 1.0
-    partly = False
 
     def __init__(self, truth: Poses | GroundTruth, settings: PoseSettings, here: Process) -> None:
         self.settings, self.here = settings, here

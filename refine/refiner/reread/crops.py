@@ -195,7 +195,7 @@ def reread_heatmaps(
     """Decode heatmaps of crops, then read them again with what the refiner thinks of the poses.
 
     Args:
-        raws: whole data sets rather than single files: scores are ranked over all of them.
+        raws: of any number of images; those of an image belong together.
         preset: the system that made the maps.
         refiner: see `leave_one_out`.
         progress: see `leave_one_out`.

@@ -136,7 +136,7 @@ def reread_images(
     """Decode whole-image outputs, then look in the maps for the joints that were left out.
 
     Args:
-        raws: whole data sets rather than single images: scores are ranked over all of them.
+        raws: of any number of images; those of an image belong together.
         preset: of family "paf".
         refiner: see `leave_one_out`.
         progress: see `leave_one_out`.

@@ -6,7 +6,6 @@ from safetensors.torch import save_file
 
 from refine.exceptions import FormatError, WeightsError
 from refine.refiner.image.backbones import resnet
-from refine.refiner.image.backbones.efficientnet import EfficientNetLite0
 from refine.refiner.image.backbones.imagenet import read_imagenet
 from refine.refiner.image.backbones.resnet import ResNet
 
@@ -56,8 +55,6 @@ def test_weights_of_another_backbone_are_refused_by_name(small, monkeypatch):
         small.load_imagenet(ResNet(101).state_dict())
     with pytest.raises(WeightsError, match=r"1 of another shape: conv1\.weight"):
         small.load_imagenet({**state, "conv1.weight": torch.zeros(64, 20, 7, 7)})
-    with pytest.raises(WeightsError, match="EfficientNet-Lite0, got 240 that are missing: _conv"):
-        EfficientNetLite0().load_imagenet(state)
 
 
 def test_files_of_something_else_are_refused(tmp_path):

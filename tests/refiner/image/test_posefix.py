@@ -1,29 +1,26 @@
 """PoseFix as published: its network, errors, losses, test, and all of it from file to file."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from refine.errors.statistics import read_statistics
+from refine.exceptions import WeightsError
 from refine.geometry import Crop
+from refine.poses import Poses
 from refine.refiner.belief import Belief
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image.backbones import resnet
-from refine.refiner.image.conditioning import Conditioning, completed
-from refine.refiner.image.inference import mirrored
-from refine.refiner.image.loss import posefix_losses
-from refine.refiner.image.network import NetworkOutput
+from refine.refiner.image.network_reader import NetworkReader
 from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.image.posefix_dataset import augmented_crops, draw_posefix_rows, guess_joints
-from refine.refiner.image.posefix_inference import predict_posefix_crops
-from refine.refiner.image.recipe import make_recipe
+from refine.refiner.image.posefix_inference import mirrored, predict_posefix_crops, shown_joints
+from refine.refiner.image.posefix_loss import posefix_losses
 from refine.refiner.image.settings import read_preset
 from refine.refiner.image.train import ImageData, Run, train_on_images
 from refine.refiner.image.weights import load_image_weights
-from refine.refiner.pose.boxes import pose_boxes
 from refine.refiner.pose.features import Scene
+from refine.refiner.prediction import CropQuery
 from refine.skeletons import skeleton
 
 COCO = skeleton("coco17")
@@ -33,7 +30,7 @@ SIZE = (96, 128)
 @pytest.fixture(scope="module")
 def labelled(pictured, body):
     sets = [{"annotations": str(pictured / "gt.json"), "images": str(pictured)}]
-    return read_labelled(sets, body.skeleton, ())
+    return read_labelled(sets, body.skeleton)
 
 
 @pytest.fixture
@@ -51,8 +48,7 @@ def told(rng, n, size, shown=1.0):
     xy = rng.uniform(0, 1, (n, 17, 2)) * np.array(size)
     own = np.concatenate([xy, rng.random((n, 17, 1)) < shown], -1) * 1.0
     own[own[..., 2] == 0] = 0
-    none = np.zeros((n, 17, 4)), np.zeros((n, 0, 17, 3)), np.zeros(n)
-    return Conditioning(*(a.astype(np.float32) for a in (own, *none)))
+    return own.astype(np.float32)
 
 
 def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
@@ -62,9 +58,9 @@ def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
     hints = told(rng, 2, (32, 64), shown=0.7)
     got = []
     network.backbone.bn1.register_forward_pre_hook(lambda _, inputs: got.append(inputs[0]))
-    network(pixels, *(torch.from_numpy(getattr(hints, f)) for f in Conditioning.__slots__))
+    network(pixels, torch.from_numpy(hints))
     y, x = np.mgrid[:64, :32]
-    own = hints.own[..., None, None]
+    own = hints[..., None, None]
     distance = (x - own[:, :, 0]) ** 2 + (y - own[:, :, 1]) ** 2
     drawn = 255 * np.exp(-distance / (2 * 3.5**2)) * (own[:, :, 2] > 0)
     deviation = 255 * np.array([0.229, 0.224, 0.225])
@@ -79,10 +75,8 @@ def test_two_convolutions_summed_are_one_over_picture_and_heatmaps(network):
 
 def test_maps_are_a_quarter_of_the_crop(network):
     hints = told(np.random.default_rng(0), 1, SIZE)
-    inputs = [torch.from_numpy(getattr(hints, f)) for f in Conditioning.__slots__]
-    said = network(torch.zeros(1, 3, SIZE[1], SIZE[0]), *inputs)
-    assert said.maps.shape == (1, 17, SIZE[1] // 4, SIZE[0] // 4)
-    assert said.oks is inputs[-1]
+    said = network(torch.zeros(1, 3, SIZE[1], SIZE[0]), torch.from_numpy(hints))
+    assert said.shape == (1, 17, SIZE[1] // 4, SIZE[0] // 4)
 
 
 def test_crops_are_drawn_as_published():
@@ -126,10 +120,8 @@ def test_rows_hold_the_truth_of_the_crop_and_wrong_joints_near_it(labelled, body
         for row, joint in np.argwhere(labels_back):
             there = persons.xy[persons.image == rows.image[row], joint]
             assert np.nanmin(np.abs(there - back[row, joint]).max(-1)) < 1e-3
-        distance = np.hypot(*np.moveaxis(rows.conditioning.own[..., :2] - rows.target, -1, 0))
-        near += (distance / np.sqrt(rows.area)[:, None])[
-            labels & (rows.conditioning.own[..., 2] > 0)
-        ].tolist()
+        distance = np.hypot(*np.moveaxis(rows.own[..., :2] - rows.target, -1, 0))
+        near += (distance / np.sqrt(rows.area)[:, None])[labels & (rows.own[..., 2] > 0)].tolist()
         seen += int(flipped.sum())
     assert 0 < seen < 20 * len(persons)
     # Good and jittered joints (KS above .5) are about nine in ten.
@@ -153,8 +145,7 @@ def test_losses_are_means_over_all_joints():
             off[i, j] = np.abs(np.array(mean) - target[i, j]).mean()
     tensors = [torch.from_numpy(a) for a in (target, weight)]
     own = torch.from_numpy(np.concatenate([target, np.ones((2, 3, 1))], -1))
-    said = NetworkOutput(torch.from_numpy(maps), torch.zeros(2))
-    found = posefix_losses(said, own, *tensors, torch.ones(2, 3), torch.ones(2) > 0)
+    found = posefix_losses(torch.from_numpy(maps), own, *tensors, torch.ones(2, 3))
     np.testing.assert_allclose(found.coarse, (entropy * weight).mean())
     np.testing.assert_allclose(found.fine, (off * weight).mean())
     np.testing.assert_allclose(found.total, found.coarse + found.fine)
@@ -165,10 +156,10 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
     rng = np.random.default_rng(2)
     crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
     hints, kernel = told(rng, 2, SIZE, shown=0.8), rng.uniform(3, 9, (2, 17))
-    rows, again = np.arange(2), mirrored(hints, SIZE[0], COCO.mirror)
-    [(_, plain)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel, COCO.mirror)
+    rows, oks, again = np.arange(2), np.full(2, 0.5), mirrored(hints, SIZE[0], COCO.mirror)
+    [(_, plain)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel, oks, COCO.mirror)
     [(_, turned)] = predict_posefix_crops(
-        network, [(rows, crops[:, :, ::-1])], again, kernel[:, COCO.mirror], COCO.mirror
+        network, [(rows, crops[:, :, ::-1])], again, kernel[:, COCO.mirror], oks, COCO.mirror
     )
     back = turned.xy[:, COCO.mirror]
     back[..., 0] = SIZE[0] - 1 - back[..., 0]
@@ -176,40 +167,62 @@ def test_looking_at_mirrored_people_gives_mirrored_places(network):
     for name in ("move", "keep", "sigma"):
         ours, theirs = getattr(plain, name), getattr(turned, name)[:, COCO.mirror]
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    [(_, once)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel)
+    [(_, once)] = predict_posefix_crops(network, [(rows, crops)], hints, kernel, oks)
     assert np.abs(once.xy - plain.xy).max() > 0.1
-    assert (plain.keep[hints.own[..., 2] == 0] == 0).all()
-
-
-def test_boxes_are_tight_and_never_empty():
-    xy = np.zeros((4, 17, 2))
-    xy[0, :2], xy[1, 0], xy[3, 0] = [[5, 6], [15, 40]], [30, 40], [30, 40]
-    present = np.zeros((4, 17), bool)
-    present[0, :2] = present[1, 0] = present[3, 0] = True
-    scene = Scene(xy, present, np.zeros((4, 17, 2)), np.zeros((4, 3), int), np.zeros((4, 2)))
-    flat = np.zeros((4, 17))
-    annotated = flat.copy()
-    annotated[3, 5] = 0.9
-    guess = Belief(np.full((4, 17, 2), 70.0), flat, flat, flat, flat, annotated, flat[0], flat[0])
-    assert pose_boxes(scene, guess).tolist() == [
-        [5, 6, 15, 40], [20, 30, 40, 50], [-10, -10, 10, 10], [30, 40, 70, 70]
-    ]  # fmt: skip
+    assert (plain.keep[hints[..., 2] == 0] == 0).all()
 
 
 def test_missing_joints_are_shown_where_the_pose_alone_puts_them():
-    hints = told(np.random.default_rng(0), 2, SIZE, shown=0.5)
-    belief = np.random.default_rng(1).uniform(1, 9, hints.belief.shape).astype("f4")
-    own = completed(dataclasses.replace(hints, belief=belief)).own
-    came = hints.own[..., 2] > 0
-    np.testing.assert_array_equal(own[came], hints.own[came])
-    np.testing.assert_array_equal(own[~came], belief[~came][:, [0, 1, 3]])
+    rng = np.random.default_rng(0)
+    xy, put = rng.uniform(0, 60, (2, 2, 17, 2))
+    present = rng.random((2, 17)) < 0.5
+    put[0, 3], present[0, 3] = np.nan, False
+    keep, annotated = rng.uniform(0.1, 1, (2, 2, 17))
+    scene = Scene(xy, present, np.zeros((2, 17, 2)), np.zeros((2, 3), int), np.zeros((2, 2)))
+    flat = np.zeros((2, 17))
+    belief = Belief(put, flat, keep, flat, flat, annotated, flat[0], flat[0])
+    crop = Crop.from_matrix(np.tile([[2.0, 0, 5], [0, 2, -3]], (2, 1, 1)), SIZE)
+    shown = shown_joints(scene, belief, crop)
+    want = np.concatenate([2 * xy + [5, -3], keep[..., None]], -1)
+    guess = np.concatenate([2 * put + [5, -3], annotated[..., None]], -1)
+    guess[0, 3] = 0
+    np.testing.assert_allclose(shown, np.where(present[..., None], want, guess), rtol=1e-6)
 
 
-def test_the_rate_drops_twice(body, monkeypatch):
+def test_joints_that_came_missing_have_nothing_to_keep_and_scores_stay(network, body):
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(10, 90, (2, 17, 2))
+    xy[0, 5] = np.nan
+    poses = Poses.from_arrays(COCO, xy)
+    scene = body.scene(poses)
+    belief = body.believe_scene(scene)
+    facts = {"joints": COCO.joints, "size": SIZE, "sha256": "0"}
+    reader = NetworkReader(network, facts, COCO)
+    query = CropQuery(poses, scene, belief, reader.crops(scene, belief))
+    crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
+    [(rows, found)] = reader.read([(np.array([1, 0]), crops)], query)
+    assert rows.tolist() == [1, 0]
+    assert found.keep[1, 5] == 0
+    assert (found.keep > 0).sum() > 20
+    np.testing.assert_array_equal(found.oks, belief.oks[[1, 0]])
+    with pytest.raises(WeightsError, match="the 17 joints of coco17, got one of 1: nose"):
+        NetworkReader(network, {**facts, "joints": ["nose"]}, COCO)
+
+
+def test_the_rate_drops_twice(labelled, body, tmp_path, monkeypatch):
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
-    recipe = make_recipe(read_preset("posefix-r50-256"), body)
-    rates = [recipe.rate(epoch, 0, 1) for epoch in (0, 89, 90, 119, 120, 139)]
-    np.testing.assert_allclose(rates, [5e-4, 5e-4, 5e-5, 5e-5, 5e-6, 5e-6])
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
+    rates = []
+    step = torch.optim.Adam.step
+
+    def noted(self, *args):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", noted)
+    settings = read_preset("posefix-r50-256", epochs=4, batch=64, size=(32, 64), drops=(1, 3))
+    train_on_images(ImageData(labelled), body, tmp_path / "w.safetensors", settings)
+    np.testing.assert_allclose(rates, [5e-4, 5e-5, 5e-5, 5e-6])
 
 
 def test_posefix_trains_resumes_and_runs(labelled, pictured, body, tmp_path, cli, monkeypatch):

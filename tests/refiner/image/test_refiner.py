@@ -9,30 +9,32 @@ from refine.exceptions import ArrayError, FormatError, RefineWarning, WeightsErr
 from refine.pipeline import run
 from refine.poses import ImageRef, Poses
 from refine.refiner.belief import MARGIN
-from refine.refiner.image.conditioning import Conditioning
-from refine.refiner.image.inference import BATCH, mirrored, predict_crops, stream_crops
-from refine.refiner.image.light import LightNetwork
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.posefix import PoseFixNetwork
 from refine.refiner.image.refiner import ImageRefiner
-from refine.refiner.image.source_precision import SourcePrecision
-from refine.refiner.image.weights import load_image_weights, save_image_weights
-from refine.skeletons import Skeleton, skeleton
+from refine.refiner.image.streaming import BATCH, stream_crops
+from refine.refiner.image.weights import save_image_weights
+from refine.skeletons import skeleton
 
 COCO = skeleton("coco17")
-JOINTS = (*COCO.joints, "neck", "head_top")
-SIZE = (48, 64)
+SIZE = (32, 64)
 # `people` lacks one.
 pytestmark = pytest.mark.filterwarnings("ignore:2 of 3 images have a picture")
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """An image refiner of random weights: small crops, so that tests are quick."""
+    """PoseFix of random weights: small crops and few layers, so that tests are quick."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    save_image_weights(
-        path, LightNetwork(19, 8), Skeleton("crop", JOINTS), SIZE, "sha256:0", {"epoch": 0}
-    )
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+        patch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
+        network = PoseFixNetwork(17, 50)
+        # Fresh deconvolutions say next to nothing.
+        torch.nn.init.normal_(network.leave.weight, std=20.0)
+        save_image_weights(path, network, COCO, SIZE, "sha256:0", {"epoch": 0})
+        yield path
 
 
 @pytest.fixture
@@ -83,68 +85,10 @@ def test_batches_and_workers_change_nothing(weights, people, monkeypatch):
     poses, folder = people
     refiner = ImageRefiner.load(folder, weights)
     many = replace(refiner, workers=3).believe(poses)
-    monkeypatch.setattr("refine.refiner.image.inference.BATCH", 2)
+    monkeypatch.setattr("refine.refiner.image.streaming.BATCH", 2)
     few = replace(refiner, workers=1).believe(poses)
     np.testing.assert_allclose(many.xy, few.xy, atol=1e-3)
     np.testing.assert_allclose(many.oks, few.oks, atol=1e-5)
-
-
-def test_looking_at_mirrored_people_gives_mirrored_beliefs(weights):
-    network, _ = load_image_weights(weights)
-    rng = np.random.default_rng(2)
-    crops = rng.integers(0, 256, (2, SIZE[1], SIZE[0], 3)).astype(np.uint8)
-
-    def points(*shape):
-        places = rng.uniform(5, 40, (*shape, 2))
-        return np.concatenate([places, rng.uniform(0.2, 1, (*shape, 1))], -1).astype("f4")
-
-    sure = np.insert(points(2, 19), 2, 3.0, axis=-1)
-    told = Conditioning(points(2, 19), sure, points(2, 3, 19), np.zeros(2, "f4"))
-    kernel = np.full((2, 19), 6.0)
-    mirror = Skeleton("crop", JOINTS).mirror
-    rows = np.arange(2)
-    [(_, plain)] = predict_crops(network, [(rows, crops)], told, kernel, mirror)
-    again = mirrored(told, SIZE[0], mirror)
-    [(_, turned)] = predict_crops(network, [(rows, crops[:, :, ::-1])], again, kernel, mirror)
-    back = turned.xy[:, mirror]
-    back[..., 0] = SIZE[0] - 1 - back[..., 0]
-    np.testing.assert_allclose(plain.move, turned.move[:, mirror], atol=1e-4)
-    sharp = plain.move > 0.3
-    np.testing.assert_allclose(plain.xy[sharp], back[sharp], atol=0.05)
-    np.testing.assert_allclose(plain.oks, turned.oks, atol=1e-5)
-
-
-def test_a_source_is_judged_by_its_first_poses(weights, monkeypatch):
-    network, _ = load_image_weights(weights)
-    rng = np.random.default_rng(3)
-    crops = rng.integers(0, 256, (6, SIZE[1], SIZE[0], 3)).astype(np.uint8)
-    points = rng.uniform(5, 40, (6, 19, 3)).astype("f4")
-    points[..., 2] = 0.9
-    told = Conditioning(
-        points, np.insert(points, 2, 3.0, axis=-1), points[:, None].repeat(3, 1), points[:, 0, 2]
-    )
-    kernel = np.full((6, 19), 6.0)
-    asked = []
-
-    def judge(spread):
-        asked.append(spread)
-        return SourcePrecision(4.0, 0.25)
-
-    monkeypatch.setattr("refine.refiner.image.inference.SAMPLE", 3)
-    monkeypatch.setattr("refine.refiner.image.inference.estimate_precision", judge)
-    batches = [(np.arange(i, i + 2), crops[i : i + 2]) for i in (0, 2, 4)]
-    found = list(predict_crops(network, batches, told, kernel))
-    assert len(asked) == 1
-    assert [rows.tolist() for rows, _ in found] == [[0, 1], [2, 3], [4, 5]]
-    assert {m for _, sight in found for m in sight.margin} == {0.25}
-    monkeypatch.setattr(
-        "refine.refiner.image.inference.estimate_precision", lambda spread: SourcePrecision()
-    )
-    for (_, sharp), (_, blunt) in zip(
-        found, predict_crops(network, batches, told, kernel), strict=True
-    ):
-        assert (sharp.keep > blunt.keep).all()
-    assert list(predict_crops(network, [], told, kernel)) == []
 
 
 def test_pictures_come_from_a_folder_a_mapping_or_a_function(weights, people):
@@ -179,18 +123,6 @@ def test_every_crop_comes_once_and_in_batches(people):
     assert sizes == [(BATCH, SIZE[1], SIZE[0], 3)] * 2
 
 
-def test_joints_beyond_the_bodys_are_refined_by_name(weights, people):
-    poses, folder = people
-    body = Skeleton("mine", (*COCO.joints[5:], "neck"))
-    xy = np.concatenate([poses.xy[:, 5:], np.full((5, 1, 2), np.nan)], 1)
-    xy[0, -1] = 40.0
-    mine = poses.replace(skeleton=body, xy=xy, score=np.full((5, 13), np.nan))
-    belief = ImageRefiner.load(folder, weights).believe(mine)
-    assert np.isfinite(belief.xy[:3, -1]).all()
-    assert belief.keep[0, -1] > 0
-    assert np.isnan(belief.xy[4, -1]).all()
-
-
 def test_bad_input_is_said(weights, people, tmp_path):
     poses, folder = people
     (folder / "1.png").write_bytes(b"no picture")
@@ -205,6 +137,8 @@ def test_bad_input_is_said(weights, people, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"rubbish")
     with pytest.raises(WeightsError, match="refine train --images"):
         ImageRefiner.load(folder, tmp_path / "bad.safetensors")
+    with pytest.raises(WeightsError, match="got 'imge'; try image or image-small, the eyes"):
+        ImageRefiner.load(folder, "imge")
 
 
 def test_a_picture_that_breaks_off_does_not_end_a_run(weights, people):

@@ -8,17 +8,25 @@ from safetensors.torch import load_file
 
 from refine.exceptions import FormatError, RefineError, WeightsError
 from refine.refiner.image.annotations import read_labelled
-from refine.refiner.image.settings import LightSettings
+from refine.refiner.image.backbones import resnet
+from refine.refiner.image.settings import PoseFixSettings
 from refine.refiner.image.train import ImageData, Run, train_on_images
 from refine.refiner.image.weights import load_image_weights
 
-TINY = LightSettings(epochs=2, batch=3, size=(48, 64), width=8, mixed=False)
+TINY = PoseFixSettings(epochs=2, batch=3, size=(32, 64), depth=50, mixed=False)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """One bottleneck a stage and narrow deconvolutions, so that tests are quick."""
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    monkeypatch.setattr("refine.refiner.image.posefix.UPSAMPLED", 16)
 
 
 @pytest.fixture(scope="module")
 def labelled(pictured, body):
     sets = [{"annotations": str(pictured / "gt.json"), "images": str(pictured)}]
-    return read_labelled(sets, body.skeleton, TINY.extra)
+    return read_labelled(sets, body.skeleton)
 
 
 def stop_in(epoch):
@@ -60,9 +68,7 @@ def test_fewer_persons_than_a_batch_are_one_step(labelled, body, tmp_path):
     assert [(at.step, at.steps) for at in steps] == [(1, 1)]
     _, facts = load_image_weights(path)
     assert facts["persons"] == len(labelled.persons)
-    assert (facts["architecture"], facts["backbone"], facts["width"]) == (
-        "light", "efficientnet", 8
-    )  # fmt: skip
+    assert (facts["architecture"], facts["depth"]) == ("posefix", 50)
 
 
 def test_bad_input_is_said(labelled, body, tmp_path, monkeypatch):
@@ -91,8 +97,8 @@ def test_sizes_that_annotations_leave_out_come_from_the_pictures(body, tmp_path)
     truth["categories"] = [{"id": 1, "name": "person", "keypoints": list(body.skeleton.joints)}]
     (tmp_path / "gt.json").write_text(json.dumps(truth))
     sets = [{"annotations": str(tmp_path / "gt.json"), "images": str(tmp_path)}]
-    found = read_labelled(sets, body.skeleton, ())
+    found = read_labelled(sets, body.skeleton)
     assert found.persons.image_size.tolist() == [[100, 90]]
     (tmp_path / "none").mkdir()
     with pytest.raises(RefineError, match=r"none: expected pictures.*1\.png"):
-        read_labelled([{**sets[0], "images": str(tmp_path / "none")}], body.skeleton, ())
+        read_labelled([{**sets[0], "images": str(tmp_path / "none")}], body.skeleton)

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-from refine.geometry import Crop
 from refine.refiner.belief import Belief
-from refine.refiner.image.conditioning import make_conditioning
-from refine.refiner.pose.boxes import crop_boxes
+from refine.refiner.pose.boxes import crop_boxes, pose_boxes
 from refine.refiner.pose.features import Scene
 
 
@@ -59,15 +57,16 @@ def test_a_pose_without_joints_has_a_box(scene):
     assert (box[:, 2:] > box[:, :2]).all()
 
 
-def test_clues_are_in_crop_px_and_weigh_nothing_where_nothing_is(scene):
-    crop = Crop.from_matrix(np.tile([[2.0, 0, 5], [0, 2, -3]], (2, 1, 1)), (64, 64))
-    told = make_conditioning(scene, believe(scene), crop, extra=1)
-    assert told.own.shape == (2, 4, 3)
-    assert told.near.shape == (2, 2, 4, 3)
-    np.testing.assert_allclose(told.own[0, 0], [25, 37, 0.9], rtol=1e-6)
-    np.testing.assert_array_equal(told.own[0, 2], 0)
-    np.testing.assert_allclose(told.belief[0, 2], [105, 97, 8, 0.9], rtol=1e-6)
-    np.testing.assert_allclose(told.near[0, 0, 0], [205, 197, 1])
-    np.testing.assert_array_equal(told.near[:, 1], 0)
-    np.testing.assert_array_equal(told.own[:, 3], 0)
-    np.testing.assert_allclose(told.oks, np.log(3), rtol=1e-5)
+def test_boxes_of_joints_as_they_came_are_tight_and_never_empty():
+    xy = np.zeros((4, 17, 2))
+    xy[0, :2], xy[1, 0], xy[3, 0] = [[5, 6], [15, 40]], [30, 40], [30, 40]
+    present = np.zeros((4, 17), bool)
+    present[0, :2] = present[1, 0] = present[3, 0] = True
+    scene = Scene(xy, present, np.zeros((4, 17, 2)), np.zeros((4, 3), int), np.zeros((4, 2)))
+    flat = np.zeros((4, 17))
+    annotated = flat.copy()
+    annotated[3, 5] = 0.9
+    guess = Belief(np.full((4, 17, 2), 70.0), flat, flat, flat, flat, annotated, flat[0], flat[0])
+    assert pose_boxes(scene, guess).tolist() == [
+        [5, 6, 15, 40], [20, 30, 40, 50], [-10, -10, 10, 10], [30, 40, 70, 70]
+    ]  # fmt: skip

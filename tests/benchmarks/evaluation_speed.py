@@ -1,0 +1,260 @@
+"""COCO keypoint evaluation beside pycocotools, faster-coco-eval and hotcoco, and OKS beside torch.
+
+    python tests/benchmarks/evaluation_speed.py [--images 2000] [--rounds 7] [--markdown OUT.md]
+
+Persons of `refine.sample` repeated on so many images, by seed; predictions near them and some of
+nobody. "arrays" is with everything in memory as each likes it best (`GroundTruth` and `Poses`, the
+others' COCO objects), "dicts" is parsed JSON, "files" are paths. Rounds are interleaved in random
+order; a ratio is the median of those of single rounds. The ten figures of all are compared in the
+same run. One thread. A peer that is not installed is said to be missing:
+`pip install pycocotools faster-coco-eval hotcoco`.
+"""
+
+import argparse
+import contextlib
+import copy
+import io
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from importlib import import_module, metadata
+from pathlib import Path
+
+import numpy as np
+
+import refine
+from refine.evaluation.coco import evaluate, read_predictions
+from refine.evaluation.ground_truth import read_ground_truth
+from refine.files import dump_json
+from refine.formats import FORMATS
+from refine.oks import pairwise_oks
+from refine.sample import make_people, make_predictions
+
+PEERS = {
+    "pycocotools": ("pycocotools.coco:COCO", "pycocotools.cocoeval:COCOeval", "loadRes"),
+    "faster-coco-eval": ("faster_coco_eval:COCO", "faster_coco_eval:COCOeval_faster", "loadRes"),
+    "hotcoco": ("hotcoco:COCO", "hotcoco:COCOeval", "load_res"),
+}
+"""Where each has its annotations and its evaluation, and how it reads results."""
+BASE, MISSES = 200, 0.5
+"""Images that are made up before they are repeated; predictions of nobody on an image."""
+SLOW = 10_000
+"""Images above which pycocotools takes a minute a round: it and faster-coco-eval are left out."""
+
+
+def scene(images, seed=0):
+    """Return annotations and results as parsed JSON."""
+    rng = np.random.default_rng(seed)
+    people, _ = make_people(BASE, rng)
+    truth = FORMATS["coco-gt"].write(people, 2, "document")
+    found = FORMATS["coco"].write(make_predictions(people, rng), 2, "document")
+    gt = {"images": [], "annotations": [], "categories": truth["categories"]}
+    of = {ref["id"]: i for i, ref in enumerate(truth["images"])}
+    rows = []
+    for image in range(images):
+        source = truth["images"][image % BASE]
+        gt["images"].append({**source, "id": image + 1, "file_name": f"{image + 1:012d}.jpg"})
+    for kind, out in ((truth["annotations"], gt["annotations"]), (found, rows)):
+        by = [[] for _ in range(BASE)]
+        for row in kind:
+            by[of[row["image_id"]]].append(row)
+        for image in range(images):
+            for row in by[image % BASE]:
+                out.append({**row, "image_id": image + 1})
+                if kind is not found:
+                    out[-1]["id"] = len(out)
+                    continue
+                shift = rng.normal(0, 0.03 * max(row["bbox"][2:]) if "bbox" in row else 2, (17, 3))
+                points = np.array(row["keypoints"]).reshape(17, 3)
+                points[points[:, :2].any(1)] += shift[points[:, :2].any(1)] * [1, 1, 0]
+                out[-1]["keypoints"] = points.round(2).ravel().tolist()
+                out[-1]["score"] = round(float(rng.random()), 4)
+                out[-1].pop("bbox", None)
+                out[-1].pop("area", None)
+                if rng.random() < MISSES / 2:
+                    aside = points + np.append(rng.normal(0, 80, 2), 0)
+                    score = round(float(rng.random() / 2), 4)
+                    keypoints = aside.round(2).ravel().tolist()
+                    out.append({**out[-1], "keypoints": keypoints, "score": score})
+    return json.loads(dump_json(gt)), json.loads(dump_json(rows))
+
+
+def ours(kind, gt, found):
+    """Return what to time: a function that gives the ten figures."""
+    if kind == "arrays":
+        truth = read_ground_truth(gt)
+        poses = read_predictions(found, truth.skeleton)
+        return lambda: list(evaluate(truth, poses).metrics.values())
+    return lambda: list(evaluate(gt, found).metrics.values())
+
+
+def peer(name, kind, gt, found):
+    """Do the same with a peer; None where it is not installed."""
+    coco, engine, load = PEERS[name]
+    try:
+        COCO, COCOeval = (
+            getattr(import_module(at.split(":")[0]), at.split(":")[1]) for at in (coco, engine)
+        )
+    except ImportError:
+        return None
+
+    def read():
+        if isinstance(gt, dict) and name == "pycocotools":
+            truth = COCO()
+            truth.dataset = gt
+            truth.createIndex()
+        else:
+            truth = COCO(gt)
+        return truth, getattr(truth, load if hasattr(truth, load) else "loadRes")(found)
+
+    with quiet():
+        held = read() if kind == "arrays" else None
+
+    def run():
+        with quiet():
+            evaluation = COCOeval(*(held or read()), "keypoints")
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return list(map(float, evaluation.stats[:10]))
+
+    return run
+
+
+def quiet():
+    """Keep the progress that peers print away from the table."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def timed(functions, rounds):
+    """Run interleaved rounds: name -> (seconds of each round, last result)."""
+    rng, times = np.random.default_rng(0), {name: [] for name in functions}
+    results = {}
+    for function in functions.values():
+        function()
+    for _ in range(rounds):
+        for name in rng.permutation(list(functions)).tolist():
+            begin = time.perf_counter()
+            results[name] = functions[name]()
+            times[name].append(time.perf_counter() - begin)
+    return {name: (np.array(times[name]), results[name]) for name in functions}
+
+
+def evaluation_rows(images, rounds, folder):
+    """Measure the three ways in: dicts of a row each."""
+    gt, found = scene(images)
+    paths = folder / "gt.json", folder / "results.json"
+    for path, document in zip(paths, (gt, found), strict=True):
+        path.write_text(json.dumps(document))
+    rows = []
+    for kind in ("arrays", "dicts", "files"):
+
+        def inputs(kind=kind):
+            """Return paths, or copies: the peers write into what they are given."""
+            return map(str, paths) if kind == "files" else copy.deepcopy((gt, found))
+
+        functions = {"refine": ours(kind, *inputs())}
+        for name in PEERS if images <= SLOW else ["hotcoco"]:
+            function = peer(name, kind, *inputs())
+            if function is None:
+                print(f"{name} is not installed", file=sys.stderr)
+            else:
+                functions[name] = function
+        measured = timed(functions, rounds)
+        base, expected = measured["refine"]
+        for name, (seconds, figures) in measured.items():
+            gap = max(abs(a - b) for a, b in zip(figures, expected, strict=True))
+            rows.append(
+                {
+                    "task": f"evaluation, {images} images, {kind}",
+                    "who": name,
+                    "median": float(np.median(seconds)) / images,
+                    "unit": "image",
+                    "ratio": float(np.median(seconds / base)),
+                    "difference": gap,
+                }
+            )
+    return rows
+
+
+def oks_rows(n, rounds):
+    """Measure a matrix of OKS, n poses against n, beside torch."""
+    import torch
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    sigmas = refine.skeleton("coco17").require_sigmas()
+    a = rng.uniform(0, 300, (n, 17, 2))
+    b, area = a + rng.normal(0, 20, a.shape), rng.uniform(1e3, 1e5, n)
+    ta, tb, t_area, t_sigmas = map(torch.from_numpy, (a, b, area, sigmas))
+
+    def by_torch():
+        d = (ta[:, None, :, 0] - tb[..., 0]) ** 2 + (ta[:, None, :, 1] - tb[..., 1]) ** 2
+        return (-d / ((2 * t_sigmas) ** 2 * t_area[:, None, None] * 2)).exp().mean(-1).numpy()
+
+    times = max(1, 40_000 // n**2)
+    functions = {
+        "refine": lambda: [pairwise_oks(a, b, area, sigmas) for _ in range(times)][-1],
+        "torch": lambda: [by_torch() for _ in range(times)][-1],
+    }
+    measured = timed(functions, rounds)
+    base, expected = measured["refine"]
+    return [
+        {
+            "task": f"OKS, {n} x {n}",
+            "who": name,
+            "median": float(np.median(seconds)) / times / n**2,
+            "unit": "pair",
+            "ratio": float(np.median(seconds / base)),
+            "difference": float(np.abs(found - expected).max()),
+        }
+        for name, (seconds, found) in measured.items()
+    ]
+
+
+def table(rows):
+    lines = ["| task | who | µs | times ours | largest difference |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {r['task']} | {r['who']} | {r['median'] * 1e6:.3g} per {r['unit']} | "
+        f"{r['ratio']:.2f} | {r['difference']:.1g} |"
+        for r in rows
+    ]
+    return "\n".join(lines)
+
+
+def versions():
+    found = [f"Python {platform.python_version()}"]
+    for name in ("numpy", "numba", "torch", *PEERS):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return ", ".join(found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, nargs="*", default=[2000])
+    parser.add_argument("--poses", type=int, nargs="*", default=[20, 100, 1000])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    os.environ["RAYON_NUM_THREADS"] = "1"  # Of hotcoco, which is imported later.
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for images in options.images:
+            rows += evaluation_rows(images, options.rounds, Path(folder))
+    for n in options.poses:
+        rows += oks_rows(n, options.rounds)
+    text = f"{table(rows)}\n\n{versions()}\n"
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps({"versions": versions(), "rows": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
