@@ -170,7 +170,7 @@ def test_batches_change_nothing(world, monkeypatch):
     truth, refiner = world
     poses = truth.replace(xy=truth.xy + np.random.default_rng(3).normal(0, 6, truth.xy.shape))
     whole = refiner.believe(poses)
-    monkeypatch.setattr("refine.refiner.image.inference.BATCH", 1)
+    monkeypatch.setattr("refine.refiner.image.streaming.BATCH", 1)
     small = refiner.believe(poses)
     for name in ("xy", "move", "keep"):
         np.testing.assert_allclose(getattr(small, name), getattr(whole, name), atol=1e-3)
