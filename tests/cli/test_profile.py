@@ -133,14 +133,15 @@ def test_the_fusion_of_other_eyes_ends_a_run(cli, pictured, pred, trained, tmp_p
     ("options", "code", "words"),
     [
         ([], 2, "pictures of the poses: --images DIR"),
-        (["--images", "none"], 3, "folder of pictures"),
+        (["--images", "none", "--eyes", "{eyes}"], 3, "folder of pictures"),
         (["--images", "{pictured}", "--eyes", "nobody"], 3, "nobody"),
         (["--images", "{pictured}", "--preset", "vitpose"], 3, ".onnx"),
         (["--images", "{pictured}", "--eyes", "net.onnx"], 3, "--preset vitpose"),
     ],
 )
-def test_bad_input_of_profile_is_said(cli, pictured, pred, tmp_path, options, code, words):
-    filled = [option.format(pictured=pictured) for option in options]
+def test_bad_input_of_profile_is_said(cli, pictured, pred, trained, tmp_path, options, code, words):
+    eyes = trained[0].with_name("mine.eye.safetensors")
+    filled = [option.format(pictured=pictured, eyes=eyes) for option in options]
     result = cli("profile", pred, "-o", tmp_path / "s.json", *filled)
     assert result.code == code, result.err
     assert words in result.err
