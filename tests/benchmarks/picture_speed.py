@@ -1,15 +1,16 @@
-"""Print how many persons a second the image refiner looks at, and where the time goes.
+"""Print how many persons a second eyes look at in `refine run`, and where the time goes.
 
-Usage: python tests/benchmarks/picture_speed.py DATA [--weights FILE] [--threads N] [--no-flip]
+Usage: python tests/benchmarks/picture_speed.py DATA [--eyes NAME] [--threads N] [--no-flip]
 
 DATA is the folder of the evaluation data, which is not part of the project. "Outside of the
-network" is all wall time but that of its forward passes: reading and cutting pictures as far as
-the network waits for them, the image-free refiner, read-out and judgement.
+eyes" is all wall time but theirs: reading and cutting pictures as far as they wait for them, the
+image-free refiner, fusion and judgement.
 """
 
 import argparse
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ RUNS = 3
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    parser.add_argument("--weights", default="image")
+    parser.add_argument("--eyes", default="image")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--no-flip", action="store_true")
     options = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> None:
     truth = options.data / TRUTH
     poses = refine.read(options.data / "predictions" / f"{SOURCE}.json", images=truth)
     refiner = refine.ImageRefiner.load(
-        options.data / "coco/images", options.weights, flip=not options.no_flip
+        options.data / "coco/images", options.eyes, flip=not options.no_flip
     )
     inside = [0.0]
 
@@ -45,7 +46,9 @@ def main() -> None:
 
         return run
 
-    refiner.network.forward = timed(refiner.network.forward)
+    eye = refiner.reader.eye
+    reader = replace(refiner.reader, eye=replace(eye, look=timed(eye.look)))
+    refiner = replace(refiner, reader=reader)
     speeds, shares = [], []
     for _ in range(1 + RUNS):
         inside[0] = 0.0
@@ -58,7 +61,7 @@ def main() -> None:
     print(
         f"{len(poses)} poses, {options.threads} threads, {flip}: "
         f"{statistics.median(speeds[1:]):.1f} persons/s, "
-        f"{100 * statistics.median(shares[1:]):.1f} % of the time outside of the network"
+        f"{100 * statistics.median(shares[1:]):.1f} % of the time outside of the eyes"
     )
 
 

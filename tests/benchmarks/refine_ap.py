@@ -92,9 +92,6 @@ def every_file(options, splits) -> None:
     pictures = str(options.data / "coco/images") if options.images else None
     config = Config(weights=options.weights, pictures=pictures)
     special = {file: (truth, split) for file, truth, split in SOURCES.values() if split}
-    print(
-        "| file | input | whole file | picture by picture | pose by pose | whole - input |", end=""
-    )
     print("| file |", " | ".join(WAYS), "|")
     print("|---" * (1 + len(WAYS)) + "|")
     for path in sorted((options.data / "predictions").glob(f"{options.files}.json")):
