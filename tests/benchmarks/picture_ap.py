@@ -1,10 +1,10 @@
 """Print COCO AP of every file of predictions as it came and refined with its pictures, as Markdown.
 
-Usage: python tests/benchmarks/picture_ap.py DATA [PATTERN] [--eyes NAME|FILE]
+Usage: python tests/benchmarks/picture_ap.py DATA [PATTERN] [--eyes NAME|FILE] [--known-by N]
 
 DATA is the folder of the evaluation data, which is not part of the project. A file is refined
 without pictures, with them as a whole, picture by picture as if each came from an unknown source,
-and picture by picture with a profile of the source that the whole file gave. Differences have 95 %
+and picture by picture with a profile of the source, by the whole file or its first N poses. Differences have 95 %
 bootstrap intervals over the pictures.
 """
 
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("pattern", nargs="?", default="*__val*")
     parser.add_argument("--eyes", default="image")
+    parser.add_argument("--known-by", type=int)
     options = parser.parse_args()
     warnings.simplefilter("ignore", RefineWarning)
     truth = read_ground_truth(options.data / TRUTH)
@@ -61,7 +62,7 @@ def main() -> None:
         ids = [i for i in truth.ids if "lwop" not in path.stem or i <= LAST_IMAGE]
         poses = poses[np.isin([r.id for r in poses.images], ids)[poses.image]]
         parts = [rows for _, rows in poses.by_image() if len(rows)]
-        save_profile(profile, refiner.profile(poses))
+        save_profile(profile, refiner.profile(poses[: options.known_by]))
         ways = [
             poses,
             refine.run(poses),
