@@ -4,8 +4,8 @@ Usage: python tests/benchmarks/picture_ap.py DATA [PATTERN] [--eyes NAME|FILE] [
 
 DATA is the folder of the evaluation data, which is not part of the project. A file is refined
 without pictures, with them as a whole, picture by picture as if each came from an unknown source,
-and picture by picture with a profile of the source, by the whole file or its first N poses. Differences have 95 %
-bootstrap intervals over the pictures.
+and picture by picture with a profile of the source, by the whole file or its first N poses.
+Differences have 95 % bootstrap intervals over the pictures.
 """
 
 import argparse

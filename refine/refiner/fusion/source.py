@@ -89,8 +89,8 @@ class SourceProfile:
         clear = self.seen[2]
         return {
             "poses": self.poses,
-            "joints": self.joints,
-            "clear": clear,
+            "joints": int(self.joints),
+            "clear": int(clear),
             "half": self.half[2] / max(clear, 1.0),
             "most": self.most[2] / max(clear, 1.0),
         }
