@@ -55,7 +55,7 @@ def mypy(files):
 def test_the_public_functions_are_those_that_are_meant():
     assert FUNCTIONS == [
         "convert", "crop", "decode", "evaluate", "load_eye", "read", "run", "skeleton", "sniff",
-        "suppress", "write",
+        "stream", "suppress", "write",
     ]  # fmt: skip
 
 
