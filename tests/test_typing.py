@@ -100,7 +100,8 @@ def pool():
         yield pool
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+# What `stream` returns is an iterator, which stays in its process.
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n != "stream"])
 def test_functions_work_in_a_process_pool(name, files, pool):
     poses = refine.read(files / "pred.json")
     arguments = {
