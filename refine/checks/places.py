@@ -16,7 +16,7 @@ MARGIN = 0.05
 """Of an image: joints so far beyond its border may be real ones, cut off."""
 OUTSIDE = 0.1
 """Share of joints further out than `MARGIN` from which the frame is another; of the networks of
-tests/benchmarks/check.py none has more than .03."""
+tests/benchmarks/check.py none has more than .041."""
 ALIKE = 0.999
 """OKS above which poses are copies. NMS at .9 is what to do about echoes of lower score."""
 FEW = 10

@@ -6,8 +6,8 @@ from refine.checks.finding import Finding, Subject, named
 from refine.exceptions import SkeletonError
 
 RANGE = (-0.25, 2.0)
-"""Scores that count as probabilities or peaks of heatmaps: those of tf-pose go to 1.7, sums
-over joints and per cent go far beyond."""
+"""Scores that count as probabilities or peaks of heatmaps: those of two networks go to 1.9,
+sums over joints and per cent go far beyond."""
 FEW = 5
 """Poses below which equal scores tell nothing."""
 
