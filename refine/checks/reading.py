@@ -68,13 +68,6 @@ def _rows(truth: GroundTruth, refs: tuple[ImageRef, ...]) -> Indices:
                 out.append(truth.find([ref])[0].get(0, -1))
             except FormatError:
                 out.append(-1)
-    # Numbers that are no ids of the truth may be names of its pictures: 139, 000000000139.jpg.
-    left = [i for i, row in enumerate(out) if row < 0]
-    names = [ref.file_name for ref in truth.images]
-    for i, row in zip(
-        left, find_images([refs[i] for i in left], names, where=truth.where), strict=True
-    ):
-        out[i] = -1 if row is None else row
     return np.array(out, np.intp)
 
 
