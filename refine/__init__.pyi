@@ -24,7 +24,7 @@ from .evaluation import evaluate as evaluate
 from .exceptions import RefineError as RefineError
 from .formats import read as read, sniff as sniff, write as write
 from .geometry import Crop as Crop, Grid as Grid
-from .pipeline import Config as Config, run as run
+from .pipeline import Config as Config, run as run, stream as stream
 from .poses import ImageRef as ImageRef, Poses as Poses, convert as convert
 from .refiner.eyes.eye import Eye as Eye, load_eye as load_eye
 from .refiner.image.refiner import ImageRefiner as ImageRefiner

@@ -34,6 +34,7 @@ FLOORS = (
     "suppression",
     "formats",
     "evaluation",
+    "checks",
     "decoding",
     "errors",
     "refiner",

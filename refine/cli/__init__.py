@@ -13,6 +13,7 @@ VERBS = {
     "decode": "Turn the raw outputs of a network into poses.",
     "nms": "Remove duplicate poses by OKS.",
     "eval": "Score poses against ground truth (COCO AP and AR).",
+    "check": "Look for what is wrong with a file of poses, and tell what mends it.",
     "diagnose": "Tell what is wrong with poses, joint by joint, and what it costs.",
     "convert": "Convert poses between file formats and skeletons.",
     "formats": "List the file formats and what each cannot hold, or show one.",

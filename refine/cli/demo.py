@@ -112,6 +112,7 @@ def _look(folder: Path, rng: Any) -> dict[str, float]:
     from refine.sample import make_predictions
     from refine.sample.photographs import photographed_people, photographs
 
+    folder.mkdir(exist_ok=True)
     for name, data in photographs():
         write_bytes(folder / name, data)
     truth, pictures = photographed_people(TIMES)

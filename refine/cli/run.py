@@ -78,6 +78,9 @@ def _list_steps() -> str:
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
+@click.option(
+    "--stream", is_flag=True, help="Refine NDJSON from - to - line by line, flushed at once."
+)
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @progress_option
 @json_option
@@ -90,6 +93,7 @@ def command(
     progress: bool | None,
     keep_going: bool,
     as_json: bool,
+    stream: bool,
     inputs: Input,
     **options: Any,
 ) -> None:
@@ -104,6 +108,15 @@ def command(
     options["pictures"] = inputs.pictures or options["pictures"]
     options["picture_weights"] = options.pop("eyes") or options["picture_weights"]
     config = _config_of(**options)
+    if stream:
+        if pred != ("-",) or output != "-":
+            raise click.UsageError(
+                "--stream reads standard input and writes standard output: - -o -"
+            )
+        from refine.cli._lines import refine_lines
+
+        refine_lines(inputs, config)
+        return
     written = Written(to, to_skeleton, precision, progress)
     for_each(
         pred,

@@ -36,7 +36,7 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
     """
     if normalised is False:
         return poses
-    found = _share_of(poses.xy)
+    found = share_of(poses.xy)
     if not (normalised or found):
         return poses
     if normalised is None and poses.history and poses.meta.get("format") not in SHARES:
@@ -55,7 +55,7 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
     told = "" if normalised else "; --pixels, if they are px"
     note = f"coordinates are shares of the images and were scaled by their sizes{told}"
     box, area = poses.box, poses.area
-    if box is not None and _share_of(box.reshape(len(box), 2, 2)):
+    if box is not None and share_of(box.reshape(len(box), 2, 2)):
         box = box * np.tile(size, 2)
         area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
     meta = {**poses.meta, "normalised": True}
@@ -67,7 +67,7 @@ def _noted(poses: Poses, note: str) -> Poses:
     return poses.replace(meta={**poses.meta, "notes": (*poses.meta.get("notes", ()), note)})
 
 
-def _share_of(xy: Floats) -> str:
+def share_of(xy: Floats) -> str:
     """Return the range of coordinates (N, K, 2) that are no px; nothing if they are."""
     finite = np.isfinite(xy)
     present = finite[..., 0] & finite[..., 1]

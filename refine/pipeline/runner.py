@@ -1,6 +1,6 @@
 """The main job: a short list of steps over poses."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -41,17 +41,47 @@ def run(
     """
     from refine.pipeline.context import Context
 
-    if options:
-        base = config or Config()
-        table = {f.name: getattr(base, f.name) for f in fields(base)} | options
-        config = Config.from_table(
-            {k: fspath(v) if isinstance(v, PathLike) else v for k, v in table.items()}
-        )
-    context = Context(poses, config or Config(), progress)
+    context = Context(poses, _merged(config, options), progress)
     for step in step_list.STEPS:
         if step.name in context.config.steps:
             poses = step.apply(poses, context)
     return poses
+
+
+def stream(
+    poses: Iterable["Poses"], config: Config | None = None, **options: Any
+) -> Iterator["Poses"]:
+    """Do the main job on poses as they come, one picture or batch after the other.
+
+    What becomes of poses depends on those of their own picture alone, so they become what `run`
+    makes of the whole. Nothing is kept but the weights.
+
+    Args:
+        poses: parts; the poses of a picture come in one of them.
+        config: the default does everything.
+        options: attributes of `Config`, which win over `config`.
+
+    Raises:
+        RefineError: see `run`; of options at once, of poses when their turn comes.
+
+    >>> import refine
+    >>> frames = (refine.Poses.empty("coco17", [refine.ImageRef(i)]) for i in range(3))
+    >>> [better.images[0].id for better in refine.stream(frames, steps=["suppress"])]
+    [0, 1, 2]
+    """
+    merged = _merged(config, options)
+    return (run(part, merged) for part in poses)
+
+
+def _merged(config: Config | None, options: dict[str, Any]) -> Config:
+    """Return a config in which options win."""
+    base = config or Config()
+    if not options:
+        return base
+    table = {f.name: getattr(base, f.name) for f in fields(base)} | options
+    return Config.from_table(
+        {k: fspath(v) if isinstance(v, PathLike) else v for k, v in table.items()}
+    )
 
 
 def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
