@@ -4,6 +4,7 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError
+from refine.formats._keypoints import rounded, shortest
 from refine.poses import Poses
 
 NEAR = (-0.5, 1.5)
@@ -59,8 +60,33 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
         box = box * np.tile(size, 2)
         area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
     meta = {**poses.meta, "normalised": True}
-    poses = poses.replace(xy=poses.xy * size[:, None], box=box, area=area, meta=meta)
+    per_joint = size[:, None]
+    xy = shortest(poses.xy * per_joint, lambda px: px / per_joint == poses.xy)
+    poses = poses.replace(xy=xy, box=box, area=area, meta=meta)
     return _noted(poses, note)
+
+
+def shares_of(poses: Poses, precision: int | None, form: str) -> Poses:
+    """Return poses in shares of their images, the counterpart of `in_pixels`.
+
+    Args:
+        poses: in px.
+        precision: decimals of px that the shares stand for, or None.
+        form: the format, for messages.
+
+    Raises:
+        FormatError: the size of an image is not known.
+    """
+    size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
+    unknown = np.flatnonzero(np.isnan(size).any((1, 2)))
+    if len(unknown):
+        raise FormatError(
+            f"expected the size of image {poses.images[poses.image[unknown[0]]].id!r}, of which "
+            f"{form} files hold shares, got none",
+            hint="--sizes FILE.json",
+        )
+    share = shortest(px / size, lambda short: short * size == px)
+    return poses.replace(xy=share)
 
 
 def _noted(poses: Poses, note: str) -> Poses:

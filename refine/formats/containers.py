@@ -155,9 +155,7 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
     """
     held = holding_for(form, poses, path)
     names = file_names(form, poses) if held == "folder" else []
-    if held == "document" and form.holdings[0] == "folder" and len(poses.images) != 1:
-        raise _needs_folder(form, poses, path)
-    if held == "folder" and not _is_free(Path(path)):
+    if needs_folder(form, poses, held) or (held == "folder" and not _is_free(Path(path))):
         raise _needs_folder(form, poses, path)
     written = documents_of(form, poses, precision, held)
     if held == "folder":
@@ -166,6 +164,12 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
         write_folder(path, ((name, dump_json(page)) for name, page in pages))
     else:
         write_bytes(path, dump(written, held))
+
+
+def needs_folder(form: Format, poses: Poses, held: Holding) -> bool:
+    """Whether one document would not tell the images apart, nor did so in the source."""
+    many = len(poses.images) != 1 and not poses.meta.get("listed")
+    return held == "document" and form.holdings[0] == "folder" and many
 
 
 def documents_of(form: Format, poses: Poses, precision: int | None, held: Holding) -> Document:

@@ -19,6 +19,7 @@ from refine.formats.containers import (
     holding_for,
     is_lines_name,
     load,
+    needs_folder,
     parse,
     save,
 )
@@ -85,7 +86,8 @@ def read(
     about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
-    return in_pixels(poses, source.path, normalised)
+    shares = form.shares if normalised is None else normalised
+    return in_pixels(poses, source.path, shares or normalised)
 
 
 def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
@@ -178,7 +180,7 @@ def _load(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> Source:
 def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
     name = _name(file, STDIO)
     held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
-    if form.holdings[0] == "folder" and held == "document" and len(poses.images) != 1:
+    if needs_folder(form, poses, held):
         raise FormatError(
             f"expected one image for a {form.name} file, got {len(poses.images)}",
             where=name,
