@@ -41,6 +41,7 @@ Loss = Literal[
     "areas",
     "tracks",
     "unknown fields",
+    "history",
     "skeletons that do not ship",
 ]
 """What a format may have no place for."""

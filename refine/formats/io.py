@@ -27,6 +27,7 @@ from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
+CSV = ".csv"
 DECIMALS = 12
 """Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
@@ -154,6 +155,8 @@ def format_for(poses: Poses, path: str | Path) -> str:
     """Name the format that `write` takes by default."""
     if is_lines_name(path) and poses.meta.get("held") != "lines":
         return "ndjson"
+    if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
+        return "csv"
     return str(poses.meta.get("format", "coco"))
 
 
@@ -186,7 +189,9 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             where=name,
             hint="a folder, or another format",
         )
-    data = dump(documents_of(form, poses, precision, held), held)
+    data = dump(
+        documents_of(form, poses, precision, held), held, form.ending if name == STDIO else name
+    )
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
     file.write(data.decode() if hasattr(file, "encoding") else data)
 
