@@ -121,6 +121,15 @@ def number_text(value: float | None, precision: int | None = None) -> str:
     return str(int(value)) if value % 1 == 0 and abs(value) < 2**53 else repr(float(value))
 
 
+def are_numbers(line: str) -> bool:
+    """Whether a line is of numbers with blanks between, at least two."""
+    words = line.split()
+    try:
+        return len([float(word) for word in words]) > 1
+    except ValueError:
+        return False
+
+
 def _text(data: bytes, where: str) -> str:
     try:
         return data.decode("utf-8-sig")

@@ -18,7 +18,7 @@ from refine.files import (
     write_bytes,
     write_folder,
 )
-from refine.formats._encodings import ENCODINGS, Encoding
+from refine.formats._encodings import ENCODINGS, Encoding, are_numbers
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
@@ -277,9 +277,11 @@ def _lines(data: bytes, where: str) -> list[Document]:
 
 
 def _looks_like(data: bytes) -> Encoding | None:
-    """Tell a table that comes without a name, by a first line that is no JSON and has commas."""
+    """Tell what has no telling name by a first line that is no JSON: with commas, or of numbers."""
     head = data.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0]
-    return ENCODINGS[".csv"] if head[:1].isalpha() and b"," in head else None
+    if head[:1].isalpha() and b"," in head:
+        return ENCODINGS[".csv"]
+    return ENCODINGS[".txt"] if are_numbers(head.decode("latin-1")) else None
 
 
 def _looks_like_lines(data: bytes) -> bool:

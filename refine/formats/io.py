@@ -88,7 +88,7 @@ def read(
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
     shares = form.shares if normalised is None else normalised
-    return in_pixels(poses, source.path, shares or normalised)
+    return in_pixels(poses, source.path, shares or normalised, boxes=form.shares)
 
 
 def _of_category(poses: Poses, category: int | str, where: str) -> Poses:

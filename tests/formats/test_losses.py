@@ -1,5 +1,7 @@
 """What a format says that it cannot hold is what does not come back, no more and no less."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -31,7 +33,16 @@ def everything(body):
 def through(poses, form, folder, skeleton):
     path = folder / ("out" if form.holdings[0] == "folder" else "out.json")
     write(poses, path, form.name)
-    return read(path, form.name, skeleton=skeleton)
+    sizes = folder / "sizes.json"
+    images = [
+        {"id": Path(ref.file_name).stem, "width": ref.width, "height": ref.height}
+        for ref in poses.images
+    ]
+    sizes.write_text(json.dumps({"images": images}))
+    told = sizes if form.shares and "image sizes" in form.cannot_hold else None
+    after = read(path, form.name, skeleton=skeleton, images=told)
+    bare = tuple(replace(ref, width=None, height=None) for ref in after.images)
+    return after.replace(images=bare) if told else after
 
 
 def lost(before, after):
