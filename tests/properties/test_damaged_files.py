@@ -33,7 +33,8 @@ def test_a_damaged_file_is_read_or_refused(name):
             for given_name, found in outcomes.items():
                 message = ""
                 try:
-                    refine.write(refine.read(file, given_name, skeleton=body), out)
+                    poses = refine.read(file, given_name, skeleton=body, normalised=pixels)
+                    refine.write(poses, out)
                 except refine.RefineError as error:
                     message = str(error)
                 assert len(message) < 700
