@@ -27,6 +27,9 @@ from refine.skeletons import skeleton, skeleton_names
 BOX = 5
 """Values before the joints: the class, and the box as its middle and size."""
 
+DECIMALS = 15
+"""Of middles and sizes of boxes: sums of shares carry noise in the last bits."""
+
 MORE = (0, 1, 2)
 """Values that may come after the joints: nothing, score or track, score and track."""
 
@@ -87,6 +90,7 @@ def write_yolo(poses: Poses, precision: int | None, held: Holding) -> Document:
     low, high = box[:, :2], box[:, 2:]
     size = 1.0 if own else poses.image_sizes[poses.image]
     middle = np.concatenate([(low + high) / 2 / size, (high - low) / size], 1)
+    middle = middle.round(DECIMALS)
     scored = bool(np.isfinite(poses.instance_score).any())
     width = 2 if poses.meta.get("bare") else 3
     kinds, lists = categories_of(poses), flat(shares, precision if own else None)
