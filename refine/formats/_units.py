@@ -4,6 +4,7 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError
+from refine.formats._keypoints import rounded, shortest
 from refine.poses import Poses
 
 NEAR = (-0.5, 1.5)
@@ -16,11 +17,16 @@ a person who is so small in px does not exist."""
 SCALE_3, SCALE_4 = "[0, 1]", "[-1, 1]"
 """What OpenPose's ``--keypoint_scale`` 3 and 4 give."""
 
+NOISE = 1e-9
+"""px; of corners of boxes that were held as shares of middles and sizes."""
+
 SHARES = ("controlnet",)
 """Formats that are written in shares where they were read so; all others are written in px."""
 
 
-def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses:
+def in_pixels(
+    poses: Poses, where: str, normalised: bool | None = None, *, boxes: bool = False
+) -> Poses:
     """Return poses in px, given in px or in shares of their images.
 
     Boxes that are shares, too, are scaled with them. `meta` tells of it: ``"normalised"``, and a
@@ -30,6 +36,7 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
         poses: as a file has them, perhaps with the sizes of their images.
         where: the file, for messages.
         normalised: what the coordinates are; None looks at them.
+        boxes: whether boxes are shares wherever coordinates are, or are looked at.
 
     Raises:
         FormatError: shares of images whose size is not known.
@@ -55,12 +62,38 @@ def in_pixels(poses: Poses, where: str, normalised: bool | None = None) -> Poses
     told = "" if normalised else "; --pixels, if they are px"
     note = f"coordinates are shares of the images and were scaled by their sizes{told}"
     box, area = poses.box, poses.area
-    if box is not None and share_of(box.reshape(len(box), 2, 2)):
-        box = box * np.tile(size, 2)
+    if box is not None and (boxes or share_of(box.reshape(len(box), 2, 2))):
+        scaled = box * np.tile(size, 2)
+        box = shortest(scaled, lambda px: np.abs(px - scaled) < NOISE)
         area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
     meta = {**poses.meta, "normalised": True}
-    poses = poses.replace(xy=poses.xy * size[:, None], box=box, area=area, meta=meta)
+    per_joint = size[:, None]
+    xy = shortest(poses.xy * per_joint, lambda px: px / per_joint == poses.xy)
+    poses = poses.replace(xy=xy, box=box, area=area, meta=meta)
     return _noted(poses, note)
+
+
+def shares_of(poses: Poses, precision: int | None, form: str) -> Poses:
+    """Return poses in shares of their images, the counterpart of `in_pixels`.
+
+    Args:
+        poses: in px.
+        precision: decimals of px that the shares stand for, or None.
+        form: the format, for messages.
+
+    Raises:
+        FormatError: the size of an image is not known.
+    """
+    size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
+    unknown = np.flatnonzero(np.isnan(size).any((1, 2)))
+    if len(unknown):
+        raise FormatError(
+            f"expected the size of image {poses.images[poses.image[unknown[0]]].id!r}, of which "
+            f"{form} files hold shares, got none",
+            hint="--sizes FILE.json",
+        )
+    share = shortest(px / size, lambda short: short * size == px)
+    return poses.replace(xy=share)
 
 
 def _noted(poses: Poses, note: str) -> Poses:

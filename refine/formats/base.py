@@ -39,6 +39,9 @@ Loss = Literal[
     "instance scores",
     "boxes",
     "areas",
+    "tracks",
+    "unknown fields",
+    "history",
     "skeletons that do not ship",
 ]
 """What a format may have no place for."""
@@ -147,6 +150,7 @@ class Format:
         private: those that mean nothing, or something else, in other formats; they stay behind.
         skeletons: whose joints it is defined for; all if there are none.
         complete: gives poses what every record must have, and says what that was.
+        shares: whether its coordinates are shares of the images, whose sizes it then needs.
         ending: of the names of the files in a folder.
         example: poses for `sample`.
     """
@@ -163,6 +167,7 @@ class Format:
     private: frozenset[str] = frozenset()
     skeletons: tuple[str, ...] = ()
     complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
+    shares: bool = False
     ending: str = ".json"
     example: Callable[[], Poses] = one_person
 

@@ -1,5 +1,6 @@
 """Ways of holding documents, whatever the format: a file, a folder of files, lines of a file."""
 
+import codecs
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from refine.files import (
     write_bytes,
     write_folder,
 )
+from refine.formats._encodings import ENCODINGS, Encoding, are_numbers
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
@@ -56,8 +58,7 @@ def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
     where = str(path)
     if where != STDIO and Path(path).is_dir():
         names = _names(Path(path), tuple(endings))
-        parsed = [parse_json(read_bytes(Path(path) / n), str(Path(path) / n)) for n in names]
-        return Source(where, "folder", parsed, names)
+        return Source(where, "folder", [_parse_one(Path(path) / name) for name in names], names)
     return parse(read_bytes(path), where)
 
 
@@ -73,6 +74,8 @@ def parse(data: bytes, where: str) -> Source:
             where=where,
             hint="refine.read(pickle.load(file)) in Python, where it is to be trusted",
         )
+    if encoding := ENCODINGS.get(_suffix(where)) or _looks_like(data):
+        return Source(where, "document", [encoding.parse(data, where)])
     if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
     return Source(where, "document", [parse_json(data, where)])
@@ -102,8 +105,9 @@ def check_target(path: str | Path, form: Format | None = None) -> None:
     """
     if is_stream(path):
         return
-    target, name = Path(path), str(path).removesuffix(".gz")
-    if Path(name).suffix.lower() in OTHERS and not target.is_dir():
+    target, suffix = Path(path), _suffix(path)
+    known = suffix in ENCODINGS if form is None else suffix == form.ending
+    if suffix in OTHERS and not known and not target.is_dir():
         raise _unknown_name(path)
     if not Path(os.path.realpath(target)).parent.is_dir():
         raise FormatError(
@@ -134,7 +138,7 @@ def holding_for(form: Format, poses: Poses, path: str | Path) -> Holding:
     own = poses.meta.get("format") == form.name
     if is_lines_name(path):
         wanted: Holding = "lines"
-    elif is_stream(path) or name.endswith(".json"):
+    elif is_stream(path) or name.endswith(".json") or _suffix(path) in ENCODINGS:
         files = [held for held in form.holdings if held != "folder"]
         before = poses.meta.get("held") if own and name == STDIO else None
         return next((held for held in files if held == before), files[0])
@@ -155,17 +159,21 @@ def save(form: Format, poses: Poses, path: str | Path, precision: int | None = N
     """
     held = holding_for(form, poses, path)
     names = file_names(form, poses) if held == "folder" else []
-    if held == "document" and form.holdings[0] == "folder" and len(poses.images) != 1:
-        raise _needs_folder(form, poses, path)
-    if held == "folder" and not _is_free(Path(path)):
+    if needs_folder(form, poses, held) or (held == "folder" and not _is_free(Path(path))):
         raise _needs_folder(form, poses, path)
     written = documents_of(form, poses, precision, held)
     if held == "folder":
         documents = written if isinstance(written, list) else [written]
         pages = zip(names, documents, strict=True)
-        write_folder(path, ((name, dump_json(page)) for name, page in pages))
+        write_folder(path, ((name, dump(page, "document", name)) for name, page in pages))
     else:
-        write_bytes(path, dump(written, held))
+        write_bytes(path, dump(written, held, form.ending if is_stream(path) else str(path)))
+
+
+def needs_folder(form: Format, poses: Poses, held: Holding) -> bool:
+    """Whether one document would not tell the images apart, nor did so in the source."""
+    many = len(poses.images) != 1 and not poses.meta.get("listed")
+    return held == "document" and form.holdings[0] == "folder" and many
 
 
 def documents_of(form: Format, poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -177,10 +185,11 @@ def documents_of(form: Format, poses: Poses, precision: int | None, held: Holdin
     return written
 
 
-def dump(written: Document, held: Holding) -> bytes:
-    """Return what `Format.write` gave as the content of one file."""
+def dump(written: Document, held: Holding, name: str) -> bytes:
+    """Return what `Format.write` gave as the content of one file that is named or ends so."""
     if held == "document":
-        return dump_json(written)
+        encoding = ENCODINGS.get(_suffix(f"x{name}"))
+        return encoding.dump(written) if encoding else dump_json(written)
     lines = written if isinstance(written, list) else [written]
     return b"".join(dump_json(line) + b"\n" for line in lines)
 
@@ -230,12 +239,29 @@ def _is_free(path: Path) -> bool:
 
 def _names(path: Path, endings: tuple[str, ...]) -> list[str]:
     # Hidden files: macOS leaves a `._a.json` beside every a.json on foreign disks.
-    found = (f.name for f in path.iterdir() if f.suffix == ".json" and f.is_file())
-    names = sorted((n for n in found if not n.startswith(".")), key=natural_key)
+    files = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
+    kinds = (".json", *ENCODINGS)
+    found = next((of for kind in kinds if (of := [f.name for f in files if f.suffix == kind])), [])
+    names = sorted(found, key=natural_key)
     names = [n for n in names if n.endswith(endings)] or names
     if not names:
-        raise FormatError("expected a folder with .json files, got none", where=str(path))
+        raise FormatError(
+            f"expected a folder with {' or '.join(kinds)} files, got none", where=str(path)
+        )
     return names
+
+
+def _suffix(path: str | Path) -> str:
+    return Path(str(path).removesuffix(".gz")).suffix.lower()
+
+
+def _parse_one(path: Path) -> Document:
+    encoding = ENCODINGS.get(_suffix(path))
+    if encoding is None:
+        document: Document = parse_json(read_bytes(path), str(path))
+        return document
+    # An image without poses may have a file without a line.
+    return encoding.parse(read_bytes(path) if path.stat().st_size else b"", str(path))
 
 
 def _lines(data: bytes, where: str) -> list[Document]:
@@ -248,6 +274,14 @@ def _lines(data: bytes, where: str) -> list[Document]:
             for number, line in enumerate(data.split(b"\n"), 1)
             if line.strip()
         ]
+
+
+def _looks_like(data: bytes) -> Encoding | None:
+    """Tell what has no telling name by a first line that is no JSON: with commas, or of numbers."""
+    head = data.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0]
+    if head[:1].isalpha() and b"," in head:
+        return ENCODINGS[".csv"]
+    return ENCODINGS[".txt"] if are_numbers(head.decode("latin-1")) else None
 
 
 def _looks_like_lines(data: bytes) -> bool:

@@ -19,6 +19,7 @@ from refine.formats.containers import (
     holding_for,
     is_lines_name,
     load,
+    needs_folder,
     parse,
     save,
 )
@@ -26,6 +27,7 @@ from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
+CSV = ".csv"
 DECIMALS = 12
 """Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
@@ -85,7 +87,8 @@ def read(
     about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
-    return in_pixels(poses, source.path, normalised)
+    shares = form.shares if normalised is None else normalised
+    return in_pixels(poses, source.path, shares or normalised, boxes=form.shares)
 
 
 def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
@@ -152,6 +155,8 @@ def format_for(poses: Poses, path: str | Path) -> str:
     """Name the format that `write` takes by default."""
     if is_lines_name(path) and poses.meta.get("held") != "lines":
         return "ndjson"
+    if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
+        return "csv"
     return str(poses.meta.get("format", "coco"))
 
 
@@ -178,13 +183,15 @@ def _load(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> Source:
 def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
     name = _name(file, STDIO)
     held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
-    if form.holdings[0] == "folder" and held == "document" and len(poses.images) != 1:
+    if needs_folder(form, poses, held):
         raise FormatError(
             f"expected one image for a {form.name} file, got {len(poses.images)}",
             where=name,
             hint="a folder, or another format",
         )
-    data = dump(documents_of(form, poses, precision, held), held)
+    data = dump(
+        documents_of(form, poses, precision, held), held, form.ending if name == STDIO else name
+    )
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
     file.write(data.decode() if hasattr(file, "encoding") else data)
 

@@ -1,12 +1,24 @@
 """The one list of formats, and which of them a document is of."""
 
 from refine.exceptions import FormatError
-from refine.formats import alphapose, coco, mmpose, ndjson, openpose
+from refine.formats import (
+    alphapose,
+    coco,
+    mediapipe,
+    mmpose,
+    ndjson,
+    openpose,
+    table,
+    ultralytics,
+    yolo,
+)
 from refine.formats._records import describe
 from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
-    form.name: form for room in (coco, openpose, alphapose, mmpose, ndjson) for form in room.FORMATS
+    form.name: form
+    for room in (coco, openpose, alphapose, mmpose, ultralytics, yolo, mediapipe, table, ndjson)
+    for form in room.FORMATS
 }
 """Formats by name: every file brings its own, a new one is named here."""
 

@@ -23,14 +23,13 @@ from refine.formats._keypoints import (
     joints,
     kind_after,
     no_joints,
-    rounded,
-    shortest,
     skeleton_of,
     triples,
 )
 from refine.formats._person import one_person
 from refine.formats._records import list_in
 from refine.formats._rows import first_keys
+from refine.formats._units import shares_of
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
 from refine.poses import ImageRef, Poses, Step
@@ -130,9 +129,7 @@ def write_controlnet(poses: Poses, precision: int | None, held: Holding) -> Docu
     if not poses.meta.get("normalised"):
         groups = people_by_image(poses, precision, {})
     else:
-        size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
-        shares = shortest(px / size, lambda share: share * size == px)
-        groups = people_by_image(poses.replace(xy=shares), None, {})
+        groups = people_by_image(shares_of(poses, precision, "controlnet"), None, {})
     frames: list[Any] = []
     for ref, people in zip(poses.images, groups, strict=True):
         canvas = dict(zip(CANVAS, (ref.width, ref.height), strict=True))

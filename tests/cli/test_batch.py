@@ -100,7 +100,7 @@ def test_convert_names_outputs_as_the_other_format_has_it(cli, folder):
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("o.csv", [], "ends in one of .json"),
+        ("o.tsv", [], "ends in one of .json"),
         ("no/o.json", [], "folder that is not there"),
         ("o.jsonl", ["--to", "coco-gt"], "not held in lines"),
         ("o/", ["--to", "coco-gt"], "name of a file"),

@@ -11,6 +11,10 @@ from refine.formats import FORMATS
 
 SIZE = {"width": 640, "height": 480}
 OPENPOSE_FAMILY = {"openpose", "controlnet", "alphapose-cmu", "alphapose-open"}
+BARE = OPENPOSE_FAMILY | {"mediapipe"}
+"""Formats without scores and boxes of poses."""
+NAMED = BARE - {"controlnet"} | {"ultralytics", "yolo"}
+"""Formats that name their images."""
 
 
 @pytest.fixture
@@ -33,15 +37,18 @@ def people():
 
 
 def target(folder, name):
-    return folder / (f"{name}" if name == "openpose" else f"{name}.json")
+    return folder / (name if FORMATS[name].holdings[0] == "folder" else f"{name}.json")
+
+
+def body_for(name):
+    return FORMATS[name].example().skeleton.name
 
 
 @pytest.mark.parametrize(("first", "second"), [*itertools.product(FORMATS, FORMATS)])
 def test_between_any_two_formats(cli, tmp_path, people, first, second):
-    middle, last = target(tmp_path, first), target(tmp_path, f"second-{second}")
-    if second == "openpose":
-        last = tmp_path / "second"
-    before, after = ("openpose18" if f in OPENPOSE_FAMILY else "coco17" for f in (first, second))
+    (tmp_path / "second").mkdir()
+    middle, last = target(tmp_path, first), target(tmp_path / "second", second)
+    before, after = body_for(first), body_for(second)
     refine.write(people.to(before), middle, first)
     sizes = tmp_path / "sizes.json"
     refine.write(people, sizes, "coco-gt")
@@ -49,7 +56,7 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
         "convert", middle, "-o", last, "--from", first, "--to", second,
         "--skeleton", before, "--to-skeleton", after, "--sizes", sizes,
     )  # fmt: skip
-    if second == "mmpose" and first in OPENPOSE_FAMILY - {"controlnet"}:
+    if second == "mmpose" and first in NAMED:
         # Frames have numbers; these formats name their images.
         assert result.code == 3
         assert "whole numbers" in result.err
@@ -57,19 +64,20 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
         return
     assert result.code == 0, result.err
     assert f"read as {first}, {before}: 3 poses" in result.err
-    after = refine.read(last, second, skeleton=after).to("coco17")
+    images = sizes if FORMATS[second].shares else None
+    after = refine.read(last, second, skeleton=after, images=images).to("coco17")
     order = [0, 1, 2]
     np.testing.assert_array_equal(after.xy, people.xy[order])
     if {first, second} & {"coco-gt"}:
         assert (after.score[after.present] >= 1).all()
     else:
         np.testing.assert_array_equal(after.score, people.score)
-    if not {first, second} & (OPENPOSE_FAMILY | {"coco-gt"}):
+    if not {first, second} & (BARE | {"coco-gt"}):
         np.testing.assert_array_equal(after.instance_score, people.instance_score)
-    if first in OPENPOSE_FAMILY and second in ("coco", "alphapose"):
+    if first in BARE and second in ("coco", "alphapose"):
         assert "score of 3 poses without one" in result.err
         assert np.isfinite(after.instance_score).all()
-    if not {first, second} & OPENPOSE_FAMILY:
+    if not {first, second} & BARE:
         np.testing.assert_array_equal(after.box, people.box)
 
 
@@ -150,12 +158,17 @@ def test_skeletons_without_a_shared_joint(cli, tmp_path, people):
 @pytest.mark.parametrize("format", [f for f in FORMATS if f != "openpose"])
 def test_standard_streams(cli, tmp_path, people, format):
     one = people[people.image == 2].replace(images=people.images[2:], image=np.zeros(2, np.intp))
-    body = "openpose18" if format in OPENPOSE_FAMILY else "coco17"
-    refine.write(one.to(body), tmp_path / "a.json", format)
-    data = (tmp_path / "a.json").read_bytes()
-    result = cli("convert", "-", "-o", "-", "--from", format, "--skeleton", body, stdin=data)
+    body, source = body_for(format), tmp_path / f"a{FORMATS[format].ending}"
+    refine.write(one.to(body), source, format)
+    data = source.read_bytes()
+    pixels = ["--pixels"] if format == "yolo" else []  # No sizes in there.
+    options = ("--from", format, "--skeleton", body, *pixels)
+    result = cli("convert", "-", "-o", "-", *options, stdin=data)
     assert result.code == 0
-    assert json.loads(result.out) == json.loads(data)
+    if source.suffix == ".json":
+        assert json.loads(result.out) == json.loads(data)
+    else:
+        assert result.out == data.decode()
 
 
 def test_an_openpose_file_through_the_streams(cli, people):

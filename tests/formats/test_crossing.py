@@ -11,6 +11,7 @@ from refine.exceptions import ArrayError, FormatError, SkeletonError
 from refine.formats import FORMATS, read, write
 from refine.formats.openpose import BODY
 
+IN_PIXELS = [name for name, form in FORMATS.items() if not form.shares]
 OPENPOSE = ["openpose", "controlnet", "alphapose-cmu", "alphapose-open"]
 
 
@@ -122,7 +123,7 @@ def test_unknown_fields_do_not_collide(cli, file, person, values, tmp_path):
     assert len(read(tmp_path / "gt.json")) == 1
 
 
-@pytest.mark.parametrize(("first", "second"), [*itertools.product(FORMATS, FORMATS)])
+@pytest.mark.parametrize(("first", "second"), [*itertools.product(FORMATS, IN_PIXELS)])
 def test_numbers_of_32_bits_are_written_short(first, second, tmp_path):
     body = FORMATS[first].example().skeleton
     if FORMATS[second].skeletons and FORMATS[second].skeletons != FORMATS[first].skeletons:
@@ -135,7 +136,7 @@ def test_numbers_of_32_bits_are_written_short(first, second, tmp_path):
     own = first == second
     text = (tmp_path / "a.json").read_text()
     assert ("10.10000038" in text) == own
-    assert own or "10.1," in text
+    assert own or "10.1," in text.replace('"', "")
 
 
 @pytest.mark.parametrize("precision", [-1, 13, 400, 1.5])
@@ -156,7 +157,7 @@ def test_no_precision_makes_null(file, row, tmp_path, precision):
     np.testing.assert_allclose(again.xy, poses.xy, atol=0.5)
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.txt", "a.CSV", "a.npz", "a.csv.gz", "a.xyz"])
+@pytest.mark.parametrize("name", ["a.tsv", "a.txt", "a.XML", "a.npz", "a.parquet.gz", "a.xyz"])
 def test_names_that_mean_other_files_are_refused(cli, file, row, tmp_path, name):
     result = cli("convert", file([row()]), "-o", tmp_path / name)
     assert result.code == 3

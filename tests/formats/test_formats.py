@@ -47,7 +47,7 @@ def test_files_that_are_not_there(tmp_path):
     with pytest.raises(FormatError, match=r"readable file.*No such file"):
         read(tmp_path / "absent.json")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FormatError, match=r"a folder with .json files, got none"):
+    with pytest.raises(FormatError, match=r"a folder with .json or .csv or .txt files, got none"):
         read(tmp_path / "empty")
 
 
@@ -70,10 +70,10 @@ def test_gzip(file, row, tmp_path):
 
 
 def test_unknown_names(file, row, tmp_path):
-    with pytest.raises(FormatError, match="got 'yolo'; try one of coco, coco-gt"):
-        read(file([row]), "yolo")
-    with pytest.raises(FormatError, match="got 'yolo'"):
-        write(read(file([row])), tmp_path / "o.json", "yolo")
+    with pytest.raises(FormatError, match="got 'darknet'; try one of coco, coco-gt"):
+        read(file([row]), "darknet")
+    with pytest.raises(FormatError, match="got 'darknet'"):
+        write(read(file([row])), tmp_path / "o.json", "darknet")
     with pytest.raises(SkeletonError, match="got 'x'"):
         read(file([row]), skeleton="x")
 

@@ -17,13 +17,15 @@ from refine.formats import FORMATS
 def test_open_files_are_read_and_written(format, tmp_path):
     before = FORMATS[format].example()
     data, words = io.BytesIO(), io.StringIO()
+    pixels = False if format == "yolo" else None  # No sizes in there.
     for file in (data, words):
         refine.write(before, file, format)
         file.seek(0)
     assert data.getvalue().decode() == words.getvalue()
     for file in (data, words):
-        after = refine.read(file, format, skeleton=before.skeleton)
-        np.testing.assert_array_equal(after.xy, before.xy)
+        after = refine.read(file, format, skeleton=before.skeleton, normalised=pixels)
+        if after.images[0].width or pixels is None:
+            np.testing.assert_array_equal(after.xy, before.xy)
         file.seek(0)
         assert refine.sniff(file) == FORMATS[format].name
     with (tmp_path / "a.jsonl").open("w") as file:
@@ -67,9 +69,10 @@ def test_what_a_file_would_hold_is_read_too(format, tmp_path):
         return np.int64(value) if type(value) is int else value
 
     document = form.sample()
-    same = refine.read(document, skeleton=before.skeleton)
+    pixels = False if format == "yolo" else None  # No sizes in there.
+    same = refine.read(document, skeleton=before.skeleton, normalised=pixels)
     assert same.meta["format"] == refine.sniff(document) == format
-    after = refine.read(numpy(document), skeleton=before.skeleton)
+    after = refine.read(numpy(document), skeleton=before.skeleton, normalised=pixels)
     np.testing.assert_array_equal(after.xy, same.xy)
     assert after.images == same.images
     assert [type(ref.id) for ref in after.images] == [type(ref.id) for ref in same.images]

@@ -1,0 +1,21 @@
+"""Predictions of real networks through formats of several persons and back: AP is as before."""
+
+import pytest
+
+import refine
+from refine.formats import FORMATS, read, write
+
+FORMS = ("csv", "mmpose", "ndjson", "ultralytics", "yolo")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["movenet-multipose__val", "yolo11n-pose-640__val_conf25"])
+def test_ap_is_as_before(data, form, name, tmp_path):
+    truth = data / "coco" / "images_val_gt.json"
+    before = read(data / "predictions" / f"{name}.json", images=truth)
+    held = "out/" if "folder" in FORMATS[form].holdings else "out.csv"
+    write(before, f"{tmp_path}/{held}", form)
+    after = read(tmp_path / held, images=truth)
+    assert len(after) == len(before)
+    old, new = (refine.evaluate(truth, poses).metrics for poses in (before, after))
+    assert new == pytest.approx(old, abs=1e-12)
