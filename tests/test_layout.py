@@ -18,6 +18,7 @@ FLOORS = (
     "exceptions",
     "_types",
     "_kernel",
+    "_exp",
     "numerics",
     "files",
     "tensors",
