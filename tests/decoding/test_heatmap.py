@@ -269,7 +269,8 @@ def test_whole_numbers_are_read_as_floats():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_threads_change_nothing(method):
+def test_threads_change_nothing(method, monkeypatch):
+    monkeypatch.setattr("refine.decoding.heatmap.arrays.PER_THREAD", 1)
     maps = np.random.default_rng(3).random((5, 3, 16, 12)).astype(np.float32)
     for a, b in zip(
         decode_heatmaps(maps, method), decode_heatmaps(maps, method, threads=4), strict=True

@@ -31,6 +31,10 @@ not publish its size."""
 BUFFER = 1 << 16
 """Cells of maps that are converted at a time: 256 KiB in single precision, which caches hold."""
 
+PER_THREAD = 1 << 23
+"""Cells of maps, some milliseconds: with less, a thread that waits for a busy core costs more than
+it saves."""
+
 UDP_KERNEL = 7
 """UDP-Pose lib/core/inference.py `post`."""
 
@@ -119,10 +123,12 @@ def find_keypoints(
     decoder, options = _kernel(method, kernel, beta, compat)
     if not stack.size:
         xy[:], score[:] = np.nan, np.nan
-    elif threads == 1 or len(stack) == 1:
+        return xy, score
+    count = min(threads, n, max(1, stack.size // PER_THREAD))
+    if count == 1:
         _decode(stack, decoder, options, xy, score)
     else:
-        bounds = np.linspace(0, n, min(threads, n) + 1).astype(int).tolist()
+        bounds = np.linspace(0, n, count + 1).astype(int).tolist()
         parts = [slice(*pair) for pair in pairwise(bounds)]
         with ThreadPoolExecutor(len(parts)) as pool:
             list(pool.map(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts))
