@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -181,10 +182,21 @@ def _decode(
             part = np.s_[i : i + images, q : q + joints]
             source = stack[part]
             maps = buffer[: source.shape[0] * source.shape[1]]
-            np.copyto(maps.reshape(source.shape), source, casting="unsafe")
+            if stack.dtype == np.float16:
+                np.take(
+                    _halves(), source.view(np.uint16), out=maps.reshape(source.shape), mode="clip"
+                )
+            else:
+                np.copyto(maps.reshape(source.shape), source, casting="unsafe")
             places, values = np.empty((len(maps), 2)), np.empty(len(maps))
             decoder(maps, *options, places, values)
             xy[part], score[part] = (
                 places.reshape(xy[part].shape),
                 values.reshape(score[part].shape),
             )
+
+
+@cache
+def _halves() -> npt.NDArray[np.float32]:
+    """Return all float16 in the order of their bits; NumPy's own conversion is slower."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
