@@ -141,7 +141,8 @@ class _Batch(NamedTuple):
 
     def sorted(self, order: Indices) -> tuple[npt.NDArray[Any], ...]:
         """Return what the kernels walk over, grouped by image: pose arrays and group starts."""
-        _, first = np.unique(self.image[order], return_index=True)
+        image = self.image[order]
+        first = np.flatnonzero(np.diff(image, prepend=image[:1] - 1))
         return (
             self.xy[order],
             self.area[order],

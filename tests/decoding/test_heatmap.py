@@ -239,6 +239,28 @@ def test_the_argument_is_not_modified_and_its_layout_does_not_matter(method, kin
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("shape", [(7, 30, 64, 48), (1, 3, 300, 400)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float16, np.float64])
+def test_what_passes_through_a_buffer_in_parts_is_decoded_as_a_whole(shape, kind):
+    """More than fits the buffer: several images at a time, and parts of one."""
+    maps = (np.random.default_rng(2).random(shape) * 255).astype(kind)
+    exact = maps.astype(np.float64 if kind == np.float64 else np.float32)
+    for layout in (maps, maps[::-1, :, ::-1, ::-1][::-1, :, ::-1, ::-1], np.asfortranarray(maps)):
+        for a, b in zip(decode_heatmaps(layout), decode_heatmaps(exact), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_soft_argmax_in_single_precision():
+    maps = np.random.default_rng(4).normal(0, 0.05, (3, 2, 64, 48))
+    maps[:, :, 20:23, 7:9] += 1
+    for single, double in zip(
+        decode_heatmaps(maps.astype(np.float32), "soft-argmax"),
+        decode_heatmaps(maps.astype(np.float32).astype(np.float64), "soft-argmax"),
+        strict=True,
+    ):
+        np.testing.assert_allclose(single, double, rtol=0, atol=3e-5)
+
+
 def test_whole_numbers_are_read_as_floats():
     image = np.round(gaussian(20.3, 30.6) * 255).astype(np.uint8)
     xy, score = one(image, "fit")
@@ -247,7 +269,8 @@ def test_whole_numbers_are_read_as_floats():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_threads_change_nothing(method):
+def test_threads_change_nothing(method, monkeypatch):
+    monkeypatch.setattr("refine.decoding.heatmap.arrays.PER_THREAD", 1)
     maps = np.random.default_rng(3).random((5, 3, 16, 12)).astype(np.float32)
     for a, b in zip(
         decode_heatmaps(maps, method), decode_heatmaps(maps, method, threads=4), strict=True

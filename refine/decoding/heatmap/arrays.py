@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -11,8 +13,7 @@ from refine._types import Floats
 from refine.decoding.heatmap import fixed_step, taylor
 from refine.decoding.maps import fit
 from refine.decoding.maps.blur import gaussian_taps
-from refine.decoding.maps.check import checked_maps
-from refine.decoding.maps.peak import bit_views
+from refine.decoding.maps.check import checked_numbers, precision_of
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -27,6 +28,13 @@ SENTINELS = {"hrnet": 0.0, "udp": 0.0, "mmpose": -1.0, "rtmlib": -1.0, "pytorch-
 DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1, "taylor": 11}
 """DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum). CCM does
 not publish its size."""
+
+BUFFER = 1 << 16
+"""Cells of maps that are converted at a time: 256 KiB in single precision, which caches hold."""
+
+PER_THREAD = 1 << 23
+"""Cells of maps, some milliseconds: with less, a thread that waits for a busy core costs more than
+it saves."""
 
 UDP_KERNEL = 7
 """UDP-Pose lib/core/inference.py `post`."""
@@ -99,8 +107,8 @@ def find_keypoints(
     threads: int,
 ) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
-    stack = checked_maps(maps, "heatmaps", "N, K, H, W")
-    n, k, height, width = stack.shape
+    stack = checked_numbers(maps, "heatmaps", "N, K, H, W")
+    n, k = stack.shape[:2]
     if method not in METHODS:
         raise ArrayError(f"expected a decoder, got {method!r}", hint=f"one of {', '.join(METHODS)}")
     if compat is not None and compat not in COMPATS:
@@ -112,11 +120,20 @@ def find_keypoints(
         raise ArrayError(f"expected a positive beta, got {beta}")
     if threads < 1:
         raise ArrayError(f"expected at least one thread, got {threads}")
-    xy, score = np.full((n * k, 2), np.nan), np.full(n * k, np.nan)
-    kernel_of, options = _kernel(method, kernel, beta, compat)
-    if stack.size:
-        _run(kernel_of, stack.reshape(n * k, height, width), options, xy, score, threads)
-    return xy.reshape(n, k, 2), score.reshape(n, k)
+    xy, score = np.empty((n, k, 2)), np.empty((n, k))
+    decoder, options = _kernel(method, kernel, beta, compat)
+    if not stack.size:
+        xy[:], score[:] = np.nan, np.nan
+        return xy, score
+    count = min(threads, n, max(1, stack.size // PER_THREAD))
+    if count == 1:
+        _decode(stack, decoder, options, xy, score)
+    else:
+        bounds = np.linspace(0, n, count + 1).astype(int).tolist()
+        parts = [slice(*pair) for pair in pairwise(bounds)]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            list(pool.map(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts))
+    return xy, score
 
 
 def _kernel(
@@ -143,23 +160,43 @@ def _kernel(
     return taylor.decode_dark_udp, (gaussian_taps(size), compat in ("udp", "rtmlib"), rescale)
 
 
-def _run(
+def _decode(
+    stack: npt.NDArray[Any],
     decoder: Callable[..., None],
-    maps: npt.NDArray[np.floating[Any]],
     options: tuple[Any, ...],
     xy: Floats,
     score: Floats,
-    threads: int,
 ) -> None:
-    bits, unsigned, nan_above = bit_views(maps)
-
-    def part(low: int, high: int) -> None:
-        rows = slice(low, high)
-        decoder(maps[rows], bits[rows], unsigned[rows], nan_above, *options, xy[rows], score[rows])
-
-    bounds = np.linspace(0, len(maps), min(threads, len(maps)) + 1).astype(int).tolist()
-    if len(bounds) == 2:
-        part(*bounds)
+    """Decode (N, K, H, W) of any type and layout; what kernels cannot read goes by a buffer."""
+    n, k, height, width = stack.shape
+    kind = precision_of(stack)
+    if stack.dtype == kind and stack.flags.c_contiguous:
+        maps = stack.reshape(n * k, height, width)
+        decoder(maps, *options, xy.reshape(n * k, 2), score.reshape(n * k))
         return
-    with ThreadPoolExecutor(len(bounds) - 1) as pool:
-        list(pool.map(part, bounds[:-1], bounds[1:]))
+    most = max(1, BUFFER // (height * width))
+    joints, images = min(most, k), max(1, most // k)
+    buffer = np.empty((min(images, n) * joints, height, width), kind)
+    for i in range(0, n, images):
+        for q in range(0, k, joints):
+            part = np.s_[i : i + images, q : q + joints]
+            source = stack[part]
+            maps = buffer[: source.shape[0] * source.shape[1]]
+            if stack.dtype == np.float16:
+                np.take(
+                    _halves(), source.view(np.uint16), out=maps.reshape(source.shape), mode="clip"
+                )
+            else:
+                np.copyto(maps.reshape(source.shape), source, casting="unsafe")
+            places, values = np.empty((len(maps), 2)), np.empty(len(maps))
+            decoder(maps, *options, places, values)
+            xy[part], score[part] = (
+                places.reshape(xy[part].shape),
+                values.reshape(score[part].shape),
+            )
+
+
+@cache
+def _halves() -> npt.NDArray[np.float32]:
+    """Return all float16 in the order of their bits; NumPy's own conversion is slower."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)

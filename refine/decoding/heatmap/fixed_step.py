@@ -1,9 +1,15 @@
 """Decoders that step a fixed way from the highest cell, and the global expectation."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from refine._exp import exp
 from refine._kernel import kernel
 from refine.decoding.maps.blur import blur_map
+from refine.decoding.maps.lanes import exp_single
 from refine.decoding.maps.peak import peak_of
 
 QUARTER = 0.25
@@ -12,20 +18,14 @@ PAD = 10
 """Cells of zeros around the map before the blur: CPN mptest.py, MSPN test.py."""
 NEGLIGIBLE = -40.0
 """exp(-40) of the maximum: 10^5 such cells weigh less than a part in 10^12."""
-PER_LN2 = float(1 / np.log(2))
-ROUND = 1.5 * 2.0**52
-"""Added to a small float64, it rounds it to an integer."""
 
 
 @kernel
-def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):
+def decode_quarter(maps, rule, xy, score):
     """Decode by the sign of the gradient into xy (M, 2) and score (M,).
 
     Args:
         maps: (M, H, W).
-        bits: see `peak_of`.
-        unsigned: see `peak_of`.
-        nan_above: see `peak_of`.
         rule: 0 argmax only; 1 step if both axes allow it (HRNet); 2 each axis alone (mmpose 1.x);
             3 anywhere but in the outermost cells (pytorch-pose: 1 < x < W, counted from 1).
         xy: (M, 2) result.
@@ -33,7 +33,8 @@ def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):
     """
     height, width = maps.shape[1:]
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         y, x = cell // width, cell % width
@@ -54,7 +55,7 @@ def decode_quarter(maps, bits, unsigned, nan_above, rule, xy, score):
 
 
 @kernel
-def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):
+def decode_second(maps, taps, xy, score):
     """Decode by a quarter step toward the second maximum, of the blurred map if taps > 1.
 
     The score is the maximum; with a blur, the raw value at the rounded result (CPN, MSPN).
@@ -63,7 +64,8 @@ def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):
     pad = PAD if taps.size > 1 else 0
     padded = np.zeros((height + 2 * pad, width + 2 * pad))
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         padded[pad : pad + height, pad : pad + width] = maps[m]
@@ -85,47 +87,56 @@ def decode_second(maps, bits, unsigned, nan_above, taps, xy, score):
 
 
 @kernel
-def decode_soft_argmax(maps, bits, unsigned, nan_above, beta, xy, score):
+def decode_soft_argmax(maps, beta, xy, score):
     """Decode by the expectation of softmax(beta * map) into xy (M, 2); score (M,) is the maximum.
 
-    A map whose maximum is not positive has an expectation all the same.
+    A map whose maximum is not positive has an expectation all the same. In single precision, where
+    maps are, the result is right to 3e-5 cells.
     """
     height, width = maps.shape[1:]
-    shifted = np.empty(width)
-    shifted_bits = shifted.view(np.int64)
-    power = np.empty(width)
-    power_bits = power.view(np.int64)
-    columns = np.empty(width)
+    columns = np.empty(width, maps.dtype)
     for m in range(len(maps)):
-        _, top = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        _, top = peak_of(maps[m].ravel())
         score[m] = top
         if not np.isfinite(top):
             continue
-        columns[:] = 0.0
+        columns[:] = 0
         sum_y = 0.0
         for y in range(height):
-            line = maps[m, y]
-            # exp(v) = 2^n * 2^f: libm's exp is scalar, this loop is not. The sum with ROUND
-            # leaves the integer n in the low bits.
-            for x in range(width):
-                v = max(beta * (line[x] - top), NEGLIGIBLE) * PER_LN2
-                shifted[x] = v + ROUND
-                power[x] = v
-            for x in range(width):
-                f = (power[x] - (shifted[x] - ROUND)) / PER_LN2
-                s = 1 + f * (1 / 9) * (1 + f * (1 / 10))
-                s = 1 + f * (1 / 6) * (1 + f * (1 / 7) * (1 + f * (1 / 8) * s))
-                power[x] = 1 + f * (
-                    1 + f * (1 / 2) * (1 + f * (1 / 3) * (1 + f * (1 / 4) * (1 + f * (1 / 5) * s)))
-                )
-            for x in range(width):
-                # Adding n to the exponent multiplies by 2^n.
-                power_bits[x] += shifted_bits[x] << 52
-            for x in range(width):
-                columns[x] += power[x]
-            row = 0.0
-            for x in range(width):
-                row += power[x]
-            sum_y += row * y
-        mass = columns.sum()
-        xy[m, 0], xy[m, 1] = (columns * np.arange(width)).sum() / mass, sum_y / mass
+            sum_y += y * _add_powers(maps[m, y], top, beta, columns)
+        mass = moment = 0.0
+        for x in range(width):
+            mass += columns[x]
+            moment += columns[x] * np.float64(x)
+        xy[m, 0], xy[m, 1] = moment / mass, sum_y / mass
+
+
+def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
+    """Add exp(beta * (line - top)) to the columns and return the sum, in the line's precision.
+
+    For kernels, whose libm does one exponential at a time.
+    """
+    raise NotImplementedError
+
+
+@overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})
+def _add_powers_of(line, top, beta, columns):
+    def double(line, top, beta, columns):
+        total = 0.0
+        for x in range(line.size):
+            power = exp(max(beta * (line[x] - top), NEGLIGIBLE))
+            columns[x] += power
+            total += power
+        return total
+
+    def single(line, top, beta, columns):
+        highest, steep, least = np.float32(top), np.float32(beta), np.float32(NEGLIGIBLE)
+        total = np.float32(0)
+        for x in range(line.size):
+            power = exp_single(max(steep * (line[x] - highest), least))
+            columns[x] += power
+            total += power
+        return total
+
+    return single if line.dtype == types.float32 else double

@@ -9,7 +9,8 @@ the whole map is.
 import numpy as np
 
 from refine._kernel import kernel
-from refine.decoding.maps.blur import blur_map, blur_patch
+from refine.decoding.maps.blur import blur_map, blur_patch, patch_room
+from refine.decoding.maps.lanes import LANES
 from refine.decoding.maps.peak import peak_of
 
 DARK_FLOOR = 1e-10
@@ -21,20 +22,20 @@ UDP_RIDGE = float(np.finfo(np.float32).eps)
 
 
 @kernel
-def decode_dark(maps, bits, unsigned, nan_above, taps, xy, score):
+def decode_dark(maps, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as DarkPose does."""
     height, width = maps.shape[1:]
-    side = taps.size + 4
-    patch, half, g = np.empty((side, side)), np.empty((side, 5)), np.empty((5, 5))
+    room, g = patch_room(taps, 2), np.empty((5, LANES))
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         y, x = cell // width, cell % width
         xy[m, 0], xy[m, 1] = x, y
         if not (1 < x < width - 2 and 1 < y < height - 2):
             continue
-        blur_patch(maps[m], x, y, 2, taps, False, patch, half, g)
+        blur_patch(maps[m], x, y, 2, taps, False, room, g)
         low = min(g[2, 0], g[2, 1], g[2, 2], g[2, 3], g[2, 4], g[0, 2], g[1, 2], g[3, 2], g[4, 2])
         low = min(low, g[1, 1], g[1, 3], g[3, 1], g[3, 3])
         if not low > DARK_FLOOR:
@@ -54,14 +55,11 @@ def decode_dark(maps, bits, unsigned, nan_above, taps, xy, score):
 
 
 @kernel
-def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy, score):
+def decode_dark_udp(maps, taps, reflect, rescale, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as UDP does.
 
     Args:
         maps: (M, H, W).
-        bits: see `peak_of`.
-        unsigned: see `peak_of`.
-        nan_above: see `peak_of`.
         taps: (k,).
         reflect: what the blur sees beyond the map: its mirror, or zeros.
         rescale: 0 none; 1 blurred maximum to raw maximum; 2 blurred range to 0..raw maximum.
@@ -69,16 +67,17 @@ def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy,
         score: (M,) result.
     """
     height, width = maps.shape[1:]
-    side = taps.size + 2
-    patch, half, g = np.empty((side, side)), np.empty((side, 3)), np.empty((3, 3))
+    room, blurred = patch_room(taps, 1), np.empty((3, LANES))
+    g = blurred[:, :3]
     ridge = 0.0 if rescale == 2 else UDP_RIDGE
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         y, x = cell // width, cell % width
         xy[m, 0], xy[m, 1] = x, y
-        blur_patch(maps[m], x, y, 1, taps, reflect, patch, half, g)
+        blur_patch(maps[m], x, y, 1, taps, reflect, room, blurred)
         # Edge padding of the blurred map.
         if x == 0:
             g[:, 0] = g[:, 1]
@@ -91,15 +90,17 @@ def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy,
         if rescale == 2 or (rescale == 1 and not (g.min() > UDP_FLOOR and score[m] <= UDP_CEILING)):
             whole = blur_map(maps[m], taps, reflect)
             low = whole.min() if rescale == 2 else 0.0
-            g = (g - low) / (whole.max() - low) * score[m]
+            g[:] = (g - low) / (whole.max() - low) * score[m]
         for i in range(3):
             for j in range(3):
-                g[i, j] = np.log(min(max(g[i, j], UDP_FLOOR), UDP_CEILING))
-        dx = 0.5 * (g[1, 2] - g[1, 0])
-        dy = 0.5 * (g[2, 1] - g[0, 1])
-        dxx = g[1, 2] - 2 * g[1, 1] + g[1, 0] + ridge
-        dyy = g[2, 1] - 2 * g[1, 1] + g[0, 1] + ridge
-        dxy = 0.5 * (g[2, 2] - g[1, 2] - g[2, 1] + 2 * g[1, 1] - g[1, 0] - g[0, 1] + g[0, 0])
+                g[i, j] = min(max(g[i, j], UDP_FLOOR), UDP_CEILING)
+        c = g[1, 1]
+        dx = 0.5 * np.log(g[1, 2] / g[1, 0])
+        dy = 0.5 * np.log(g[2, 1] / g[0, 1])
+        dxx = np.log(g[1, 2] * g[1, 0] / (c * c)) + ridge
+        dyy = np.log(g[2, 1] * g[0, 1] / (c * c)) + ridge
+        around = g[1, 2] * g[2, 1] * g[1, 0] * g[0, 1]
+        dxy = 0.5 * np.log(g[2, 2] * g[0, 0] * c * c / around)
         det = dxx * dyy - dxy * dxy
         if det != 0 and np.isfinite(det):
             xy[m, 0] = x - (dyy * dx - dxy * dy) / det
@@ -107,7 +108,7 @@ def decode_dark_udp(maps, bits, unsigned, nan_above, taps, reflect, rescale, xy,
 
 
 @kernel
-def decode_taylor(maps, bits, unsigned, nan_above, taps, xy, score):
+def decode_taylor(maps, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) by CCM's second-order approximation.
 
     Newton's step from the highest cell of the blurred map, with the differences to the next cells
@@ -116,7 +117,8 @@ def decode_taylor(maps, bits, unsigned, nan_above, taps, xy, score):
     """
     height, width = maps.shape[1:]
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        xy[m] = np.nan
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         g = blur_map(np.where(maps[m] > -np.inf, maps[m], 0.0), taps, True)

@@ -1,9 +1,12 @@
 """Gaussian blur as `cv2.GaussianBlur(map, (k, k), 0)` does it, on whole maps and on patches."""
 
+from functools import cache
+
 import numpy as np
 
 from refine._kernel import kernel
 from refine._types import Floats
+from refine.decoding.maps.lanes import LANES, sums_of_1, sums_of_3, sums_of_5
 from refine.exceptions import ArrayError
 
 FIXED_TAPS = {
@@ -30,6 +33,11 @@ def gaussian_taps(kernel: int) -> Floats:
     """
     if kernel < 1 or kernel % 2 == 0:
         raise ArrayError(f"expected an odd positive kernel size, got {kernel}", hint="kernel 11")
+    return _taps(kernel).copy()
+
+
+@cache
+def _taps(kernel: int) -> Floats:
     if kernel in FIXED_TAPS:
         half = FIXED_TAPS[kernel]
         return np.array(half + half[-2::-1])
@@ -49,54 +57,72 @@ def _mirrored(i, n):
 
 
 @kernel
-def blur_patch(values, x, y, reach, taps, reflect, patch, half, out):
+def patch_room(taps, reach):
+    """Return what `blur_patch` works in: bands, patch and half."""
+    k, rows = taps.size, 2 * reach + 1
+    side = k + 2 * reach
+    columns = (side + LANES - 1) // LANES * LANES
+    bands = np.zeros((rows, side))
+    for u in range(rows):
+        bands[u, u : u + k] = taps
+    return bands, np.zeros((side, columns)), np.zeros((rows, columns + LANES))
+
+
+@kernel
+def blur_patch(values, x, y, reach, taps, reflect, room, out):
     """Blur the square of cells within `reach` of (x, y); beyond the map lie zeros or its mirror.
 
     Args:
-        values: (H, W) one map.
+        values: (H, W) one map, contiguous.
         x: column of the middle cell.
         y: row of the middle cell.
-        reach: the square has 2 * reach + 1 = s cells per side.
+        reach: 0, 1 or 2; the square has 2 * reach + 1 = s cells per side.
         taps: (k,) from `gaussian_taps`.
         reflect: mirror the map at its border; else zeros.
-        patch: (k + s - 1, k + s - 1) scratch.
-        half: (k + s - 1, s) scratch.
-        out: (s, s) result, rows are y.
+        room: from `patch_room`.
+        out: (s, LANES) result, rows are y, of which the first s columns count.
     """
     height, width = values.shape
-    k = taps.size
-    side = patch.shape[0]
-    left, top = x - reach - k // 2, y - reach - k // 2
-    if left >= 0 and top >= 0 and left + side <= width and top + side <= height:
-        for i in range(side):
-            row = values[top + i, left : left + side]
-            line = patch[i]
-            for j in range(side):
-                line[j] = row[j]
+    bands, patch, half = room
+    side, columns = patch.shape
+    left, top = x - reach - taps.size // 2, y - reach - taps.size // 2
+    at = top * width + left
+    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
+    # Whole lanes are read: the last rows of the last columns would end behind the map.
+    if inside and at + (side - 1) * width + columns <= values.size:
+        _across_rows(values.ravel(), at, width, reach, bands, columns, half)
     else:
+        if not reflect:
+            patch[:] = 0.0
+        first, last = max(0, -left), min(side, width - left)
         for i in range(side):
-            for j in range(side):
-                row_at, column = top + i, left + j
-                if reflect:
-                    row_at, column = _mirrored(row_at, height), _mirrored(column, width)
-                inside = 0 <= row_at < height and 0 <= column < width
-                patch[i, j] = values[row_at, column] if inside else 0.0
-    size = 2 * reach + 1
-    for i in range(size):
-        # Transposed, so that both passes run along contiguous rows.
-        for j in range(side):
-            half[j, i] = 0.0
-        for t in range(k):
-            weight, line = taps[t], patch[i + t]
-            for j in range(side):
-                half[j, i] += weight * line[j]
-    for j in range(size):
-        for i in range(size):
-            out[i, j] = 0.0
-        for t in range(k):
-            weight, line = taps[t], half[j + t]
-            for i in range(size):
-                out[i, j] += weight * line[i]
+            row = top + i
+            if reflect:
+                row = _mirrored(row, height)
+                for j in range(first):
+                    patch[i, j] = values[row, _mirrored(left + j, width)]
+                for j in range(last, side):
+                    patch[i, j] = values[row, _mirrored(left + j, width)]
+            elif row < 0 or row >= height:
+                continue
+            line, source = patch[i, first:last], values[row, left + first : left + last]
+            for j in range(line.size):
+                line[j] = source[j]
+        _across_rows(patch.ravel(), 0, columns, reach, bands, columns, half)
+    kernel_row = bands[:1]
+    for u in range(2 * reach + 1):
+        sums_of_1(half[u], 0, 1, taps.size, kernel_row, out[u : u + 1], 0)
+
+
+@kernel
+def _across_rows(flat, at, stride, reach, bands, columns, half):
+    for block in range(0, columns, LANES):
+        if reach == 2:
+            sums_of_5(flat, at + block, stride, bands.shape[1], bands, half, block)
+        elif reach == 1:
+            sums_of_3(flat, at + block, stride, bands.shape[1], bands, half, block)
+        else:
+            sums_of_1(flat, at + block, stride, bands.shape[1], bands, half, block)
 
 
 @kernel

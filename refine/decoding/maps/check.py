@@ -45,6 +45,18 @@ def checked_maps(
     >>> checked_maps([[1, 2]], "maps", "H, W").dtype
     dtype('float32')
     """
+    stack = checked_numbers(values, name, axes, empty=empty)
+    return stack.astype(precision_of(stack), order=order, copy=False)
+
+
+def checked_numbers(
+    values: npt.ArrayLike, name: str, axes: str, *, empty: bool = True
+) -> npt.NDArray[Any]:
+    """Return maps of whatever real numbers as they lie in memory; for the rest see `checked_maps`.
+
+    >>> checked_numbers([[1, 2]], "maps", "H, W").dtype
+    dtype('int64')
+    """
     wanted = f"{name} ({axes})"
     try:
         stack = np.asarray(values)
@@ -59,5 +71,9 @@ def checked_maps(
             f"expected {wanted} of real numbers, got {stack.dtype} {stack.shape}",
             hint="maps[None] for one pose" if missing == 1 and axes.startswith("N") else None,
         )
-    kind = np.float64 if stack.dtype == np.float64 else np.float32
-    return stack.astype(kind, order=order, copy=False)
+    return stack
+
+
+def precision_of(stack: npt.NDArray[Any]) -> type[np.floating[Any]]:
+    """Return what kernels read maps as: float64 as it is, all else as float32."""
+    return np.float64 if stack.dtype == np.float64 else np.float32

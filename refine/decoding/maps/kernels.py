@@ -3,7 +3,7 @@
 import numpy as np
 
 from refine._kernel import kernel
-from refine.decoding.maps.fit import CORE, SIGMA_MIN, gauss_newton, width_of
+from refine.decoding.maps.fit import CORE, SIGMA_MIN, fit_room, gauss_newton, width_of
 
 HARMLESS, FATAL, FIRST = 0, 1, 2
 """What an equal neighbour does to a peak: nothing, end it, or end it if it comes before."""
@@ -155,8 +155,7 @@ def centroid(maps, start, cell, xy):
 @kernel
 def fit(maps, start, cell, xy):
     height, width = maps.shape[1:]
-    longest = max(height, width)
-    x_basis, y_basis = np.empty((3, longest)), np.empty((3, longest))
+    longest, room = max(height, width), fit_room(height, width)
     for m in range(len(maps)):
         for p in range(start[m], start[m + 1]):
             x, y = cell[p]
@@ -166,7 +165,7 @@ def fit(maps, start, cell, xy):
             sigma = min(max(sigma, SIGMA_MIN), longest / 4)
             px, py, _, _ = gauss_newton(
                 maps[m], np.float64(x), np.float64(y), np.float64(x), np.float64(y),
-                sigma, CORE, x_basis, y_basis,
+                sigma, CORE, room,
             )  # fmt: skip
             if abs(px - x) <= WANDER and abs(py - y) <= WANDER:
                 xy[p, 0], xy[p, 1] = px, py

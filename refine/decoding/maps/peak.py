@@ -3,63 +3,58 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numba import types
+from numba.extending import overload
 
-from refine._kernel import kernel
-
-BLOCK = 128
-
-
-def bit_views(maps: npt.NDArray[np.floating[Any]]) -> tuple[Any, Any, Any]:
-    """Return what `peak_of` wants of contiguous maps (M, H, W) besides their values.
-
-    Positive floats sort like the integers that their bits spell, and compilers vectorise the
-    maximum of integers but not that of floats.
-
-    Returns:
-        the maps as integers (M, H * W) of the same width, signed and unsigned, and the bits of
-        -inf as an unsigned integer.
-    """
-    width = maps.dtype.itemsize
-    bits = maps.view(f"i{width}").reshape(len(maps), -1)
-    unsigned = bits.view(f"u{width}")
-    return bits, unsigned, np.array(-np.inf, maps.dtype).view(unsigned.dtype)[()]
+BLOCK = 256
+"""Cells whose maximum is taken at once; the first of those equal to it is looked for in one."""
+NOWHERE = 1 << 30
 
 
-@kernel(inline="never")
-def peak_of(flat, bits, unsigned, nan_above):
+def peak_of(flat: Any) -> Any:
     """Return the first cell of the maximum, or -1 without a positive finite one, and the maximum.
 
+    For kernels. Positive floats sort like the integers that their bits spell, and compilers
+    vectorise the maximum of integers but not that of floats. Only NaN with a sign bit lies above
+    -inf as an unsigned integer.
+
     Args:
-        flat: (H * W,) one map.
-        bits: see `bit_views`.
-        unsigned: the same as unsigned integers.
-        nan_above: bits of -inf as an unsigned integer; only NaN with a sign bit lies above.
+        flat: (H * W,) one map, contiguous.
     """
-    n = flat.size
-    best = bits[0]
-    block = 0
-    top = unsigned[0]
-    for start in range(0, n, BLOCK):
-        part = bits[start : start + BLOCK]
-        most = part[0]
-        for j in range(part.size):
-            most = max(most, part[j])
-        part = unsigned[start : start + BLOCK]
-        for j in range(part.size):
-            top = max(top, part[j])
-        if most > best:
-            best = most
-            block = start
-    if top > nan_above:
-        return -1, np.nan
-    if best > 0:
-        part = bits[block : block + BLOCK]
-        for j in range(part.size):
-            if part[j] == best:
-                value = np.float64(flat[block + j])
-                return (block + j if np.isfinite(value) else -1), value
-    value = flat[0]
-    for j in range(n):
-        value = max(value, flat[j])
-    return -1, np.float64(value)
+    raise NotImplementedError
+
+
+@overload(peak_of)
+def _peak_of(flat):
+    single = flat.dtype == types.float32
+    integer: Any = np.int32 if single else np.int64
+    unsigned: Any = np.uint32 if single else np.uint64
+    nan_above = unsigned(0xFF800000 if single else 0xFFF0 << 48)
+
+    def peak(flat):
+        bits = flat.view(integer)
+        best, block, top = bits[0], 0, unsigned(bits[0])
+        for start in range(0, bits.size, BLOCK):
+            part = bits[start : start + BLOCK]
+            most = part[0]
+            for j in range(part.size):
+                value = part[j]
+                most = max(most, value)
+                top = max(top, unsigned(value))
+            if most > best:
+                best, block = most, start
+        if top > nan_above:
+            return -1, np.nan
+        if best > 0:
+            part = bits[block : block + BLOCK]
+            first = np.int32(NOWHERE)
+            for j in range(part.size):
+                first = min(first, np.int32(j) if part[j] == best else np.int32(NOWHERE))
+            value = np.float64(flat[block + first])
+            return (block + first if np.isfinite(value) else -1), value
+        value = flat[0]
+        for j in range(flat.size):
+            value = max(value, flat[j])
+        return -1, np.float64(value)
+
+    return peak

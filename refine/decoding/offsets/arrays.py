@@ -11,7 +11,6 @@ import numpy.typing as npt
 from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.check import checked_maps
-from refine.decoding.maps.peak import bit_views
 from refine.decoding.offsets import kernels
 from refine.exceptions import ArrayError
 
@@ -62,9 +61,8 @@ def decode_combined(
     n, k, height, width = classes.shape
     xy, score = np.full((n * k, 2), np.nan), np.full(n * k, np.nan)
     flat = classes.reshape(n * k, height, width)
-    bits, unsigned, nan_above = bit_views(flat)
     kernels.combined(
-        flat, steps.reshape(n * k, 2, height, width), bits, unsigned, nan_above,
+        flat, steps.reshape(n * k, 2, height, width),
         gaussian_taps(kernel), gaussian_taps(offset_kernel), radius, xy, score,
     )  # fmt: skip
     return xy.reshape(n, k, 2), score.reshape(n, k)

@@ -3,17 +3,17 @@
 import numpy as np
 
 from refine._kernel import kernel
-from refine.decoding.maps.blur import blur_map, blur_patch
+from refine.decoding.maps.blur import blur_map, blur_patch, patch_room
+from refine.decoding.maps.lanes import LANES
 from refine.decoding.maps.peak import peak_of
 
 
 @kernel
-def combined(maps, offsets, bits, unsigned, nan_above, taps, offset_taps, radius, xy, score):
+def combined(maps, offsets, taps, offset_taps, radius, xy, score):
     width = maps.shape[2]
-    side = offset_taps.size
-    patch, half, one = np.empty((side, side)), np.empty((side, 1)), np.empty((1, 1))
+    room, one = patch_room(offset_taps, 0), np.empty((1, LANES))
     for m in range(len(maps)):
-        cell, score[m] = peak_of(maps[m].ravel(), bits[m], unsigned[m], nan_above)
+        cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
             continue
         blurred = blur_map(maps[m], taps, True)
@@ -21,7 +21,7 @@ def combined(maps, offsets, bits, unsigned, nan_above, taps, offset_taps, radius
         y, x = best // width, best % width
         score[m] = blurred[y, x]
         for axis in range(2):
-            blur_patch(offsets[m, axis], x, y, 0, offset_taps, True, patch, half, one)
+            blur_patch(offsets[m, axis], x, y, 0, offset_taps, True, room, one)
             xy[m, axis] = (x if axis == 0 else y) + radius * one[0, 0]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from refine._kernel import kernel
-from refine.decoding.maps.fit import gauss_newton
+from refine.decoding.maps.fit import fit_room, gauss_newton
 
 MATCH_DISTANCE, MATCH_SCORE, MATCH_WINDOW, MATCH_SIGMA = 75.0, 0.05, 6, 2.0
 """Input px, keypoint score, input px and input px: lib/config MAX_ABSORB_DISTANCE,
@@ -14,8 +14,7 @@ ADJUST_THRESHOLD, GUASSIAN_KERNEL, SIGMA."""
 def fit(maps, counts, xy):
     """Fit a Gaussian around each counting joint and move it there, in place."""
     _, height, width = maps.shape
-    longest = max(height, width)
-    x_basis, y_basis = np.empty((3, longest)), np.empty((3, longest))
+    room = fit_room(height, width)
     for m in range(len(xy)):
         for q in range(len(maps)):
             if not counts[m, q]:
@@ -26,7 +25,7 @@ def fit(maps, counts, xy):
                 continue
             at_x, at_y, _, _ = gauss_newton(
                 maps[q], x, y, float(x), float(y), MATCH_SIGMA, MATCH_WINDOW / MATCH_SIGMA,
-                x_basis, y_basis,
+                room,
             )  # fmt: skip
             xy[m, q, 0], xy[m, q, 1] = at_x, at_y
 

@@ -9,7 +9,6 @@ from refine._types import Floats
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.check import checked_maps
 from refine.decoding.maps.flip import merge_flipped
-from refine.decoding.maps.peak import bit_views
 from refine.decoding.simcc import kernels
 from refine.exceptions import ArrayError
 
@@ -76,28 +75,30 @@ def decode_simcc(
             f"expected a method and a score, got {method!r} and {score!r}",
             hint=f"a method of {', '.join(METHODS)} and a score of {', '.join(SCORES)}",
         )
-    if np.max(sigma) > MOST_SIGMA:
+    sigmas = _pair(sigma)
+    if max(sigmas) > MOST_SIGMA:
         raise ArrayError(f"expected a sigma of at most {MOST_SIGMA:g} bins, got {sigma}")
-    for name, value in (("ratio", ratio), ("beta", beta), ("sigma", np.min(sigma))):
-        if not (np.isfinite(value) and value > 0):
+    for name, value in (("ratio", ratio), ("beta", beta), *(("sigma", s) for s in sigmas)):
+        if not 0 < value < np.inf:
             raise ArrayError(f"expected a positive {name}, got {value}")
     maps = checked_maps(x, "x", "N, K, bins"), checked_maps(y, "y", "N, K, bins")
     if maps[0].shape[:2] != maps[1].shape[:2]:
         raise ArrayError(
             f"expected x (N, K, Wx) and y (N, K, Hy), got {maps[0].shape} and {maps[1].shape}"
         )
-    axes = [
-        _axis(m, method, softmax, beta, dark_kernel(s))
-        for m, s in zip(maps, np.broadcast_to(sigma, 2).tolist(), strict=True)
-    ]
-    top = np.stack([a[1] for a in axes])
-    value = top.min(0) if score == "min" else top.mean(0)
-    xy = np.stack([a[0] for a in axes], -1)
-    missing = np.isnan(xy).any(-1)
-    if not softmax and method != "expectation":
-        missing |= ~(value > 0)
-    xy[missing] = -1.0 if compat else np.nan
-    return xy / ratio, value
+    blur = dark_kernel(sigmas[0]), dark_kernel(sigmas[1])
+    xy, top = _decode(maps, method, softmax, (beta, beta), blur, score == "mean")
+    if compat:
+        xy[np.isnan(xy)] = -1.0
+    xy /= ratio
+    return xy, top
+
+
+def _pair(sigma: float | tuple[float, float]) -> tuple[float, float]:
+    if isinstance(sigma, (int, float)):
+        return sigma, sigma
+    first, second = np.broadcast_to(sigma, 2).tolist()
+    return first, second
 
 
 def dark_kernel(sigma: float) -> int:
@@ -133,12 +134,9 @@ def simcc_visibility(
     >>> simcc_visibility(np.zeros((1, 1, 4)), np.zeros((1, 1, 8))).tolist()
     [[0.125]]
     """
-    sigma_x, sigma_y = np.broadcast_to(sigma, 2).tolist()
-    tops = [
-        _axis(checked_maps(m, name, "N, K, bins"), "argmax", True, beta * s, 1)[1]
-        for m, name, s in ((x, "x", sigma_x), (y, "y", sigma_y))
-    ]
-    return np.asarray(np.minimum(*tops))
+    sigma_x, sigma_y = _pair(sigma)
+    maps = checked_maps(x, "x", "N, K, bins"), checked_maps(y, "y", "N, K, bins")
+    return _decode(maps, "argmax", True, (beta * sigma_x, beta * sigma_y), (1, 1), False)[1]
 
 
 def merge_flipped_simcc(
@@ -173,16 +171,20 @@ def merge_flipped_simcc(
     return merged, rows
 
 
-def _axis(
-    maps: npt.NDArray[np.floating], method: str, softmax: bool, beta: float, kernel: int
+def _decode(
+    maps: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
+    method: str,
+    softmax: bool,
+    beta: tuple[float, float],
+    blur: tuple[int, int],
+    mean: bool,
 ) -> tuple[Floats, Floats]:
-    """Return bin and score (N, K) of the maps of one axis."""
-    n, k, bins = maps.shape
-    at, top = np.full(n * k, np.nan), np.full(n * k, np.nan)
-    if maps.size:
-        flat = maps.reshape(n * k, 1, bins)
-        bits, unsigned, nan_above = bit_views(flat)
-        taps = gaussian_taps(kernel)
-        rule = METHODS.index(method)
-        kernels.decode(flat[:, 0], bits, unsigned, nan_above, rule, softmax, beta, taps, at, top)
-    return at.reshape(n, k), top.reshape(n, k)
+    """Return bins (N, K, 2), NaN where there is no peak, and scores (N, K)."""
+    n, k = maps[0].shape[:2]
+    xy, score = np.empty((n, k, 2)), np.empty((n, k))
+    x, y = (m.reshape(n * k, m.shape[2]) for m in maps)
+    kernels.decode(
+        x, y, METHODS.index(method), softmax, beta, gaussian_taps(blur[0]), gaussian_taps(blur[1]),
+        mean, xy.reshape(n * k, 2), score.reshape(n * k),
+    )  # fmt: skip
+    return xy, score
