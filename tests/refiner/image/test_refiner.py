@@ -151,7 +151,8 @@ def test_a_picture_that_breaks_off_does_not_end_a_run(weights, people):
         belief = refiner.believe(poses)
     assert (belief.unread, belief.unfit) == (1, 0)
     assert belief.seen.tolist() == [True, False, True, False, False]
-    np.testing.assert_array_equal(belief.xy[[0, 2, 4]], whole.xy[[0, 2, 4]])
+    # Convolutions of batches of other sizes round otherwise.
+    np.testing.assert_allclose(belief.xy[[0, 2, 4]], whole.xy[[0, 2, 4]], rtol=0, atol=1e-3)
     np.testing.assert_array_equal(belief.xy[1], refiner.pose_refiner.believe(poses).xy[1])
 
 
