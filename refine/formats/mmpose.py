@@ -154,10 +154,11 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
         each = [frame["instances"] for frame in frames]
         return each if demo is None else [{**demo, "instance_info": content} for content in each]
     video = poses.meta.get("video", held == "lines") or len(frames) != 1
-    if video and (bad := [f["frame_id"] for f in frames if type(f["frame_id"]) is not int]):
+    numbers = [frame["frame_id"] for frame in frames]
+    if video and (bad := [n for n in numbers if type(n) is not int or n < 0]):
         raise FormatError(
-            "expected whole numbers as image ids, which MMPose video files call frames by, "
-            f"got {bad[0]!r}",
+            "expected whole numbers as image ids, 0 or more, which MMPose video files call frames "
+            f"by, got {bad[0]!r}",
             hint="another --to",
         )
     if (dump := poses.meta.get("dump")) is not None and held == "document":

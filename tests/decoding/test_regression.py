@@ -278,6 +278,16 @@ def test_blazepose_from_the_shell(tmp_path, cli):
     assert [p["score"] for p in found] == [0.25, 0.75]
 
 
+def test_pose_flags_are_one_for_each_pose(tmp_path, cli):
+    np.savez(
+        tmp_path / "9.npz", landmarks=np.full((2, 195), 50.0), pose_flag=np.ones((2, 0)),
+        affine=np.tile([[2.0, 0, 4], [0, 2, 6]], (2, 1, 1)),
+    )  # fmt: skip
+    got = cli("decode", tmp_path / "9.npz", "--preset", "blazepose", "-o", "-")
+    assert got.code == 3
+    assert "pose flag" in got.err
+
+
 @pytest.mark.parametrize(("preset", "shift"), [("mask-rcnn", -0.5), ("keypoint-rcnn", 0.0)])
 def test_rois_from_the_shell(tmp_path, cli, preset, shift):
     maps, box = rois()

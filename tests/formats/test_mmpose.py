@@ -204,3 +204,10 @@ def test_results_of_a_test_of_0x(file):
 def test_pickles_are_named_and_not_loaded(file, protocol):
     with pytest.raises(FormatError, match=r"got a pickle.*refine.read\(pickle.load\(file\)\)"):
         refine.read(file(pickle.dumps([sample(1, 1)], protocol), "results.pkl"))
+
+
+def test_frames_are_numbered_from_0(tmp_path):
+    images = [refine.poses.ImageRef(-1), refine.poses.ImageRef(2)]
+    poses = refine.Poses.from_arrays("coco17", np.ones((2, 17, 2)), image=[0, 1], images=images)
+    with pytest.raises(FormatError, match=r"whole numbers.*0 or more.*-1"):
+        write(poses, tmp_path / "x.json", "mmpose")

@@ -22,7 +22,7 @@ from refine.decoding.regression.arrays import (
     dsnt_to_input,
     merge_mirrored,
 )
-from refine.exceptions import GeometryError
+from refine.exceptions import ArrayError, GeometryError
 from refine.geometry import Grid
 from refine.poses import Poses
 from refine.rescore import instance_scores
@@ -204,7 +204,10 @@ def decode_blazepose_outputs(raw: RawCrops, options: BlazePoseOptions) -> Poses:
     poses = place_poses(raw, options, xy[:, :k], value[:, :k], size, "probability")
     flags = [n for n in ("pose_flag", "output_poseflag") if n in raw.arrays]
     if flags and np.isnan(raw.box_score).all():
-        flag = raw.array(*flags).reshape(len(raw), -1)[:, 0].astype(np.float64)
+        found = raw.array(*flags)
+        if not found.size:
+            raise ArrayError(f"expected a pose flag for each of {len(raw)}, got {found.shape}")
+        flag = found.reshape(len(raw), -1)[:, 0].astype(np.float64)
         poses = poses.replace(instance_score=instance_scores(value, flag, options.score))
     return poses
 
