@@ -18,16 +18,23 @@ LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
 """ln 2 in two parts, so that whole multiples of the first are exact; Cephes, exp.c (S. Moshier)."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _power_of_two(typingctx: Any, exponent: Any) -> Any:
-    """Return 2 to a whole number that is given as a float64."""
+def _power_of_two_as(number: Any, real: Any, bits: int, mantissa: int) -> Any:
+    """Make an intrinsic, 2 to a whole number that is given as a float of some type."""
+    bias = (1 << (bits - mantissa - 2)) - 1
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        whole = ir.IntType(64)
-        biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, 1023))
-        return builder.bitcast(builder.shl(biased, ir.Constant(whole, 52)), ir.DoubleType())
+    def power_of_two(typingctx: Any, exponent: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            whole = ir.IntType(bits)
+            biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, bias))
+            return builder.bitcast(builder.shl(biased, ir.Constant(whole, mantissa)), real)
 
-    return types.float64(types.float64), build
+        return number(number), build
+
+    return intrinsic(power_of_two)
+
+
+_power_of_two = _power_of_two_as(types.float64, ir.DoubleType(), 64, 52)
+_power_of_two_single = _power_of_two_as(types.float32, ir.FloatType(), 32, 23)
 
 
 @kernel(forceinline=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
@@ -53,3 +60,20 @@ def exp(x: Any) -> Any:
     y = y * r + 0.5
     y = y * r * r + r + 1.0
     return 0.0 if x < LEAST else y * _power_of_two(z)
+
+
+@kernel(forceinline=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+def exp_single(x: Any) -> Any:
+    """Return the exponential of a float32 in [-87, 88], to 2e-7 of itself; for kernels.
+
+    Cephes, expf.c (S. Moshier): ln 2 in two parts and a polynomial of degree 6.
+    """
+    z = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - z * np.float32(0.693359375) + z * np.float32(2.12194440e-4)
+    y = np.float32(1.9875691500e-4)
+    y = y * r + np.float32(1.3981999507e-3)
+    y = y * r + np.float32(8.3334519073e-3)
+    y = y * r + np.float32(4.1665795894e-2)
+    y = y * r + np.float32(1.6666665459e-1)
+    y = y * r + np.float32(5.0000001201e-1)
+    return (y * r * r + r + np.float32(1)) * _power_of_two_single(z)

@@ -33,7 +33,9 @@ def command(
     """Learn what the errors of a source are like, from its poses in PRED and their pictures.
 
     No ground truth is needed; some fifty poses are enough. With `refine run --profile`, single
-    pictures and streams of the source are then refined as a whole file is.
+    pictures and streams of the source are then refined as a whole file is. Said is how the joints
+    that the eyes see clearly lie in what they see; of COCO's own labels 34% lie within the densest
+    half of what `image` sees, and 88% within nine tenths.
     """
     if inputs.pictures is None:
         raise click.UsageError("expected the pictures of the poses: --images DIR")
@@ -50,7 +52,7 @@ def command(
     facts = found.summary()
     say(
         "{poses} poses; of {clear} joints seen clearly {half:.0%} lie within the densest half of "
-        "what is seen, {most:.0%} within nine tenths: 35% and 87% of true joints do".format(**facts)
+        "what is seen, {most:.0%} within nine tenths".format(**facts)
     )
     if as_json:
         summary({"source": Path(pred).name, **facts}, data_on_stdout=output == "-")

@@ -16,14 +16,14 @@ import copy
 import io
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from _report import options_of, publish
 
 import refine
 from refine.evaluation.coco import evaluate, read_predictions
@@ -225,22 +225,12 @@ def table(rows):
     return "\n".join(lines)
 
 
-def versions():
-    found = [f"Python {platform.python_version()}"]
-    for name in ("numpy", "numba", "torch", *PEERS):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
-    return ", ".join(found)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="*", default=[2000])
     parser.add_argument("--poses", type=int, nargs="*", default=[20, 100, 1000])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = options_of(parser)
     os.environ["RAYON_NUM_THREADS"] = "1"  # Of hotcoco, which is imported later.
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -248,12 +238,7 @@ def main():
             rows += evaluation_rows(images, options.rounds, Path(folder))
     for n in options.poses:
         rows += oks_rows(n, options.rounds)
-    text = f"{table(rows)}\n\n{versions()}\n"
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text)
-    if options.json:
-        options.json.write_text(json.dumps({"versions": versions(), "rows": rows}, indent=1))
+    publish(options, table(rows), rows, ("numpy", "numba", "torch", *PEERS))
 
 
 if __name__ == "__main__":

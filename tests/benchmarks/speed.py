@@ -11,13 +11,9 @@ run with one thread. NumPy's and OpenCV's forms are written in `decode.py`, `sup
 """
 
 import argparse
-import contextlib
-import json
-import platform
 import sys
 import time
-from importlib import import_module, metadata
-from pathlib import Path
+from importlib import import_module
 
 import cv2
 import decode as forms
@@ -25,6 +21,7 @@ import numpy as np
 import suppress
 import tags
 import torch
+from _report import options_of, publish
 
 from refine.decoding import decode_heatmaps, decode_simcc, decode_tags
 from refine.suppression import oks_nms, soft_oks_nms
@@ -215,30 +212,20 @@ def table(rows):
     return "\n".join(lines)
 
 
-def versions():
-    found = [f"Python {platform.python_version()}"]
-    for name in ("numpy", "numba", "torch", "opencv-python-headless", "rtmlib", "kornia"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append(f"{name} {metadata.version(name)}")
-    return ", ".join(found)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = options_of(parser)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     rows = list(measure(map_jobs(), options.rounds, True))
     rows += measure(other_jobs(), options.rounds, False)
-    text = f"{table(rows)}\n\n{versions()}\n"
-    print(text)
-    if options.markdown:
-        options.markdown.write_text(text)
-    if options.json:
-        options.json.write_text(json.dumps({"versions": versions(), "rows": rows}, indent=1))
+    publish(
+        options,
+        table(rows),
+        rows,
+        ("numpy", "numba", "torch", "opencv-python-headless", "rtmlib", "kornia"),
+    )
 
 
 if __name__ == "__main__":

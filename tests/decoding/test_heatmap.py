@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from refine._kernel import kernel
 from refine.decoding import decode_heatmaps
 from refine.decoding.heatmap.arrays import METHODS
+from refine.decoding.maps.peak import BLOCK, peak_of
 from refine.exceptions import ArrayError
 
 Y, X = np.mgrid[:64, :48]
@@ -294,3 +296,21 @@ def test_threads_change_nothing(method, monkeypatch):
 def test_bad_arguments(maps, options, message):
     with pytest.raises(ArrayError, match=message):
         decode_heatmaps(maps, **options)
+
+
+@kernel
+def compiled_peak(flat):
+    return peak_of(flat)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_find_the_peak_that_plain_code_finds(dtype):
+    rng = np.random.default_rng(0)
+    odd = [np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1e-40]
+    for size in (1, 7, BLOCK, 3 * BLOCK + 5):
+        for trial in range(60):
+            flat = rng.choice(rng.normal(size=5), size).astype(dtype)  # with ties
+            if trial % 3:
+                at = rng.integers(0, size, 1 + trial % 2)
+                flat[at] = rng.choice(odd, len(at)).astype(dtype)
+            np.testing.assert_equal(compiled_peak(flat), peak_of(flat))

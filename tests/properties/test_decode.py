@@ -61,7 +61,7 @@ def test_fit_recovers_a_gaussian_anywhere(centre, sigma, amplitude):
     d2 = (x - centre[0]) ** 2 + (y - centre[1]) ** 2
     maps = (amplitude * np.exp(-d2 / 2 / sigma**2))[None, None]
     xy, _ = decode_heatmaps(maps)
-    np.testing.assert_allclose(xy[0, 0], centre, rtol=0, atol=2 * TOLERANCE)
+    np.testing.assert_allclose(xy[0, 0], centre, rtol=0, atol=TOLERANCE)
 
 
 @settings(max_examples=40, deadline=None)

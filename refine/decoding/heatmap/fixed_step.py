@@ -6,10 +6,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from refine._exp import exp
+from refine._exp import exp, exp_single
 from refine._kernel import kernel
 from refine.decoding.maps.blur import blur_map
-from refine.decoding.maps.lanes import exp_single
 from refine.decoding.maps.peak import peak_of
 
 QUARTER = 0.25
@@ -117,7 +116,9 @@ def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
 
     For kernels, whose libm does one exponential at a time.
     """
-    raise NotImplementedError
+    power = np.exp(np.maximum(beta * (line - top), NEGLIGIBLE)).astype(line.dtype)
+    columns += power
+    return power.sum()
 
 
 @overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})

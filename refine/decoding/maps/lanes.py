@@ -1,14 +1,11 @@
-"""What kernels do several at a time: weighted sums of short rows, exponentials of float32."""
+"""What kernels do several at a time: weighted sums of short rows."""
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils as typed_cgutils
 from numba.extending import intrinsic as typed_intrinsic
-
-from refine._kernel import kernel
 
 intrinsic: Any = typed_intrinsic
 cgutils: Any = typed_cgutils
@@ -92,32 +89,3 @@ def _sums(rows: int) -> Any:
 
 
 sums_of_1, sums_of_3, sums_of_5 = _sums(1), _sums(3), _sums(5)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _power_of_two(typingctx: Any, exponent: Any) -> Any:
-    """Return 2 to a whole number that is given as a float32."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        whole = ir.IntType(32)
-        biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, 127))
-        return builder.bitcast(builder.shl(biased, ir.Constant(whole, 23)), ir.FloatType())
-
-    return types.float32(types.float32), build
-
-
-@kernel(forceinline=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
-def exp_single(x: Any) -> Any:
-    """Return the exponential of a float32 in [-87, 88], to 2e-7 of itself; for kernels.
-
-    Cephes, expf.c (S. Moshier): ln 2 in two parts and a polynomial of degree 6.
-    """
-    z = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
-    r = x - z * np.float32(0.693359375) + z * np.float32(2.12194440e-4)
-    y = np.float32(1.9875691500e-4)
-    y = y * r + np.float32(1.3981999507e-3)
-    y = y * r + np.float32(8.3334519073e-3)
-    y = y * r + np.float32(4.1665795894e-2)
-    y = y * r + np.float32(1.6666665459e-1)
-    y = y * r + np.float32(5.0000001201e-1)
-    return (y * r * r + r + np.float32(1)) * _power_of_two(z)

@@ -20,8 +20,13 @@ def peak_of(flat: Any) -> Any:
 
     Args:
         flat: (H * W,) one map, contiguous.
+
+    >>> peak_of(np.array([0.5, 2.0, 2.0]))
+    (1, 2.0)
     """
-    raise NotImplementedError
+    cell = int(np.argmax(flat))  # that of NaN, if there is any
+    value = float(flat[cell])
+    return (cell if 0 < value < np.inf else -1), value
 
 
 @overload(peak_of)

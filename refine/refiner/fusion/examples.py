@@ -15,10 +15,8 @@ from torch import Tensor
 from refine._types import Floats, Indices
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.refiner.fusion.judge import joint_features
-from refine.refiner.fusion.likelihood import Likelihood, coverage, heat_features
-from refine.refiner.fusion.maps import peaks
-from refine.refiner.fusion.posterior import LITTLE, MUCH, fuse
+from refine.refiner.fusion.evidence import weigh
+from refine.refiner.fusion.likelihood import Likelihood
 from refine.refiner.fusion.source import SourceProfile, measure_source
 from refine.refiner.fusion.view import Grid, View, make_view
 from refine.refiner.pose.refiner import Refiner
@@ -106,15 +104,12 @@ def make_example(seen: Seen, likelihood: Likelihood, sigmas: Floats) -> tuple[Ex
         rows = np.arange(start, min(start + CHUNK, len(seen.truth)))
         heat, view = seen.heat[rows].float(), seen.view(sigmas, rows)
         with torch.inference_mode():
-            likely = likelihood(heat, heat_features(heat, view), view)
-            covered, density = coverage(likely, view.own)
-            little, much = fuse(heat, view, LITTLE), fuse(heat, view, MUCH)
-            share = density / likely.amax((2, 3))
-            features = joint_features(heat, view, little, much, covered, share)
-            places = torch.stack([view.own, little.at, much.at], 2)
+            found = weigh(heat, view, likelihood)
+            places = torch.stack([view.own, found.little.at, found.much.at], 2)
             off = ((places - target[rows][:, :, None]) ** 2).sum(-1)
             right = torch.exp(-off / (2 * view.kernel[..., None] ** 2))
-            parts.append((features, covered, *peaks(heat), right, little.at))
+            told = (found.features, found.covered, found.peak, found.height)
+            parts.append((*told, right, found.little.at))
     features, covered, peak, height, right, at = (torch.cat(p) for p in zip(*parts, strict=True))
     known = torch.isfinite(target).all(-1)
     right = torch.nan_to_num(right)

@@ -6,8 +6,8 @@ from torch import Tensor
 from refine.refiner.fusion.view import View
 
 NEIGHBOUR = 1.4
-"""Standard deviation, cells, of the bell that a neighbour's joint puts on its kind's map; of those
-tried on half of three development sources the best."""
+"""Standard deviation, cells, of the bell that a neighbour's joint puts on its kind's map: about
+what the eye's maps have; chosen by hand with the settings of `refine.refiner.fusion.posterior`."""
 
 
 def bells(at: Tensor, deviation: Tensor, height: int, width: int) -> Tensor:

@@ -7,7 +7,6 @@ from operator import add
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from refine._types import Indices
 from refine.crops.arrays import Pixels
@@ -15,10 +14,7 @@ from refine.exceptions import WeightsError
 from refine.geometry import Crop
 from refine.refiner.belief import Belief
 from refine.refiner.eyes.eye import Eye, see
-from refine.refiner.fusion.judge import joint_features
-from refine.refiner.fusion.likelihood import coverage, heat_features
-from refine.refiner.fusion.maps import peaks
-from refine.refiner.fusion.posterior import LITTLE, MUCH, Fused, fuse
+from refine.refiner.fusion.evidence import Evidence, weigh
 from refine.refiner.fusion.source import SourceProfile, measure_source
 from refine.refiner.fusion.view import Grid, View, make_view
 from refine.refiner.fusion.weights import Fusion
@@ -34,24 +30,20 @@ source, so that good poses which come alone are left alone."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What an eye saw of N poses and K joints; the maps are gone.
+    """What an eye saw of N poses and K joints.
 
     Attributes:
         rows: (N,) of the poses.
         grid: of the maps.
         view: of the poses.
-        features: (N, K, F) of `joint_features`.
-        little: the posterior that trusts the joints as they came little.
-        much: the one that trusts them much.
+        evidence: of the maps.
         source: what these poses say of their source.
     """
 
     rows: Indices
     grid: Grid
     view: View
-    features: Tensor
-    little: Fused
-    much: Fused
+    evidence: Evidence
     source: SourceProfile
 
 
@@ -120,39 +112,17 @@ class FusionReader:
             grid = Grid(self.eye.stride, self.eye.offset, heat.shape[3], heat.shape[2])
             view = make_view(query, rows, index, grid, sigmas)
             with torch.inference_mode():
-                yield look_at(rows, heat, grid, view, self)
+                found = weigh(heat, view, self.fusion.likelihood)
+                source = measure_source(
+                    view, found.covered, found.peak, found.height, self.eye.weights
+                )
+            yield Look(rows, grid, view, found, source)
 
 
 def total_profile(looks: Iterable[Look]) -> SourceProfile:
     """Say what a source is like by all that was seen of it."""
     first, *others = (look.source for look in looks)
     return reduce(add, others, first)
-
-
-def look_at(rows: Indices, heat: Tensor, grid: Grid, view: View, reader: FusionReader) -> Look:
-    """Set what an eye sees against what is known.
-
-    Args:
-        rows: (N,) of the poses.
-        heat: (N, K, h, w) of the eye.
-        grid: of the maps.
-        view: of the poses.
-        reader: whose eye saw.
-    """
-    likely = reader.fusion.likelihood(heat, heat_features(heat, view), view)
-    covered, density = coverage(likely, view.own)
-    little, much = fuse(heat, view, LITTLE), fuse(heat, view, MUCH)
-    share = density / likely.amax((2, 3))
-    place, height = peaks(heat)
-    return Look(
-        rows=rows,
-        grid=grid,
-        view=view,
-        features=joint_features(heat, view, little, much, covered, share),
-        little=little,
-        much=much,
-        source=measure_source(view, covered, place, height, reader.eye.weights),
-    )
 
 
 def judge(look: Look, profile: SourceProfile, fusion: Fusion) -> CropPrediction:
@@ -163,10 +133,10 @@ def judge(look: Look, profile: SourceProfile, fusion: Fusion) -> CropPrediction:
         profile: of their source.
         fusion: of the eye.
     """
-    view, little, much = look.view, look.little, look.much
+    view, little, much = look.view, look.evidence.little, look.evidence.much
     with torch.inference_mode():
         source = torch.from_numpy(profile.numbers())
-        own, first, second = fusion.judge(look.features, source).unbind(-1)
+        own, first, second = fusion.judge(look.evidence.features, source).unbind(-1)
     bold = (first >= second) | view.missing
     keep = torch.where(view.there, own, view.keep)
     move = torch.where(bold, first, second)

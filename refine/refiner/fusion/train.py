@@ -1,7 +1,7 @@
 """Training of fusions: an eye's own error first, then whom to believe when."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +183,6 @@ class _LikelihoodJob(_FusionJob):
             found = likely.clamp(min=LEAST).log()[view.there]
             total, count = total - found.sum(), count + len(found)
         return {"nats": total / max(count, 1)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    name: str
-    examples: list[Example] = field(default_factory=list)
 
 
 class _JudgeJob(_FusionJob):
