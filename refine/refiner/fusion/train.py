@@ -94,7 +94,7 @@ def train_fusion(
         `output`.
 
     Raises:
-        RefineError: no persons, no sources, or no such device.
+        RefineError: no persons, no sources, or a device other than the CPU.
         WeightsError: a checkpoint of other settings.
     """
     settings, run = settings or FusionSettings(), run or Run()
@@ -105,8 +105,13 @@ def train_fusion(
             f"{len(data.persons)} sets of persons and {len(data.sources)} of predictions",
             hint="`predictions` in the .toml file of sets",
         )
+    if run.device not in (None, "cpu"):
+        raise RefineError(
+            f"expected no device, a fusion learns on the CPU in minutes, got {run.device!r}",
+            hint="no --device",
+        )
     first = output.with_suffix(f".likelihood{output.suffix}")
-    with joined_process(run.device, settings.batch, settings.seed, run.workers) as here:
+    with joined_process("cpu", settings.batch, settings.seed, run.workers) as here:
         seeing = _LikelihoodJob(data.persons, refiner, settings)
         nats = _train(seeing, here, first, run)
         judging = _JudgeJob(data.sources, seeing.network.eval(), refiner, settings)

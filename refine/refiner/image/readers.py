@@ -56,7 +56,8 @@ def load_reader(
 
 
 def _is_eye(name: str | Path) -> bool:
-    return Path(name).suffix.lower() == ".onnx" or EYES.holds(name)
+    told = str(name).lower().endswith((".onnx", EYES.suffix))
+    return told or EYES.holds(name)
 
 
 def _fusion_for(eye: Eye, name: str | Path | Eye) -> Fusion:

@@ -103,3 +103,8 @@ def test_what_lacks_is_said(data, made, body, tmp_path):
     with pytest.raises(FormatError, match="gone"):
         read_fusion_data([made | {"predictions": [str(tmp_path / "gone.json")]}], eye, body)
     assert not path.exists()
+
+
+def test_another_device_is_an_error(data, body, tmp_path):
+    with pytest.raises(RefineError, match="got 'cuda'"):
+        train_fusion(data, body, tmp_path / "a.safetensors", TINY, Run(device="cuda"))

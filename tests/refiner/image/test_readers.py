@@ -106,3 +106,9 @@ def test_trained_networks_have_no_profile(body, monkeypatch):
 def test_a_preset_is_asked_for_where_eyes_are_onnx(body):
     with pytest.raises(WeightsError, match="expected a preset"):
         load_reader("net.onnx", body.skeleton)
+
+
+def test_damaged_eyes_are_named_as_eyes(body, tmp_path):
+    (tmp_path / "cut.eye.safetensors").write_bytes(b"\x10\x00")
+    with pytest.raises(WeightsError, match="import-weights"):
+        load_reader(tmp_path / "cut.eye.safetensors", body.skeleton)
