@@ -16,7 +16,7 @@ import numpy as np
 from refine._types import Floats, Indices
 from refine.exceptions import FormatError
 from refine.formats import _history
-from refine.formats._images import stem, whole
+from refine.formats._images import LARGEST, stem, whole
 from refine.formats._keypoints import (
     flat,
     joints,
@@ -155,10 +155,10 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
         return each if demo is None else [{**demo, "instance_info": content} for content in each]
     video = poses.meta.get("video", held == "lines") or len(frames) != 1
     numbers = [frame["frame_id"] for frame in frames]
-    if video and (bad := [n for n in numbers if type(n) is not int or n < 0]):
+    if video and (bad := [n for n in numbers if type(n) is not int or not 0 <= n <= LARGEST]):
         raise FormatError(
-            "expected whole numbers as image ids, 0 or more, which MMPose video files call frames "
-            f"by, got {bad[0]!r}",
+            "expected whole numbers from 0 to 2^53 as image ids, which MMPose video files call frames "
+            f"by, got {bad[0]!r:.40}",
             hint="another --to",
         )
     if (dump := poses.meta.get("dump")) is not None and held == "document":

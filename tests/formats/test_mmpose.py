@@ -87,7 +87,7 @@ def test_frames_need_numbers(file, tmp_path):
         image=[0, 1],
         images=[refine.ImageRef("a.jpg"), refine.ImageRef("b.jpg")],
     )
-    with pytest.raises(FormatError, match=r"whole numbers as image ids.*got 'a.jpg'"):
+    with pytest.raises(FormatError, match=r"whole numbers.*as image ids.*got 'a.jpg'"):
         write(poses, tmp_path / "out.json", "mmpose")
     assert not (tmp_path / "out.json").exists()
 
@@ -206,8 +206,9 @@ def test_pickles_are_named_and_not_loaded(file, protocol):
         refine.read(file(pickle.dumps([sample(1, 1)], protocol), "results.pkl"))
 
 
-def test_frames_are_numbered_from_0(tmp_path):
-    images = [refine.poses.ImageRef(-1), refine.poses.ImageRef(2)]
+@pytest.mark.parametrize("number", [-1, 2**53 + 1])
+def test_frames_are_numbered_as_they_are_read(number, tmp_path):
+    images = [refine.poses.ImageRef(number), refine.poses.ImageRef(2)]
     poses = refine.Poses.from_arrays("coco17", np.ones((2, 17, 2)), image=[0, 1], images=images)
-    with pytest.raises(FormatError, match=r"whole numbers.*0 or more.*-1"):
+    with pytest.raises(FormatError, match=rf"whole numbers from 0 to.*{number}"):
         write(poses, tmp_path / "x.json", "mmpose")
