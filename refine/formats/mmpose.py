@@ -157,8 +157,8 @@ def write_mmpose(poses: Poses, precision: int | None, held: Holding) -> Document
     numbers = [frame["frame_id"] for frame in frames]
     if video and (bad := [n for n in numbers if type(n) is not int or not 0 <= n <= LARGEST]):
         raise FormatError(
-            "expected whole numbers from 0 to 2^53 as image ids, which MMPose video files call frames "
-            f"by, got {bad[0]!r:.40}",
+            "expected whole numbers from 0 to 2^53 as image ids, by which MMPose calls frames of "
+            f"videos, got {bad[0]!r:.40}",
             hint="another --to",
         )
     if (dump := poses.meta.get("dump")) is not None and held == "document":
