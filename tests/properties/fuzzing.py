@@ -22,6 +22,7 @@ from refine.files import dump_json
 from refine.formats import FORMATS
 from refine.formats.known import get_format
 from refine.sample import make_people, make_predictions
+from refine.skeletons import skeleton_names
 
 JUNK = [
     None, True, -1, 0, 1.5, 1e300, -1e300, 2**63, 10**30, 10**400, float("nan"), float("inf"),
@@ -190,11 +191,13 @@ def told_apart(err):
 def read_back(path, format, skeleton):
     """Return how many poses our own output has; it must be readable and hold numbers only.
 
-    Shares of images are read as they stand: not all formats that hold shares hold sizes.
+    Shares of images are read as they stand, since not all formats that hold shares hold sizes; a
+    skeleton that does not ship is the file's own.
     """
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
         for line in file.read_text("utf-8").splitlines() if format == "ndjson" else [None]:
             strict(file.read_bytes() if line is None else line)
     pixels = False if get_format(format).shares else None
+    skeleton = skeleton if skeleton in skeleton_names() else None
     return len(refine.read(path, format, skeleton=skeleton, normalised=pixels)) if files else 0
