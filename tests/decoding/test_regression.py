@@ -264,10 +264,11 @@ def test_rle_from_the_shell(tmp_path, cli, cells, preset, shift):
     np.testing.assert_allclose([p["score"] for p in found], expected, atol=1e-6)
 
 
-def test_blazepose_from_the_shell(tmp_path, cli):
+@pytest.mark.parametrize("flags", [[[0.25], [0.75]], [0.25, 0.75]])
+def test_blazepose_from_the_shell(flags, tmp_path, cli):
     marks = np.random.default_rng(0).uniform(20, 230, (2, 39, 5))
     np.savez(
-        tmp_path / "9.npz", landmarks=marks.reshape(2, 195), pose_flag=[[0.25], [0.75]],
+        tmp_path / "9.npz", landmarks=marks.reshape(2, 195), pose_flag=flags,
         affine=np.tile([[2.0, 0, 4], [0, 2, 6]], (2, 1, 1)),
     )  # fmt: skip
     got = cli("decode", tmp_path / "9.npz", "--preset", "blazepose", "-o", "-")
@@ -278,14 +279,17 @@ def test_blazepose_from_the_shell(tmp_path, cli):
     assert [p["score"] for p in found] == [0.25, 0.75]
 
 
-def test_pose_flags_are_one_for_each_pose(tmp_path, cli):
+@pytest.mark.parametrize(
+    ("shape", "said"), [((2, 0), "pose flag"), ((3,), "as many rows"), ((1,), "as many rows")]
+)
+def test_pose_flags_are_one_for_each_pose(shape, said, tmp_path, cli):
     np.savez(
-        tmp_path / "9.npz", landmarks=np.full((2, 195), 50.0), pose_flag=np.ones((2, 0)),
+        tmp_path / "9.npz", landmarks=np.full((2, 195), 50.0), pose_flag=np.ones(shape),
         affine=np.tile([[2.0, 0, 4], [0, 2, 6]], (2, 1, 1)),
     )  # fmt: skip
     got = cli("decode", tmp_path / "9.npz", "--preset", "blazepose", "-o", "-")
     assert got.code == 3
-    assert "pose flag" in got.err
+    assert said in got.err
 
 
 @pytest.mark.parametrize(("preset", "shift"), [("mask-rcnn", -0.5), ("keypoint-rcnn", 0.0)])

@@ -1,6 +1,7 @@
 """Raw outputs of networks that see one crop per pose: heatmaps, or something else."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ ABOUT = {
     *LETTERBOX,
 }
 """Names of what is not an output of the network."""
+FLAGS = ("pose_flag", "output_poseflag")  # outputs of one number per pose
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -191,8 +193,7 @@ def raw_heatmaps(
     flipped = None if found["flipped"] is None else np.asarray(found["flipped"][1])
     if heatmaps.ndim != 4 or heatmaps.dtype.kind not in "fiu" or 0 in heatmaps.shape[1:]:
         raise FormatError(
-            "expected `heatmaps` (N, K, H, W) of real numbers, got "
-            f"{heatmaps.dtype} {heatmaps.shape}",
+            f"expected `heatmaps` (N, K, H, W) of numbers, got {heatmaps.dtype} {heatmaps.shape}",
             where=where,
         )
     if flipped is not None and flipped.shape != heatmaps.shape:
@@ -345,7 +346,8 @@ def raw_crops(
     (1, (1, 17, 384))
     """
     arrays = {k: as_array(v) for k, v in fields.items() if k not in ABOUT}
-    arrays = {k: v for k, v in arrays.items() if v.ndim >= 2 and v.dtype.kind in "fiu"}
+    arrays = {k: v for k, v in arrays.items() if v.dtype.kind in "fiu"}
+    arrays = {k: v for k, v in arrays.items() if v.ndim > (k not in FLAGS)}
     if not arrays:
         raise FormatError(
             f"expected the arrays of a network, got {', '.join(fields) or 'nothing'}", where=where
@@ -354,8 +356,7 @@ def raw_crops(
     if any(len(v) != n for v in arrays.values()):
         shapes = ", ".join(f"`{k}` {v.shape}" for k, v in arrays.items())
         raise FormatError(f"expected as many rows as there are poses, got {shapes}", where=where)
-    told = {k: v for k, v in fields.items() if k not in arrays}
-    known = crop_fields(told, meta, n, where)
+    known = crop_fields({k: v for k, v in fields.items() if k not in arrays}, meta, n, where)
     if all(known[key] is None for key in ("affine", "center", "box")):
         raise no_geometry(where)
     return RawCrops(arrays=Arrays(arrays, where), **known)
@@ -364,10 +365,9 @@ def raw_crops(
 def _letterbox(
     fields: Mapping[str, Any], meta: Mapping[str, Any], n: int, where: str
 ) -> Floats | None:
-    try:
+    with suppress(GeometryError):
         return affine_of(fields, meta, where, n)
-    except GeometryError:
-        return None
+    return None
 
 
 def _images(

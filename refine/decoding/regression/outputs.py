@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine._types import Floats
 from refine.decoding.family import CropOptions, Family, FlipOptions, Stride
 from refine.decoding.place import check_mirror, place_poses
-from refine.decoding.raw.crops import RawCrops, read_crop_outputs
+from refine.decoding.raw.crops import FLAGS, RawCrops, read_crop_outputs
 from refine.decoding.raw.files import FLIPPED
 from refine.decoding.regression.arrays import (
     Debias,
@@ -182,7 +182,7 @@ def decode_blazepose_outputs(raw: RawCrops, options: BlazePoseOptions) -> Poses:
 
     Args:
         raw: with `landmarks` (N, L, 5) or (N, 5 L), perhaps `heatmap_logits` (N, H, W, L) or
-            (N, L, H, W), and `pose_flag` (N, 1), which stands for the score of the box.
+            (N, L, H, W), and `pose_flag` (N, 1) or (N,), which stands for the score of the box.
         options: how.
 
     Returns:
@@ -202,7 +202,7 @@ def decode_blazepose_outputs(raw: RawCrops, options: BlazePoseOptions) -> Poses:
     xy, value = decode_blazepose(marks, maps, raw.stride or float(options.stride))
     size = raw.input_size or (256, 256)
     poses = place_poses(raw, options, xy[:, :k], value[:, :k], size, "probability")
-    flags = [n for n in ("pose_flag", "output_poseflag") if n in raw.arrays]
+    flags = [n for n in FLAGS if n in raw.arrays]
     if flags and np.isnan(raw.box_score).all():
         found = raw.array(*flags)
         if not found.size:
