@@ -140,7 +140,8 @@ def _numbers(line: list[str], where: str) -> list[float]:
         values = [float(text) for text in line]
     except ValueError:
         values = [math.nan]
-    if not all(abs(value) <= FAR for value in values) or len(values) < BOX:
+    near = all(abs(value) <= FAR for value in values[:BOX])  # joints are looked at with all others
+    if not near or not all(map(math.isfinite, values)) or len(values) < BOX:
         raise FormatError(
             f"expected class, box and joints as numbers, got {' '.join(line)!r:.60}",
             where=where,

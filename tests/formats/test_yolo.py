@@ -66,6 +66,7 @@ def test_shares_need_sizes(file, line):
         (["7"], None, 7),
         (["0.75", "7"], 0.75, 7),
         (["1", "7"], 1, 7),
+        (["1e+300", "7"], 1e300, 7),
     ],
 )
 def test_the_score_comes_behind_the_joints(file, line, sizes, tmp_path, more, score, track):
@@ -99,6 +100,9 @@ def test_other_numbers_of_joints_are_asked_for(file, line, sizes):
         ("person\ndog\n", "expected class, box and joints as numbers, got 'person'"),
         ("0.5 0.5 0.5 0.5 0.5" + " 0.5" * 51, "expected a class, a whole number, got 0.5"),
         ("0 0.5 inf 0.5 0.5" + " 0.5" * 51, "expected class, box and joints as numbers"),
+        ("0 0.5 1e300 0.5 0.5" + " 0.5" * 51, "expected class, box and joints as numbers"),
+        ("0 0.5 0.5 0.5 0.5 0.5 0.5 nan" + " 0.5" * 48, "expected class, box and joints as"),
+        ("0 0.5 0.5 0.5 0.5 1e300" + " 0.5" * 50, "coordinate"),
     ],
 )
 def test_what_is_refused(file, line, text, message):
