@@ -38,6 +38,7 @@ FLOORS = (
     "decoding",
     "errors",
     "refiner",
+    "motion",
     "calibration",
     "pipeline",
     "sample",

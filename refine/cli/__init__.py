@@ -12,6 +12,8 @@ VERBS = {
     "run": "Join, complete, correct, rescore and de-duplicate poses: the main job.",
     "decode": "Turn the raw outputs of a network into poses.",
     "nms": "Remove duplicate poses by OKS.",
+    "track": "Number the persons of a video from frame to frame.",
+    "smooth": "Fill gaps and remove flips, jumps and jitter of tracks.",
     "eval": "Score poses against ground truth (COCO AP and AR).",
     "check": "Look for what is wrong with a file of poses, and tell what mends it.",
     "diagnose": "Tell what is wrong with poses, joint by joint, and what it costs.",

@@ -75,6 +75,10 @@ def _list_steps() -> str:
 )
 @click.option("--nms-area", type=click.Choice(get_args(AreaRule)))
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
+@click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
+@click.option("--smoothing", metavar="METHOD", help="paths, one-euro, savgol, median.  [paths]")
+@click.option("--longest-gap", type=float, help="Seconds, of gaps that are filled.  [0.5]")
+@click.option("--retrack", is_flag=True, default=None, help="Drop the tracks that poses have.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
@@ -121,7 +125,7 @@ def command(
     for_each(
         pred,
         output,
-        lambda source, target: _refine(source, target, inputs, config, written),
+        lambda source, target: refine_file(source, target, inputs, config, written),
         to=to,
         keep_going=keep_going,
         as_json=as_json,
@@ -138,7 +142,7 @@ class Written:
     progress: bool | None
 
 
-def _refine(
+def refine_file(
     source: str, target: str, inputs: Input, config: Config, written: Written
 ) -> dict[str, Any]:
     """Refine a file and return the facts of its summary."""

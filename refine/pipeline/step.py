@@ -28,6 +28,7 @@ class PipelineStep:
         learned: whether the refiner's belief went into the poses, so that the refiner should not
             see them again: their errors are not those that it was trained on.
         count: what `refine run` reports.
+        usual: whether it runs where nobody says which steps should.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PipelineStep:
     apply: Callable[["Poses", Any], "Poses"]
     learned: bool = False
     count: Count | None = None
+    usual: bool = True
 
     def counted(self, parameters: Mapping[str, Any]) -> int:
         """Return the count in the parameters of a history entry, 0 without one."""

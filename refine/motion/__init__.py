@@ -1,0 +1,1 @@
+"""Time: who is who from frame to frame, gaps, flips and jitter."""
