@@ -65,10 +65,10 @@ def smooth(
         "savgol": lambda xy, time, _: savgol(xy, time, window_s=window_s),
         "median": lambda xy, time, _: median(xy, time, window_s=window_s),
     }
-    xy, moved = poses.xy.copy(), 0
+    xy, moved, guessed = poses.xy.copy(), 0, filled_joints(poses)
     for track in tracks_of(poses, frames_of(poses)):
         if method == "paths":
-            places = _path(poses, track, rate, motion, track.frame)[1].xy
+            places = _path(poses, track, rate, motion, track.frame, guessed)[1].xy
         else:
             time = track.frame / rate
             places = filters[method](poses.xy[track.rows], time, body_size(poses, track, rate))
@@ -117,11 +117,11 @@ def fill_gaps(
         raise ArrayError(f"expected a longest gap above 0 s, got {longest_s}")
     rate, frames = rate_of(poses, fps), frames_of(poses)
     added = [poses]
-    xy, score = poses.xy.copy(), poses.score.copy()
+    xy, score, guessed = poses.xy.copy(), poses.score.copy(), filled_joints(poses)
     filled = 0
     for track in tracks_of(poses, frames):
         image, frame, at = _all_frames(track, frames)
-        given, path = _path(poses, track, rate, motion, frame)
+        given, path = _path(poses, track, rate, motion, frame, guessed, longest_s)
         own = np.where(~present(given), np.nan, _scores(poses, track, at, len(frame)))
         places = path.xy if method == "paths" else _between(given, frame / rate, method)
         fits = _fillable(present(given), frame / rate, longest_s)
@@ -160,6 +160,23 @@ def body_size(poses: Poses, track: Track, rate: float) -> Floats:
     return np.maximum(out, 1.0)
 
 
+def filled_joints(poses: Poses) -> Bools:
+    """Tell which joints (N, K) the source did not have: those that its own scores leave out.
+
+    >>> from refine.poses import Poses
+    >>> poses = Poses.from_arrays("coco17", np.zeros((1, 17, 2)))
+    >>> own = [0.5] * 16 + [None]
+    >>> filled_joints(poses.replace(extra=({"source_scores": own},)))[0].sum()
+    np.int64(1)
+    """
+    filled = np.zeros(poses.score.shape, np.bool_)
+    for row, extra in zip(filled, poses.extra, strict=True):
+        own = extra.get("source_scores")
+        if isinstance(own, list) and len(own) == len(row) and any(own):
+            row[:] = [not score for score in own]
+    return filled & poses.present
+
+
 def neighbours_of(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
     """Return the joints that each joint has an edge with.
 
@@ -176,12 +193,25 @@ def neighbours_of(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
 
 
 def _path(
-    poses: Poses, track: Track, rate: float, motion: Motion | None, frame: Indices
+    poses: Poses,
+    track: Track,
+    rate: float,
+    motion: Motion | None,
+    frame: Indices,
+    guessed: Bools,
+    longest_s: float = LONGEST_GAP_S,
 ) -> tuple[Floats, Path]:
-    """Return a track's joints (T, K, 2) on some frames, and their paths."""
+    """Return a track's joints (T, K, 2) on some frames, and their paths.
+
+    Joints that the refiner filled from one frame alone are missing where other frames are near.
+    """
     at = np.searchsorted(frame, track.frame)
     given = np.full((len(frame), len(poses.skeleton), 2), np.nan)
     given[at] = poses.xy[track.rows]
+    if guessed[track.rows].any():
+        known = present(given)
+        known[at] &= ~guessed[track.rows]
+        given[_fillable(known, frame / rate, longest_s)] = np.nan
     size = np.interp(frame, track.frame, body_size(poses, track, rate))
     variance = _expected_variance(poses, track, size, at)
     tied = neighbours_of(poses.skeleton)

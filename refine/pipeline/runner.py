@@ -91,7 +91,7 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
         history: of one run, each step at most once.
 
     Returns:
-        what the steps that ran say of themselves, and all counts, 0 for steps that did not run.
+        what the steps that ran say of themselves, and all counts, 0 for usual steps that did not.
 
     >>> from refine.poses import Step
     >>> summarise([Step("complete", {"joints": 3})])[0]
@@ -100,6 +100,8 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
     parameters = {step.name: step.parameters for step in history}
     ran = [s.describe(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
     counts = {
-        s.count.fact: s.counted(parameters.get(s.name, {})) for s in step_list.STEPS if s.count
+        s.count.fact: s.counted(parameters.get(s.name, {}))
+        for s in step_list.STEPS
+        if s.count and (s.usual or s.name in parameters)
     }
     return ", ".join(filter(None, ran)), counts
