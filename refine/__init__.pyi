@@ -10,6 +10,7 @@ from . import (
     exceptions as exceptions,
     formats as formats,
     geometry as geometry,
+    motion as motion,
     oks as oks,
     pipeline as pipeline,
     refiner as refiner,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from refine._types import AreaRule
+from refine._types import AreaRule, Smoothing
 from refine.cli._batch import for_each, inputs_argument
 from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import (
@@ -76,7 +76,7 @@ def _list_steps() -> str:
 @click.option("--nms-area", type=click.Choice(get_args(AreaRule)))
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
-@click.option("--smoothing", metavar="METHOD", help="paths, one-euro, savgol, median.  [paths]")
+@click.option("--smoothing", type=click.Choice(get_args(Smoothing)), help="  [paths]")
 @click.option("--longest-gap", type=float, help="Seconds, of gaps that are filled.  [0.5]")
 @click.option("--retrack", is_flag=True, default=None, help="Drop the tracks that poses have.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")

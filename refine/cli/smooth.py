@@ -1,12 +1,14 @@
 """`refine smooth`: gaps, flips, jumps and jitter of tracks."""
 
+from typing import get_args
+
 import click
 
+from refine._types import Smoothing
 from refine.cli._batch import for_each, inputs_argument
 from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option
 from refine.cli.run import Written, refine_file
-from refine.motion.smooth import LONGEST_GAP_S, SMOOTHINGS
 from refine.pipeline import Config
 
 
@@ -16,12 +18,16 @@ from refine.pipeline import Config
 @input_options
 @click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
 @click.option(
-    "--method", type=click.Choice(SMOOTHINGS), default="paths", show_default=True, help="How."
+    "--method",
+    type=click.Choice(get_args(Smoothing)),
+    default="paths",
+    show_default=True,
+    help="How.",
 )
 @click.option(
     "--longest-gap",
     type=float,
-    default=LONGEST_GAP_S,
+    default=0.5,
     show_default=True,
     help="Seconds, of gaps that are filled; 0 fills none.",
 )
@@ -34,7 +40,7 @@ def command(
     output: str,
     inputs: Input,
     fps: float | None,
-    method: str,
+    method: Smoothing,
     longest_gap: float,
     unswap: bool,
     to: str | None,

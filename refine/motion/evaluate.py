@@ -11,7 +11,7 @@ from refine.exceptions import ArrayError
 from refine.images import find_images
 from refine.motion.arrays import present
 from refine.motion.frames import Frames, frames_of
-from refine.oks import pose_area
+from refine.oks import BOX_FRACTION, pose_area
 from refine.poses import Poses
 from refine.skeletons import borrow_sigmas
 
@@ -28,7 +28,7 @@ class MotionReport:
     Attributes:
         pck: share of true joints found within `PCK` of the longer side of the person's box.
         error_px: mean distance of the joints that are found.
-        error: the same in body sizes, the root of the area of a person's joints.
+        error: the same in body sizes, the root of `BOX_FRACTION` of the box of a person's joints.
         acceleration_px: mean difference of accelerations, px per frame^2: SmoothNet's (Zeng et al.,
             ECCV 2022) "Accel".
         acceleration: the same in body sizes.
@@ -99,7 +99,7 @@ def evaluate_motion(truth: Poses, poses: Poses) -> MotionReport:
         for i, j in zip(*linear_sum_assignment(-table), strict=True):
             if table[i, j] > 0:
                 mine[persons[i]] = poses.xy[rows[j]]
-    size = np.sqrt(pose_area(truth.xy, "keypoints"))[:, None]
+    size = np.sqrt(BOX_FRACTION * pose_area(truth.xy, "keypoints"))[:, None]
     longer = np.nanmax(np.nanmax(truth.xy, 1) - np.nanmin(truth.xy, 1), 1)[:, None]
     known = truth.present
     away = np.where(known, np.linalg.norm(mine - truth.xy, axis=-1), np.nan)

@@ -13,7 +13,7 @@ from refine.errors.sources import sided_groups
 from refine.motion import kernels
 from refine.motion.arrays import Motion, noise_of, present
 from refine.motion.frames import frames_of, rate_of, tracks_of
-from refine.motion.smooth import body_size
+from refine.motion.jitter import body_size
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from refine._types import AreaRule
+from refine._types import AreaRule, Smoothing
 from refine.exceptions import RefineError
 from refine.pipeline import steps as step_list
 from refine.rescore import OURS, RECIPES
@@ -69,7 +69,7 @@ class Config:
     nms_area: AreaRule = "keypoints"
     again: bool = False
     fps: float | None = None
-    smoothing: str = "paths"
+    smoothing: Smoothing = "paths"
     longest_gap: float = 0.5
     retrack: bool = False
 

@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 from _videos import FPS, body, crowd, videos
 
+import refine
 from refine.geometry import keypoint_box
 from refine.motion.arrays import follow, present
 from refine.motion.evaluate import evaluate_tracking
 from refine.motion.filters import median, one_euro, savgol
 from refine.motion.flips import find_flips
-from refine.motion.smooth import neighbours_of
+from refine.motion.jitter import neighbours_of
 from refine.motion.tracking import track
+from refine.poses import ImageRef, Poses
 
 SOURCES = (
     "tfpose-mobilenet-thin",
@@ -31,6 +33,7 @@ SOURCES = (
     "movenet-multipose",
     "pp-tinypose-256x192-gtbox",
 )
+STEPS = "`--steps complete,correct,unswap,gaps,smooth`"
 APART = 0.1
 """Body sizes between partners from which a flip counts; nearer ones are within the noise."""
 
@@ -66,7 +69,20 @@ def methods():
     }
     if find_spec("OneEuroFilter"):
         found["One-Euro, OneEuroFilter"] = peer_one_euro
-    return found | {"paths": ours, "unswap, paths": unswapped}
+    return found | {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
+
+
+def whole(xy, when, size):
+    """Run the steps as `refine run` does, the refiner's first."""
+    images = [ImageRef(i) for i in range(len(xy))]
+    score = np.where(present(xy), 1.0, np.nan)
+    poses = Poses.from_arrays("pennaction13", xy, score, image=range(len(xy)), images=images)
+    there = present(xy).any(1)
+    steps = ("complete", "correct", "unswap", "gaps", "smooth")
+    done = refine.run(poses[there], steps=steps, fps=FPS)
+    out = np.full_like(xy, np.nan)
+    out[done.image] = done.xy
+    return straight(out)
 
 
 def peer_one_euro(xy, when, size):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def _apply(poses: "Poses", context: "Context") -> "Poses":
-    from refine.motion.smooth import fill_gaps
+    from refine.motion.jitter import fill_gaps
 
     return fill_gaps(poses, context.config.fps, longest_s=context.config.longest_gap)
 

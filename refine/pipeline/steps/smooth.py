@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def _apply(poses: "Poses", context: "Context") -> "Poses":
-    from refine.motion.smooth import smooth
+    from refine.motion.jitter import smooth
 
     return smooth(poses, context.config.fps, context.config.smoothing)
 

@@ -6,7 +6,7 @@ import pytest
 import refine
 from refine.exceptions import ArrayError, FormatError
 from refine.motion.arrays import Motion, follow
-from refine.motion.smooth import FILLINGS, SMOOTHINGS, fill_gaps, smooth
+from refine.motion.jitter import FILLINGS, SMOOTHINGS, fill_gaps, smooth
 from refine.poses import ImageRef, Poses
 
 

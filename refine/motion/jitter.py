@@ -3,26 +3,33 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from refine._types import Bools, Floats, Indices
+from refine._types import Bools, Floats, Indices, Smoothing
 from refine.exceptions import ArrayError
+from refine.geometry import keypoint_box
 from refine.motion.arrays import Motion, Path, follow, present
 from refine.motion.filters import median, one_euro, savgol
 from refine.motion.frames import Frames, Track, frames_of, rate_of, tracks_of
-from refine.oks import pose_area
+from refine.oks import BOX_FRACTION
 from refine.poses import Poses
 from refine.skeletons import Skeleton, borrow_sigmas
 
-SMOOTHINGS = ("paths", "one-euro", "savgol", "median")
+SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 FILLINGS = ("paths", "linear", "pchip")
 
+LONG = 0.6
+"""Of the longer side; chosen with the constants of `Motion`."""
 SIZE_WINDOW_S = 1.0
 """Over which a body keeps its size: its joints' box shrinks where some are missing."""
 LONGEST_GAP_S = 0.5
-"""Of gaps that are filled: beyond, the error is that of guessing on the development videos."""
+"""Of gaps that are filled."""
+TRUSTED_S = 1.0
+"""From a joint's nearest known place, within which its path is better than what the refiner makes
+of one frame: by two thirds on the development videos."""
 DECIMALS = 3
 """Of px; no source is right to more."""
 
@@ -121,7 +128,7 @@ def fill_gaps(
     filled = 0
     for track in tracks_of(poses, frames):
         image, frame, at = _all_frames(track, frames)
-        given, path = _path(poses, track, rate, motion, frame, guessed, longest_s)
+        given, path = _path(poses, track, rate, motion, frame, guessed)
         own = np.where(~present(given), np.nan, _scores(poses, track, at, len(frame)))
         places = path.xy if method == "paths" else _between(given, frame / rate, method)
         fits = _fillable(present(given), frame / rate, longest_s)
@@ -143,9 +150,13 @@ def fill_gaps(
 
 
 def body_size(poses: Poses, track: Track, rate: float) -> Floats:
-    """Return the root of a body's area (T,) in px, which changes slowly."""
-    area = pose_area(poses.xy[track.rows], "keypoints")
-    root = np.sqrt(area)
+    """Return the root of a body's area (T,) in px, which changes slowly.
+
+    That of `BOX_FRACTION` of its joints' box or, for boxes that are long and thin, `LONG` of it.
+    """
+    corners = np.nan_to_num(keypoint_box(poses.xy[track.rows]))
+    sides = corners[:, 2:] - corners[:, :2]
+    root = np.maximum(np.sqrt(BOX_FRACTION * sides.prod(1)), LONG * sides.max(1))
     known = root > 0
     if not known.any():
         return np.ones(len(root))
@@ -199,7 +210,6 @@ def _path(
     motion: Motion | None,
     frame: Indices,
     guessed: Bools,
-    longest_s: float = LONGEST_GAP_S,
 ) -> tuple[Floats, Path]:
     """Return a track's joints (T, K, 2) on some frames, and their paths.
 
@@ -211,7 +221,7 @@ def _path(
     if guessed[track.rows].any():
         known = present(given)
         known[at] &= ~guessed[track.rows]
-        given[_fillable(known, frame / rate, longest_s)] = np.nan
+        given[~known & (_since(known, frame / rate) <= TRUSTED_S)] = np.nan
     size = np.interp(frame, track.frame, body_size(poses, track, rate))
     variance = _expected_variance(poses, track, size, at)
     tied = neighbours_of(poses.skeleton)
@@ -255,6 +265,14 @@ def _fillable(there: Bools, time: Floats, longest_s: float) -> Bools:
             if b - a > 1 and time[b] - time[a] <= longest_s:
                 fits[a + 1 : b, k] = True
     return fits
+
+
+def _since(there: Bools, time: Floats) -> Floats:
+    """Return the time (T, K) from the nearest frame in which a joint is there."""
+    when = np.where(there, time[:, None], -np.inf)
+    before = time[:, None] - np.maximum.accumulate(when)
+    ahead = np.minimum.accumulate(np.where(there, when, np.inf)[::-1])[::-1] - time[:, None]
+    return np.asarray(np.minimum(before, ahead))
 
 
 def _least_around(score: Floats, gap: Bools) -> Floats:
