@@ -72,7 +72,8 @@ def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
     [figures] = json.loads(
         cli("eval", "--gt", paths["gt"], both[1], "--metric", "tracking", "--json").out
     ).values()
-    assert (figures["idf1"], figures["switches"]) == (1, 0)
+    assert figures["idf1"] > 0.98
+    assert figures["switches"] == 0
 
 
 def test_options(seen, cli, tmp_path):
