@@ -295,7 +295,7 @@ def dump_json(value: Any) -> bytes:
         FormatError: text that UTF-8 cannot hold.
     """
     try:
-        return msgspec.json.encode(value, enc_hook=_plain)
+        return msgspec.json.encode(value, enc_hook=jsonable)
     except UnicodeEncodeError as error:
         raise FormatError(f"expected text that UTF-8 can hold, got {error.object!r:.60}") from None
 
@@ -318,7 +318,12 @@ def plain_data(value: Any) -> Any:
     raise FormatError(f"expected what JSON can hold, got {type(value).__name__}")
 
 
-def _plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return NumPy's scalars and arrays as numbers and lists, for encoders.
+
+    Raises:
+        TypeError: something that JSON has no place for.
+    """
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"expected plain data, got {type(value).__name__}")

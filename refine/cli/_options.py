@@ -138,7 +138,7 @@ def read_poses(
     # Of predictions, those of the category of the truth are found by its number.
     usual = Input(category=inputs.category if plain else None)
     if plain and default is not None and inputs == usual:
-        from refine.evaluation.coco import read_predictions
+        from refine.evaluation.predictions import read_predictions
 
         poses = read_predictions(path, default)
     else:

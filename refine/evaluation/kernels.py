@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from refine._exp import exp
 from refine._kernel import kernel
 
 
@@ -75,3 +76,90 @@ def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate)
                     # pycocotools takes a person of id 0 for none.
                     out = 1
             fate[t, place[i]] = out
+
+
+@kernel
+def best_of_groups(group, score, order, most):
+    """Put the best of each group first, keep so many of each, and return how many are left.
+
+    order lists the groups one after another.
+    """
+    begin, kept = 0, 0
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order) and group[order[end]] == group[order[begin]]:
+            row = order[end]
+            at = end
+            while at > begin and score[order[at - 1]] < score[row]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = row
+            end += 1
+        for i in range(begin, min(end, begin + most)):
+            order[kept] = order[i]
+            kept += 1
+        begin = end
+    return kept
+
+
+@kernel(fastmath={"contract", "reassoc"})
+def near_pairs(found, spans, persons, falloff, thresholds, slack, start, person, oks, doubt):
+    """List the pairs whose similarity reaches the least threshold, and those in doubt.
+
+    Doubt is whether rounding may decide that, or whether one of a detection's reaches a threshold
+    or another's similarity.
+    """
+    (xy, rows), (low, high) = found, spans
+    to, labelled, joints, limits, area = persons
+    number, k = 0, len(falloff)
+    for i in range(len(rows)):
+        at, first = xy[rows[i]], number
+        start[i] = number
+        for g in range(low[i], high[i]):
+            size, total = 0.5 / area[g], 0.0
+            if joints[g]:
+                for j in range(k):
+                    x, y = at[j, 0] - to[g, j, 0], at[j, 1] - to[g, j, 1]
+                    total += labelled[g, j] * exp(-(x * x + y * y) * falloff[j] * size)
+                total /= joints[g]
+            else:
+                for j in range(k):
+                    x, y = at[j, 0], at[j, 1]
+                    x = max(limits[g, 0] - x, 0.0) + max(x - limits[g, 2], 0.0)
+                    y = max(limits[g, 1] - y, 0.0) + max(y - limits[g, 3], 0.0)
+                    total += exp(-(x * x + y * y) * falloff[j] * size)
+                total /= k
+            odd = not area[g] > 1e-9
+            if total < thresholds[0] - slack and not odd:
+                continue
+            for t in range(len(thresholds)):
+                odd = odd or abs(total - thresholds[t]) < slack
+            for p in range(first, number):
+                if abs(total - oks[p]) < slack:
+                    odd = doubt[p] = True
+            person[number], oks[number], doubt[number] = g, total, odd
+            number += 1
+    start[len(rows)] = number
+    return number
+
+
+@kernel
+def accumulate(fate, order, persons, recalls, spacing, precision):
+    """Fill in the interpolated precision at recalls, and return how many persons are found."""
+    hits, number = np.empty(len(order)), 0
+    seen = 0
+    for i in order:
+        if fate[i] < 2:
+            seen += 1
+            if fate[i] == 1:
+                # Precision falls from hit to hit, so that nothing between two of them matters.
+                hits[number] = (number + 1) / (seen + spacing)
+                number += 1
+    for i in range(number - 2, -1, -1):
+        hits[i] = max(hits[i], hits[i + 1])
+    at = 0
+    for r in range(len(recalls)):
+        while at < number and (at + 1) / persons < recalls[r]:
+            at += 1
+        precision[r] = hits[at] if at < number else 0.0
+    return number

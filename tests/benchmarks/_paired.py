@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refine.evaluation.comparison import compare, finite_scores
+from refine.evaluation.comparison import compare
 from refine.evaluation.matching import (
     RECALLS,
     THRESHOLDS,
@@ -14,6 +14,7 @@ from refine.evaluation.matching import (
     pair_similarity,
     same_image,
 )
+from refine.evaluation.predictions import finite_scores
 from refine.oks import EPS
 
 MAX_DETS = 20
@@ -34,7 +35,7 @@ class Outcome:
         """Match poses as COCOeval does; `persons` are counts by image."""
         told = compare(truth, poses, image_ids, strict=False)
         inside = np.flatnonzero(told.inside)
-        score = finite_scores(poses)
+        score = finite_scores(poses.instance_score)
         rows = inside[best_first(told.image[inside], score[inside], MAX_DETS)]
         persons = told.persons
         pairs = same_image(told.image[rows], persons.image)

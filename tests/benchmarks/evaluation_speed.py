@@ -26,8 +26,9 @@ import numpy as np
 from _report import options_of, publish
 
 import refine
-from refine.evaluation.coco import evaluate, read_predictions
+from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.predictions import read_predictions
 from refine.files import dump_json
 from refine.formats import FORMATS
 from refine.oks import pairwise_oks

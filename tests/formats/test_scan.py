@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import refine
-from refine.evaluation import coco, ground_truth
-from refine.evaluation.coco import evaluate, read_predictions
+from refine.evaluation import ground_truth, predictions
+from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.predictions import read_predictions
+from refine.formats import scan
 from refine.formats.base import Options
 from refine.formats.plain import scan_ground_truth, scan_results
 from refine.formats.scan import scan_rows
@@ -103,12 +105,12 @@ def test_nor_is_anything_else(text):
 
 
 def test_files_cut_anywhere(files):
-    for path, scan in ((files[0], scan_ground_truth), (files[1], scan_results)):
+    for path, scanned in ((files[0], scan_ground_truth), (files[1], scan_results)):
         data = path.read_bytes()
-        where = path if scan is scan_ground_truth else Options("x")
-        assert scan(data, where) is not None
+        where = path if scanned is scan_ground_truth else Options("x")
+        assert scanned(data, where) is not None
         for stop in range(0, len(data) - 2, 97):
-            assert scan(data[:stop], where) is None
+            assert scanned(data[:stop], where) is None
 
 
 def same(one, other):
@@ -119,6 +121,8 @@ def same(one, other):
             assert a.dtype == b.dtype
         elif field.name == "persons":
             same(a, b)
+        elif field.name == "listing":
+            assert list(a) == list(b)
         elif field.name not in ("extra", "meta"):
             assert a == b, field.name
 
@@ -127,7 +131,7 @@ def test_scanned_files_are_read_as_others(files, monkeypatch):
     body = refine.skeleton("coco17")
     slow = read_ground_truth(files[0]), read_predictions(files[1], body)
     expected = evaluate(*files)
-    for module in (coco, ground_truth):
+    for module in (predictions, ground_truth, scan):
         monkeypatch.setattr(module, "LARGE", 0)
     same(slow[0], read_ground_truth(files[0]))
     found = read_predictions(files[1], body)
@@ -154,7 +158,7 @@ def test_odd_results_are_said_as_ever(files, monkeypatch, change):
     files[1].write_text(json.dumps(rows))
     told = []
     for large in (1 << 20, 0):
-        monkeypatch.setattr(coco, "LARGE", large)
+        monkeypatch.setattr(predictions, "LARGE", large)
         with pytest.raises(refine.exceptions.RefineError) as caught:
             evaluate(*files)
         told.append(str(caught.value))
