@@ -9,7 +9,7 @@ import numpy as np
 
 from refine._types import AreaRule, Floats
 from refine.evaluation.comparison import Comparison, compare_predictions
-from refine.evaluation.counting import Detections, Tables, count
+from refine.evaluation.counting import Detections, Tables, count, without_gaps
 from refine.evaluation.crowding import crowd_levels
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.matching import THRESHOLDS
@@ -21,7 +21,6 @@ from refine.evaluation.predictions import (
     finite_scores,
 )
 from refine.exceptions import ArrayError
-from refine.geometry import keypoint_box
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
@@ -209,9 +208,7 @@ def _detections(
     area: Area,
 ) -> tuple[Detections, str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
-    xy = target.take(poses.xy, poses.skeleton)
-    known = np.isfinite(xy)
-    xy = np.where((known[..., :1] & known[..., 1:]), xy, 0.0)
+    xy, around = without_gaps(target.take(poses.xy, poses.skeleton))
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
         area = "box" if first else "keypoints"
@@ -220,8 +217,7 @@ def _detections(
         extent = np.round(poses.box[:, 2:] - poses.box[:, :2], 9)
         size = pose_area(xy, "given", area=extent[:, 0] * extent[:, 1])
     elif area == "keypoints":
-        corners = keypoint_box(xy)
-        size = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        size = around
     else:
         size = pose_area(xy, area, poses.box, poses.area)
     score, inside = finite_scores(poses.score), compared.inside

@@ -11,7 +11,7 @@ from refine.evaluation.ground_truth import GroundTruth, listed
 from refine.evaluation.persons import Persons
 from refine.evaluation.predictions import Predictions, predictions_of
 from refine.exceptions import FormatError
-from refine.formats._images import Images
+from refine.formats._images import Images, numbers_of
 from refine.poses import Poses
 
 
@@ -113,14 +113,14 @@ def _images(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
     Raises:
         FormatError: unknown images, if `strict`.
     """
-    if isinstance(found.images, Images):
-        if isinstance(truth.listing, Images):
-            image = truth.listing.places(found.images.ids)
-            if (image >= 0).all():
-                return image
-        images, index = found.images.once()
-    else:
-        images, index = found.images, found.image
+    images, index, listing = found.images, found.image, truth.listing
+    ids = numbers_of(images)
+    if ids is not None and isinstance(listing, Images):
+        image = listing.places(ids)[index]
+        if (image >= 0).all():
+            return np.asarray(image)
+    if isinstance(images, Images):
+        images, index = images.once()
     used = np.unique(index).tolist()
     rows, unknown = truth.find([images[i] for i in used])
     if unknown and strict:

@@ -16,7 +16,7 @@ from refine._types import Bools, Floats, Indices
 from refine.evaluation import kernels
 from refine.evaluation.matching import RECALLS, THRESHOLDS, best_first, precision_at_recalls
 from refine.evaluation.persons import Persons
-from refine.geometry import xyxy_to_xywh
+from refine.geometry import keypoint_box, xyxy_to_xywh
 from refine.oks import EPS
 
 AREAS = np.array([[0, 1e10], [32**2, 96**2], [96**2, 1e10]], np.float64)
@@ -137,12 +137,24 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
     if len(order) <= SMALL:
         kernel, shared = kernel.py_func, [array.tolist() for array in shared]
     for a in range(len(AREAS)):
-        taken = np.full(len(persons), -1)
+        taken = np.zeros(len(persons), np.intp)
         own = [ignored[a], outside[a]]
         kernel(tuple(shared[:3]), shared[3], *own, *shared[4:], taken, fate[a])
     first = np.searchsorted(key, np.arange(categories + 1) * images)
     ends = np.searchsorted(whose, np.arange(categories + 1) * images)
     return Counts(found.score[order], found.image[order], first, fate, persons.image, ends, ignored)
+
+
+def without_gaps(xy: Floats) -> tuple[Floats, Floats]:
+    """Return joints (N, K, 2) with missing ones at (0, 0), and the area (N,) of their box."""
+    if len(xy) > SMALL:
+        out, area = np.empty(xy.shape), np.empty(len(xy))
+        kernels.fill(np.ascontiguousarray(xy), out, area)
+        return out, area
+    known = np.isfinite(xy)
+    out = np.where(known[..., :1] & known[..., 1:], xy, 0.0)
+    corners = keypoint_box(out)
+    return out, (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
 
 
 def _near_pairs(
@@ -157,7 +169,7 @@ def _near_pairs(
         (np.ascontiguousarray(xy), order),
         (low, high),
         (
-            np.where(labelled[..., None], persons.xy, 0.0),
+            np.where(labelled[:, None], np.ascontiguousarray(persons.xy.transpose(0, 2, 1)), 0.0),
             labelled.astype(np.float64),
             labelled.sum(1),
             _doubled(persons.box),

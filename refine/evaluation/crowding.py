@@ -46,7 +46,7 @@ def crowd_levels(truth: GroundTruth, compared: Comparison) -> dict[str, list[int
     The crowd index is that of the image record, else computed from its persons.
     """
     told = truth.fields_of_images(FIELD)
-    if truth.skeleton.name != "crowdpose14" and all(index is None for index in told):
+    if truth.skeleton.name != "crowdpose14" and told.count(None) == len(told):
         return {}
     levels: dict[str, list[int]] = {name: [] for name in CROWD_METRICS}
     persons = compared.persons

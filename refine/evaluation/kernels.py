@@ -48,18 +48,27 @@ def neighbours(box, order, first, last, iou, start, index):
 
 @kernel
 def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate):
-    """Say at place[i] that detection i matches nobody (0), somebody (1), or does not count (2)."""
+    """Say at place[i] that detection i matches nobody (0), somebody (1), or does not count (2).
+
+    taken has a bit of each person for every threshold.
+    """
     start, person, oks = pairs
-    for t in range(len(thresholds)):
-        for i in range(len(start) - 1):
-            if start[i] == start[i + 1]:
-                fate[t, place[i]] = 2 if outside[i] else 0
-                continue
+    for i in range(len(start) - 1):
+        nobody, at = 2 if outside[i] else 0, place[i]
+        top = -np.inf
+        for p in range(start[i], start[i + 1]):
+            # What is no number reaches every threshold.
+            top = np.inf if oks[p] != oks[p] else max(top, oks[p])
+        for t in range(len(thresholds)):
+            if top < thresholds[t]:
+                for after in range(t, len(thresholds)):
+                    fate[after, at] = nobody
+                break
             # A person that does not count is taken only where no other can be.
             best, chosen, least, other = thresholds[t], -1, thresholds[t], -1
             for p in range(start[i], start[i + 1]):
                 g, similarity = person[p], oks[p]
-                if taken[g] == t and not crowd[g]:
+                if taken[g] >> t & 1 and not crowd[g]:
                     continue
                 if ignored[g]:
                     if not similarity < least:
@@ -67,15 +76,31 @@ def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate)
                 elif not similarity < best:
                     best, chosen = similarity, g
             chosen = other if chosen < 0 else chosen
-            out = 2 if outside[i] else 0
+            out = nobody
             if chosen >= 0:
-                taken[chosen] = t
+                taken[chosen] |= 1 << t
                 if ignored[chosen]:
                     out = 2
                 elif real[chosen]:
                     # pycocotools takes a person of id 0 for none.
                     out = 1
-            fate[t, place[i]] = out
+            fate[t, at] = out
+
+
+@kernel
+def fill(xy, out, area):
+    """Copy joints, missing ones at (0, 0), and give the area of the box around each pose's."""
+    for n in range(len(xy)):
+        left = top = np.inf
+        right = bottom = -np.inf
+        for k in range(xy.shape[1]):
+            x, y = xy[n, k, 0], xy[n, k, 1]
+            if not (abs(x) < np.inf and abs(y) < np.inf):
+                x = y = 0.0
+            left, right = min(left, x), max(right, x)
+            top, bottom = min(top, y), max(bottom, y)
+            out[n, k, 0], out[n, k, 1] = x, y
+        area[n] = (right - left) * (bottom - top)
 
 
 @kernel
@@ -112,22 +137,24 @@ def near_pairs(found, spans, persons, falloff, thresholds, slack, start, person,
     (xy, rows), (low, high) = found, spans
     to, labelled, joints, limits, area = persons
     number, k = 0, len(falloff)
+    x, y = np.empty(k), np.empty(k)
     for i in range(len(rows)):
-        at, first = xy[rows[i]], number
+        first = number
         start[i] = number
+        for j in range(k):
+            x[j], y[j] = xy[rows[i], j, 0], xy[rows[i], j, 1]
         for g in range(low[i], high[i]):
             size, total = 0.5 / area[g], 0.0
             if joints[g]:
                 for j in range(k):
-                    x, y = at[j, 0] - to[g, j, 0], at[j, 1] - to[g, j, 1]
-                    total += labelled[g, j] * exp(-(x * x + y * y) * falloff[j] * size)
+                    u, v = x[j] - to[g, 0, j], y[j] - to[g, 1, j]
+                    total += labelled[g, j] * exp(-(u * u + v * v) * falloff[j] * size)
                 total /= joints[g]
             else:
                 for j in range(k):
-                    x, y = at[j, 0], at[j, 1]
-                    x = max(limits[g, 0] - x, 0.0) + max(x - limits[g, 2], 0.0)
-                    y = max(limits[g, 1] - y, 0.0) + max(y - limits[g, 3], 0.0)
-                    total += exp(-(x * x + y * y) * falloff[j] * size)
+                    u = max(limits[g, 0] - x[j], 0.0) + max(x[j] - limits[g, 2], 0.0)
+                    v = max(limits[g, 1] - y[j], 0.0) + max(y[j] - limits[g, 3], 0.0)
+                    total += exp(-(u * u + v * v) * falloff[j] * size)
                 total /= k
             odd = not area[g] > 1e-9
             if total < thresholds[0] - slack and not odd:

@@ -158,7 +158,7 @@ def average_precision(
         truth.crowd,
         np.ones(len(truth), np.bool_),
         place,
-        np.full(len(truth), -1),
+        np.zeros(len(truth), np.intp),
         fate,
     )
     out = np.full(len(THRESHOLDS), np.nan)

@@ -221,6 +221,16 @@ class Images(Sequence[ImageRef]):
         return Images(self.ids[order], records), np.argsort(order)
 
 
+def numbers_of(images: Sequence[ImageRef]) -> Indices | None:
+    """Return the ids (I,) of images that are known by nothing but whole numbers; else None."""
+    if isinstance(images, Images):
+        return images.ids if images.records is None else None
+    ids = [ref.id for ref in images]
+    if set(map(type, ids)) != {int} or any(ref.file_name for ref in images):
+        return None
+    return np.array(ids, np.intp) if -LARGEST < min(ids) <= max(ids) < LARGEST else None
+
+
 def scan_images(rows: Any) -> Images | None:
     """Return those of a list of plain records; None of others, of which `read_images` tells."""
     if not isinstance(rows, list) or set(map(type, rows)) != {dict}:
