@@ -21,8 +21,7 @@ from refine.files import parse_json, plain_data, read_bytes
 from refine.formats import coco
 from refine.formats._images import Images
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
-from refine.formats.base import Options
-from refine.formats.scan import LARGE
+from refine.formats.base import LARGE, Options
 from refine.geometry import keypoint_box
 from refine.images import find_images
 from refine.oks import BOX_FRACTION

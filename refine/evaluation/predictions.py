@@ -14,9 +14,8 @@ from refine.exceptions import ArrayError
 from refine.files import dump_json, read_bytes
 from refine.formats import read
 from refine.formats._images import Images
-from refine.formats.base import Options
+from refine.formats.base import LARGE, Options
 from refine.formats.plain import Results, scan_result_rows, scan_results
-from refine.formats.scan import LARGE
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
 
@@ -133,27 +132,26 @@ def read_predictions(source: Source, default: Skeleton) -> Poses:
         FormatError, SkeletonError: see `refine.read`.
     """
     found = source if isinstance(source, Poses) else _scanned_or_read(source, default)
-    return found if isinstance(found, Poses) else found.poses(_name_of(source))
-
-
-def _name_of(source: Source) -> str:
-    return str(source) if isinstance(source, str | Path) else "<file>"
+    if isinstance(found, Poses):
+        return found
+    poses = found.poses()
+    return poses.replace(meta={**poses.meta, "format": "coco", "held": "document"})
 
 
 def _scanned_or_read(
     source: str | Path | CocoObject | Sequence[Any], default: Skeleton
 ) -> Results | Poses:
     """Scan results if they are plain and many; read them otherwise, and where they look small."""
-    options = Options(_name_of(source), default=default)
     if isinstance(source, str | Path):
+        options = Options(str(source), default=default)
         large = Path(source).is_file() and Path(source).stat().st_size > LARGE
         found = scan_results(read_bytes(source), options) if large else None
-        if found is None:
+        if found is None or found.small:
             return read(source, default=default)
     else:
         rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
         rows = list(rows)
-        found = scan_result_rows(rows, options)
-        if found is None:
+        found = scan_result_rows(rows, Options("<file>", default=default))
+        if found is None or found.small:
             return read(io.BytesIO(dump_json(rows)), "coco", default=default)
-    return found.poses(options.where) if found.small else found
+    return found

@@ -225,10 +225,10 @@ def numbers_of(images: Sequence[ImageRef]) -> Indices | None:
     """Return the ids (I,) of images that are known by nothing but whole numbers; else None."""
     if isinstance(images, Images):
         return images.ids if images.records is None else None
-    ids = [ref.id for ref in images]
-    if set(map(type, ids)) != {int} or any(ref.file_name for ref in images):
+    ids = [ref.id for ref in images if type(ref.id) is int and not ref.file_name]
+    if not ids or len(ids) < len(images) or not -LARGEST < min(ids) <= max(ids) < LARGEST:
         return None
-    return np.array(ids, np.intp) if -LARGEST < min(ids) <= max(ids) < LARGEST else None
+    return np.array(ids, np.intp)
 
 
 def scan_images(rows: Any) -> Images | None:

@@ -149,7 +149,13 @@ def places(values: Floats, where: Where) -> Floats:
 
 
 def flat(poses: Poses, precision: int | None = None) -> list[list[float]]:
-    """Write joints as lists x1, y1, c1, ...; missing ones with the sentinel of their source.
+    """Write joints as lists, see `flat_values`."""
+    rows: list[list[float]] = flat_values(poses, precision).tolist()
+    return rows
+
+
+def flat_values(poses: Poses, precision: int | None = None) -> Floats:
+    """Write joints as x1, y1, c1, ... (N, 3 K); missing ones with the sentinel of their source.
 
     Joints without a score get 1, as COCO has it for results without confidences, if none has one.
     """
@@ -160,10 +166,7 @@ def flat(poses: Poses, precision: int | None = None) -> list[list[float]]:
     else:
         score = np.where(np.isnan(score), (poses.score_kind == "none") & present, score)
     xy = np.where(present[..., None], rounded(poses, precision), sentinel[..., None])
-    rows: list[list[float]] = (
-        np.concatenate([xy, score[..., None]], -1).reshape(len(xy), 3 * xy.shape[1]).tolist()
-    )
-    return rows
+    return np.concatenate([xy, score[..., None]], -1).reshape(len(xy), 3 * xy.shape[1])
 
 
 def rounded(poses: Poses, precision: int | None) -> Floats:

@@ -257,11 +257,17 @@ def sizes(box: Floats | None) -> list[list[float] | None] | None:
     """Write boxes (N, 4) as lists xywh; None where a pose has none."""
     if box is None:
         return None
+    xywh = sizes_of(box)
+    known = np.asarray(np.isfinite(xywh).all(1))
+    return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
+
+
+def sizes_of(box: Floats) -> Floats:
+    """Return boxes (N, 4) xyxy as xywh, their sizes without noise."""
     xywh = xyxy_to_xywh(box)
     low, high = box[:, :2], box[:, 2:]
     xywh[:, 2:] = shortest(xywh[:, 2:], lambda size: low + size == high)
-    known = np.asarray(np.isfinite(xywh).all(1))
-    return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
+    return xywh
 
 
 def tracks(

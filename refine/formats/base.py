@@ -28,6 +28,9 @@ HOLDINGS: dict[Holding, str] = {
 }
 """The holdings in words."""
 
+LARGE = 1 << 20
+"""Bytes from which compiled code pays: the first of a process is loaded in 0.2 s."""
+
 Loss = Literal[
     "image ids",
     "image names",

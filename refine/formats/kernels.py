@@ -83,21 +83,22 @@ def skipped(data, i):
 def scan(text, i, fields, values, given, hard):
     """Return the rows or -1, their end, how many numbers are hard, and the first row's place.
 
-    The rows are -2 if there are more than values has.
+    The last is how many other fields were passed over. The rows are -2 if there are more than
+    values has.
     """
     data = text_of(text)
     names, ends, widths, columns = fields
     spelled = text_of(names)
-    rows, difficult, first, last = 0, 0, -1, -1
-    bad = (-1, i, 0, 0, 0)
+    rows, difficult, first, last, others = 0, 0, -1, -1, 0
+    bad = (-1, i, 0, 0, 0, 0)
     i = blank(data, i + 1)
     if byte(data, i) == 93:
-        return 0, i + 1, 0, 0, 0
+        return 0, i + 1, 0, 0, 0, 0
     while True:
         if byte(data, i) != 123:
             return bad
         if rows == len(values):
-            return -2, i, 0, 0, 0
+            return -2, i, 0, 0, 0, 0
         first = i if rows == 0 else first
         row, has = values[rows], given[rows]
         row[:] = 0
@@ -120,6 +121,7 @@ def scan(text, i, fields, values, given, hard):
                     break
                 f -= 1
             if f < 0:
+                others += 1
                 i = skipped(data, i)
                 if i < 0:
                     return bad
@@ -174,7 +176,7 @@ def scan(text, i, fields, values, given, hard):
         c = byte(data, i)
         i += 1
         if c == 93:
-            return rows, i, difficult, first, last
+            return rows, i, difficult, first, last, others
         if c != 44:
             return bad
         i = blank(data, i)

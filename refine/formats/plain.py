@@ -18,7 +18,7 @@ from refine.formats import _history, kernels
 from refine.formats._images import Images, scan_images
 from refine.formats._keypoints import FAR, skeleton_of
 from refine.formats._rows import PARTS, optional
-from refine.formats._units import MOST, in_pixels
+from refine.formats._units import MOST
 from refine.formats.annotations import named_categories, named_skeleton
 from refine.formats.base import Options, Source
 from refine.formats.known import tell
@@ -29,7 +29,7 @@ from refine.skeletons import Skeleton
 
 ANNOTATIONS = re.compile(rb'"annotations"[ \t\r\n]*:[ \t\r\n]*')
 
-NUMBERS = {"image_id": 0, "category_id": 0, "score": 0, "area": 0, "bbox": 4}
+NUMBERS = {"image_id": 0, "category_id": 0, "id": 0, "score": 0, "area": 0, "bbox": 4}
 """Fields of results, beside their keypoints."""
 
 REFUSED = (_history.FIELD, "file_name", *(part for part in PARTS if part != "keypoints"))
@@ -86,10 +86,12 @@ class Results(NamedTuple):
         instance_score: (N,).
         image: (N,) ids.
         category: (N,) ids, or None.
+        id: (N,) ids, or None.
         box: (N, 4) or None.
         area: (N,) or None.
         meta: how missing joints are written.
         small: whether coordinates may be shares of the images.
+        others: whether rows had fields that are not told here.
     """
 
     skeleton: Skeleton
@@ -99,23 +101,17 @@ class Results(NamedTuple):
     instance_score: Floats
     image: Indices
     category: Indices | None
+    id: Indices | None
     box: Floats | None
     area: Floats | None
     meta: Mapping[str, Any]
     small: bool
+    others: bool
 
-    def poses(self, where: str) -> Poses:
-        """Return them as poses; of `extra` they have the category alone.
-
-        Raises:
-            FormatError: shares of images whose sizes are not known.
-        """
+    def poses(self) -> Poses:
+        """Return them as poses, whose `extra` has category and id."""
         images, image = Images(self.image).once()
-        extra: tuple[Mapping[str, Any], ...] = ()
-        if self.category is not None:
-            kinds = {c: {"category_id": c} for c in np.unique(self.category).tolist()}
-            extra = tuple(map(kinds.__getitem__, self.category.tolist()))
-        poses = Poses(
+        return Poses(
             self.skeleton,
             self.xy,
             self.score,
@@ -125,10 +121,23 @@ class Results(NamedTuple):
             score_kind=self.score_kind,
             box=self.box,
             area=self.area,
-            extra=extra,
-            meta={**self.meta, "format": "coco", "held": "document"},
+            extra=self._extra(),
+            meta={
+                **self.meta,
+                "parts": False,
+                "track_field": "track_id",
+                "score_field": "score",
+            },
         )
-        return in_pixels(poses, where) if self.small else poses
+
+    def _extra(self) -> tuple[Mapping[str, Any], ...]:
+        named = {"id": self.id, "category_id": self.category}
+        told = {name: column for name, column in named.items() if column is not None}
+        if set(told) != {"category_id"}:
+            columns = [column.tolist() for column in told.values()]
+            return tuple(dict(zip(told, row, strict=True)) for row in zip(*columns, strict=True))
+        kinds = {c: {"category_id": c} for c in np.unique(told["category_id"]).tolist()}
+        return tuple(map(kinds.__getitem__, told["category_id"].tolist()))
 
 
 def scan_results(data: bytes, options: Options) -> Results | None:
@@ -148,6 +157,7 @@ def scan_results(data: bytes, options: Options) -> Results | None:
             return None
     except RefineError:
         return None
+    del data
     return _results(rows, options)
 
 
@@ -163,6 +173,9 @@ def _results(rows: Rows, options: Options) -> Results | None:
     n, k = len(keypoints), keypoints.shape[1] // 3
     ids, told, box = _ids(rows, "image_id"), rows.given["category_id"], _box(rows)
     category = _ids(rows, "category_id") if told.any() else np.zeros(n, np.intp)
+    numbered = _ids(rows, "id")
+    if rows.given["id"].any() and numbered is None:
+        return None
     if not k or not rows.given["keypoints"].all() or ids is None or category is None or box is None:
         return None
     try:
@@ -185,10 +198,12 @@ def _results(rows: Rows, options: Options) -> Results | None:
         _or_nan(rows, "score"),
         ids,
         category if told.any() else None,
+        numbered,
         box if rows.given["bbox"].any() else None,
         optional(_or_nan(rows, "area")),
         {"missing": usual, "null_scores": False},
         small >= MOST * 2 * (n * k - zeros - minuses),
+        rows.others > 0,
     )
 
 
@@ -214,7 +229,9 @@ def scan_annotations(document: Mapping[str, Any], where: str) -> Truth | None:
     """Do what `scan_ground_truth` does with a parsed file, if there are many annotations."""
     annotations, images = document.get("annotations"), document.get("images")
     width = _width(annotations)
-    if not width or not isinstance(images, list) or set(map(type, images)) != {dict}:
+    if annotations is None or not width:
+        return None
+    if not isinstance(images, list) or set(map(type, images)) != {dict}:
         return None
     rows = scan_objects(annotations, {**ANNOTATED, "keypoints": width})
     # Records may change after this: the images that are made of them later must not.

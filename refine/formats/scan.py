@@ -16,9 +16,7 @@ import numpy.typing as npt
 from refine._types import Bools, Floats
 from refine.files import jsonable
 from refine.formats import kernels
-
-LARGE = 1 << 20
-"""Bytes from which scanning pays: the first scan of a process loads compiled code, 0.2 s."""
+from refine.formats.base import LARGE
 
 HARD = 1 << 16
 """Numbers of more digits than `float64` holds, which Python reads; of more, all is left to it."""
@@ -39,6 +37,7 @@ class Rows(NamedTuple):
         whole: field -> whether all its numbers are written as integers.
         first: where the first row begins and ends; in JSON.
         end: where the list ends; in JSON.
+        others: how many fields were passed over; in JSON.
     """
 
     values: Mapping[str, Floats]
@@ -46,6 +45,7 @@ class Rows(NamedTuple):
     whole: Mapping[str, bool]
     first: tuple[int, int] = (0, 0)
     end: int = 0
+    others: int = 0
 
 
 class _Layout(NamedTuple):
@@ -76,7 +76,7 @@ class _Layout(NamedTuple):
         fields: Mapping[str, int],
         values: Floats,
         given: npt.NDArray[np.uint8],
-        **place: Any,
+        **rest: Any,
     ) -> Rows:
         found = {
             name: values[:, column : column + width] if width else values[:, column]
@@ -84,7 +84,7 @@ class _Layout(NamedTuple):
         }
         has = {name: given[:, i] > 0 for i, name in enumerate(fields)}
         whole = {name: bool((given[:, i] < 2).all()) for i, name in enumerate(fields)}
-        return Rows(found, has, whole, **place)
+        return Rows(found, has, whole, **rest)
 
 
 def scan_rows(
@@ -116,7 +116,7 @@ def scan_rows(
     if found[0] == FULL:
         values, given = layout.room(data.count(b"{", start, stop))
         found = kernels.scan(text, start, layout, values, given, hard)
-    rows, end, difficult, first, last = found
+    rows, end, difficult, first, last, others = found
     if rows < 0:
         return None
     flat = values.reshape(-1)
@@ -124,8 +124,8 @@ def scan_rows(
         flat[place] = float(data[low:high])
     if not np.isfinite(flat[hard[:difficult, 2]]).all():
         return None
-    place = {"first": (int(first), int(last)), "end": int(end)}
-    return layout.rows(fields, values[:rows], given[:rows], **place)
+    rest = {"first": (int(first), int(last)), "end": int(end), "others": int(others)}
+    return layout.rows(fields, values[:rows], given[:rows], **rest)
 
 
 def scan_objects(

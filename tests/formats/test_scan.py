@@ -12,7 +12,7 @@ from refine.evaluation import ground_truth, predictions
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.predictions import read_predictions
-from refine.formats import scan
+from refine.formats import io as readers, scan
 from refine.formats.base import Options
 from refine.formats.plain import scan_ground_truth, scan_results
 from refine.formats.scan import scan_rows
@@ -140,6 +140,28 @@ def test_scanned_files_are_read_as_others(files, monkeypatch):
     assert evaluate(*files) == expected
     dicts = [json.loads(path.read_bytes()) for path in files]
     assert evaluate(*dicts).metrics == expected.metrics
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"id": 7}, {"bbox": [1, 2, 3, 4], "area": 12.5}, {"score": 1}, {"action": "none"},
+     {"track_id": 3}, {"category_id": 2}, {"file_name": "a.jpg"}, {"id": "7"}, {"score": None},
+     {"keypoints": [0, 0, 0.9, -1, -1, 0, *range(45)]}],
+)  # fmt: skip
+@pytest.mark.parametrize("every", [False, True])
+@pytest.mark.parametrize("options", [{}, {"zero_is_missing": False}, {"format": "coco"}])
+def test_poses_are_those_of_the_other_reader(files, monkeypatch, change, every, options):
+    rows = json.loads(files[1].read_text())
+    for row in rows if every else rows[3:4]:
+        row.update(change)
+    files[1].write_text(json.dumps(rows))
+    slow = refine.read(files[1], **options)
+    monkeypatch.setattr(readers, "LARGE", 0)
+    if not change:
+        monkeypatch.delattr(readers, "_parsed")
+    fast = refine.read(files[1], **options)
+    same(slow, fast)
+    assert (fast.extra, fast.meta) == (slow.extra, slow.meta)
 
 
 @pytest.mark.parametrize("change", range(7))

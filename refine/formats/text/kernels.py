@@ -31,6 +31,7 @@ POWERS = 10.0 ** np.arange(23)
 
 
 intrinsic: Any = typed_intrinsic
+_types: Any = types
 
 
 @intrinsic
@@ -44,10 +45,10 @@ def text_of(typingctx, data):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         return context.make_tuple(builder, signature.return_type, (array.data, array.nitems))
 
-    return types.Tuple((types.CPointer(types.uint8), types.int64))(data), build
+    return _types.Tuple((_types.CPointer(_types.uint8), _types.int64))(data), build
 
 
-def _loaded(builder, arguments, kind, lanes=0):
+def _loaded(builder: Any, arguments: Any, kind: Any, lanes: int = 0) -> Any:
     """Load from byte i of a text on, wherever that lies."""
     kind = ir.VectorType(kind, lanes) if lanes else kind
     begin = builder.extract_value(arguments[0], 0)
@@ -62,7 +63,19 @@ def byte_at(typingctx, data, i):
     def build(context, builder, signature, arguments):
         return builder.zext(_loaded(builder, arguments, ir.IntType(8)), ir.IntType(64))
 
-    return types.int64(data, types.int64), build
+    return _types.int64(data, _types.int64), build
+
+
+@intrinsic
+def put_byte(typingctx, data, i, value):
+    """Write byte i, which is not negative."""
+
+    def build(context, builder, signature, arguments):
+        place = builder.gep(builder.extract_value(arguments[0], 0), [arguments[1]])
+        builder.store(builder.trunc(arguments[2], ir.IntType(8)), place)
+        return context.get_dummy_value()
+
+    return _types.void(data, _types.int64, _types.int64), build
 
 
 @intrinsic
@@ -72,7 +85,7 @@ def eight_bytes(typingctx, data, i):
     def build(context, builder, signature, arguments):
         return _loaded(builder, arguments, ir.IntType(64))
 
-    return types.uint64(data, types.int64), build
+    return _types.uint64(data, _types.int64), build
 
 
 @intrinsic
@@ -83,7 +96,7 @@ def real_at(typingctx, data, i):
         whole = builder.bswap(_loaded(builder, arguments, ir.IntType(64)))
         return builder.bitcast(whole, ir.DoubleType())
 
-    return types.float64(data, types.int64), build
+    return _types.float64(data, _types.int64), build
 
 
 @intrinsic
@@ -100,7 +113,7 @@ def value_end(typingctx, data, i):
         bits = builder.or_(builder.zext(bits, whole), ir.Constant(whole, 1 << 16))
         return builder.cttz(bits, ir.Constant(ir.IntType(1), 1))
 
-    return types.int64(data, types.int64), build
+    return _types.int64(data, _types.int64), build
 
 
 @intrinsic
@@ -110,17 +123,17 @@ def trailing_zeros(typingctx, value):
     def build(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
-    return types.int64(types.uint64), build
+    return _types.int64(_types.uint64), build
 
 
 @intrinsic
 def unsigned(typingctx, value):
-    return types.uint64(types.int64), lambda *call: call[3][0]
+    return _types.uint64(_types.int64), lambda *call: call[3][0]
 
 
 @intrinsic
 def signed(typingctx, value):
-    return types.int64(types.uint64), lambda *call: call[3][0]
+    return _types.int64(_types.uint64), lambda *call: call[3][0]
 
 
 @kernel(forceinline=True)
