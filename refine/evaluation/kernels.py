@@ -173,15 +173,12 @@ def near_pairs(found, spans, persons, falloff, thresholds, slack, start, person,
 @kernel
 def accumulate(fate, order, persons, recalls, spacing, precision):
     """Fill in the interpolated precision at recalls, and return how many persons are found."""
-    hits, number = np.empty(len(order)), 0
-    seen = 0
+    hits, number, seen = np.empty(len(order) + 1), 0, 0
     for i in order:
-        if fate[i] < 2:
-            seen += 1
-            if fate[i] == 1:
-                # Precision falls from hit to hit, so that nothing between two of them matters.
-                hits[number] = (number + 1) / (seen + spacing)
-                number += 1
+        # Precision falls from hit to hit, so that what is written between two is written over.
+        seen += fate[i] < 2
+        hits[number] = (number + 1) / (seen + spacing)
+        number += fate[i] == 1
     for i in range(number - 2, -1, -1):
         hits[i] = max(hits[i], hits[i + 1])
     at = 0

@@ -90,10 +90,11 @@ def _spell(values: Floats, whole: npt.NDArray[np.bool_], texts: list[bytes]) -> 
 
 def _columns(poses: Poses) -> dict[str, npt.NDArray[Any]] | None:
     """Return the fields of rows in their order; None where rows differ or are not plain."""
-    meta, ids = poses.meta, [ref.id for ref in poses.images]
+    meta = poses.meta
+    ids = [ref.id for ref in poses.images if type(ref.id) is int]
     if any(meta.get(key, usual) != usual for key, usual in PLAIN.items()):
         return None
-    if poses.track is not None or set(map(type, ids)) != {int}:
+    if poses.track is not None or len(ids) < len(poses.images):
         return None
     # One mapping may stand for many poses.
     kinds = {id(extra): extra for extra in poses.extra}
