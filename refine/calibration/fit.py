@@ -129,9 +129,14 @@ def fit(sample: Sample, refiner: SupportsBelief) -> Calibration:
     )
     honest = found.calibrate(poses, belief)
     found = replace(found, margin=_margin(used, honest))
-    after = apply_belief(poses, honest, margin=found.margin)
+    after = apply_belief(unscored(poses), honest, margin=found.margin)
     weights, intercept = fit_score(found.columns(poses, after, honest), used.oks(after), used.image)
     return replace(found, score=weights, intercept=intercept)
+
+
+def unscored(poses: Poses) -> Poses:
+    """Return poses of which refining keeps no copies of the source's scores."""
+    return poses.replace(score_kind="expected_ks")
 
 
 def read_sample(

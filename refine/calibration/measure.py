@@ -8,7 +8,7 @@ import numpy as np
 
 from refine._types import Floats
 from refine.calibration.curves import folds
-from refine.calibration.fit import Sample, fit
+from refine.calibration.fit import Sample, fit, unscored
 from refine.calibration.model import Calibration
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import GroundTruth
@@ -88,8 +88,7 @@ def measure(
     n, k = sample.poses.score.shape
     fold = folds(sample.image) if calibration is None else np.zeros(n, np.intp)
     poses, belief = sample.poses, sample.belief
-    # Of scores that are expected similarities already, refining keeps no copies of the source's.
-    bare = poses.replace(score_kind="expected_ks")
+    bare = unscored(poses)
     plain = apply_belief(bare, belief)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
     measured = gt.rows_of(image_ids)

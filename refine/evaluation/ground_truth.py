@@ -19,7 +19,7 @@ from refine.evaluation.predictions import CocoObject
 from refine.exceptions import FormatError
 from refine.files import parse_json, plain_data, read_bytes
 from refine.formats import coco
-from refine.formats._images import Images
+from refine.formats._images import Images, whole_ids
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import LARGE, Options
 from refine.geometry import keypoint_box
@@ -92,6 +92,12 @@ class GroundTruth:
         """
         if ids is None:
             return list(range(len(self.listing)))
+        numbers = whole_ids(ids) if isinstance(self.listing, Images) else None
+        if numbers is not None and isinstance(self.listing, Images):
+            at = self.listing.places(numbers)
+            if (at >= 0).all():
+                found: list[int] = np.unique(at).tolist()
+                return found
         rows, unknown = self.find([ImageRef(i) for i in ids])
         if unknown or not rows:
             raise FormatError(

@@ -225,8 +225,12 @@ def numbers_of(images: Sequence[ImageRef]) -> Indices | None:
     """Return the ids (I,) of images that are known by nothing but whole numbers; else None."""
     if isinstance(images, Images):
         return images.ids if images.records is None else None
-    ids = [ref.id for ref in images if type(ref.id) is int and not ref.file_name]
-    if not ids or len(ids) < len(images) or not -LARGEST < min(ids) <= max(ids) < LARGEST:
+    return whole_ids([None if ref.file_name else ref.id for ref in images])
+
+
+def whole_ids(ids: Sequence[Any]) -> Indices | None:
+    """Return ids (I,), None unless all are whole numbers that floats can tell apart."""
+    if set(map(type, ids)) != {int} or not -LARGEST < min(ids) <= max(ids) < LARGEST:
         return None
     return np.array(ids, np.intp)
 
@@ -235,8 +239,9 @@ def scan_images(rows: Any) -> Images | None:
     """Return those of a list of plain records; None of others, of which `read_images` tells."""
     if not isinstance(rows, list) or set(map(type, rows)) != {dict}:
         return None
-    ids, names, *sizes = ([row.get(field) for row in rows] for field in ("id", *FIELDS))
-    if set(map(type, ids)) != {int} or not set(map(type, names)) <= {str, type(None)}:
+    told, names, *sizes = ([row.get(field) for row in rows] for field in ("id", *FIELDS))
+    ids = whole_ids(told)
+    if ids is None or not set(map(type, names)) <= {str, type(None)}:
         return None
     for values in sizes:
         kinds = set(map(type, values))
@@ -245,6 +250,4 @@ def scan_images(rows: Any) -> Images | None:
         known = values if kinds == {int} else [v for v in values if v is not None]
         if known and not 0 <= min(known) <= max(known) <= LARGEST:
             return None
-    if not -LARGEST < min(ids) <= max(ids) < LARGEST or len(set(ids)) < len(ids):
-        return None
-    return Images(np.array(ids, np.intp), rows)
+    return Images(ids, rows) if len(set(told)) == len(told) else None
