@@ -63,7 +63,7 @@ def best_first(image: Indices, score: Floats, max_dets: int) -> Indices:
     order = np.argsort(image, kind="stable")
     first = np.flatnonzero(np.diff(image[order], prepend=-1))
     if len(order) > FEW and np.diff(first, append=len(order)).max() <= MANY:
-        return order[: kernels.best_of_groups(image, score, order, max_dets)]
+        return np.asarray(order[: kernels.best_of_groups(image, score, order, max_dets)])
     order = np.lexsort((-score, image))
     rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
     return np.asarray(order[rank < max_dets])
