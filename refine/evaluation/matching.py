@@ -102,7 +102,7 @@ def pair_oks(ks: Floats, truth: Persons, pairs: Pairs) -> Floats:
 def joints_compared(truth: Persons) -> Indices:
     """Return how many joints (G,) of each person are compared: all of one without labels."""
     counts = np.count_nonzero(truth.visible > 0, 1)
-    return np.where(counts, counts, truth.visible.shape[1])
+    return np.asarray(np.where(counts, counts, truth.visible.shape[1]))
 
 
 def match(oks: Floats, pairs: Pairs, truth: Persons, ignore: Bools, threshold: float) -> Indices:
