@@ -1,13 +1,15 @@
 """COCO keypoint evaluation beside pycocotools, faster-coco-eval and hotcoco, and OKS beside torch.
 
     python tests/benchmarks/evaluation_speed.py [--images 2000] [--rounds 7] [--markdown OUT.md]
+    python tests/benchmarks/evaluation_speed.py --images --poses --verbs 5000
 
 Persons of `refine.sample` repeated on so many images, by seed; predictions near them and some of
 nobody. "arrays" is with everything in memory as each likes it best (`GroundTruth` and `Poses`, the
 others' COCO objects), "dicts" is parsed JSON, "files" are paths. Rounds are interleaved in random
 order; a ratio is the median of those of single rounds, of time and of CPU time: hotcoco hands work
 to a thread, for which it waits where cores are busy. The ten figures of all are compared in the
-same run. One thread. A peer that is not installed is said to be missing:
+same run. One thread. With --verbs, what `refine diagnose`, `stats` and `calibrate` do with files of
+so many images, reading them included. A peer that is not installed is said to be missing:
 `pip install pycocotools faster-coco-eval hotcoco`.
 """
 
@@ -27,7 +29,11 @@ import numpy as np
 from _report import options_of, publish
 
 import refine
+from refine.calibration.fit import calibrate, read_sample
+from refine.calibration.measure import measure
+from refine.errors.measure import measure_statistics
 from refine.evaluation.coco import evaluate
+from refine.evaluation.diagnosis import diagnose
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.predictions import read_predictions
 from refine.files import dump_json
@@ -184,6 +190,43 @@ def evaluation_rows(images, rounds, folder):
     return rows
 
 
+def verb_rows(images, rounds, folder):
+    """Measure other verbs from files on; without peers."""
+    paths = folder / "gt.json", folder / "results.json"
+    for path, document in zip(paths, scene(images), strict=True):
+        path.write_text(json.dumps(document))
+    refiner = refine.Refiner.load()
+
+    def read():
+        truth = read_ground_truth(paths[0])
+        return truth, read_predictions(paths[1], truth.skeleton)
+
+    def calibrated():
+        truth, poses = read()
+        sample = read_sample(truth, poses, refiner)
+        calibrate(sample, refiner)
+        return measure(sample, refiner, truth)
+
+    functions = {
+        "diagnose": lambda: diagnose(*read()),
+        "stats": lambda: measure_statistics(*read(), name="", source=""),
+        "calibrate": calibrated,
+        "refiner": lambda: refiner.believe(read()[1]),
+    }
+    return [
+        {
+            "task": f"{name}, {images} images, files",
+            "who": "refine",
+            "median": float(np.median(seconds[:, 0])) / images,
+            "unit": "image",
+            "ratio": 1.0,
+            "cpu": 1.0,
+            "difference": 0.0,
+        }
+        for name, (seconds, _) in timed(functions, rounds).items()
+    ]
+
+
 def oks_rows(n, rounds):
     """Measure a matrix of OKS, n poses against n, beside torch."""
     import torch
@@ -236,12 +279,15 @@ def main():
     parser.add_argument("--images", type=int, nargs="*", default=[2000])
     parser.add_argument("--poses", type=int, nargs="*", default=[20, 100, 1000])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--verbs", type=int, nargs="*", default=[])
     options = options_of(parser)
     os.environ["RAYON_NUM_THREADS"] = "1"  # Of hotcoco, which is imported later.
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for images in options.images:
             rows += evaluation_rows(images, options.rounds, Path(folder))
+        for images in options.verbs:
+            rows += verb_rows(images, options.rounds, Path(folder))
     for n in options.poses:
         rows += oks_rows(n, options.rounds)
     publish(options, table(rows), rows, ("numpy", "numba", "torch", *PEERS))
