@@ -92,8 +92,7 @@ class GroundTruth:
         """
         if ids is None:
             return list(range(len(self.listing)))
-        numbers = whole_ids(ids) if isinstance(self.listing, Images) else None
-        if numbers is not None and isinstance(self.listing, Images):
+        if isinstance(self.listing, Images) and (numbers := whole_ids(ids)) is not None:
             at = self.listing.places(numbers)
             if (at >= 0).all():
                 found: list[int] = np.unique(at).tolist()

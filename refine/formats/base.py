@@ -29,7 +29,7 @@ HOLDINGS: dict[Holding, str] = {
 """The holdings in words."""
 
 LARGE = 1 << 20
-"""Bytes from which compiled code pays: the first of a process is loaded in 0.2 s."""
+"""Bytes from which compiled code pays: that of a process is loaded in 0.3 s."""
 
 Loss = Literal[
     "image ids",

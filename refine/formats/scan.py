@@ -27,6 +27,9 @@ FULL = -2
 ROOM = 1.25
 """Rows that there is room for, over those that there would be if all were as long as the first."""
 
+SHORT = 64
+"""Bytes that a row is taken to have at least, for that."""
+
 
 class Rows(NamedTuple):
     """N rows.
@@ -95,8 +98,8 @@ def scan_rows(
     Args:
         data: JSON.
         start: where the list begins.
-        fields: name -> how many numbers its list has, 0 for a number alone. Of what is not named
-            here, all is passed over.
+        fields: name -> how many numbers its list has, 0 for a number alone; the first is in every
+            row. Of what is not named here, all is passed over.
         refused: names of which no row may have any.
 
     >>> rows = scan_rows(b'[{"a": 1, "b": [0.5, 2], "c": "x"}]', 0, {"a": 0, "b": 2})
@@ -110,11 +113,11 @@ def scan_rows(
         return None
     layout, hard = _Layout.of(fields, refused), np.empty((HARD, 3), np.int64)
     text = np.frombuffer(data, np.uint8, stop)
-    length = max(data.find(b"}", start, stop) - start, 2)
+    length = max(data.find(b"}", start, stop) - start, SHORT)
     values, given = layout.room(64 + int(ROOM * (stop - start) / length))
     found = kernels.scan(text, start, layout, values, given, hard)
     if found[0] == FULL:
-        values, given = layout.room(data.count(b"{", start, stop))
+        values, given = layout.room(data.count(f'"{next(iter(fields))}"'.encode(), start, stop))
         found = kernels.scan(text, start, layout, values, given, hard)
     rows, end, difficult, first, last, others = found
     if rows < 0:

@@ -12,6 +12,7 @@ from refine.evaluation import ground_truth, predictions
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.predictions import read_predictions
+from refine.files import dump_json, plain_data
 from refine.formats import io as readers, scan
 from refine.formats.base import Options
 from refine.formats.plain import scan_ground_truth, scan_results
@@ -185,3 +186,39 @@ def test_odd_results_are_said_as_ever(files, monkeypatch, change):
             evaluate(*files)
         told.append(str(caught.value))
     assert told[0] == told[1]
+
+
+def test_more_rows_than_the_first_lets_one_expect():
+    long = json.dumps([{"a": 0, "c": "x" * 9000}, *({"a": i} for i in range(1, 500))]).encode()
+    assert scan_rows(long, 0, FIELDS).values["a"].tolist() == list(range(500))
+    assert scan_rows(b"[" + b"{}," * 5000 + b'{"a": 1}]', 0, FIELDS) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0, 1, -1, 127, 128, 255, 256, -32, -33, -128, -129, 65535, 65536, -32769, 2**31, 2**32 - 1,
+     0.5, -0.0, 1e300, 5e-324, [1], [], {}, None, True, "1", float("nan"), float("inf"), 2**63,
+     10**30, np.float32(0.5), np.int64(7), np.arange(2), np.True_, (1, 2), {"x": {1: 2}}, {3}],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["a", "c", "b"])
+def test_parsed_rows_are_those_of_their_json(monkeypatch, name, value):
+    monkeypatch.setattr(scan, "LARGE", 0)
+    rows = [{"a": 1, "b": [0.25, -7]}, {"a": 2, "d": "x" * 300, "e": [[1] * 20] * 20}]
+    rows[1][name] = value
+    found = scan.scan_objects(rows, FIELDS)
+    try:
+        text = dump_json(plain_data(rows))
+        expected = None if b"null" in text and name != "c" else scan_rows(text, 0, FIELDS)
+    except refine.exceptions.FormatError:
+        expected = None
+    if found is None:
+        # Text of other fields is looked at less closely, and what is odd is left to others.
+        assert expected is None or isinstance(value, int)
+        return
+    assert expected is not None or name == "c"
+    if expected is not None:
+        for field in FIELDS:
+            np.testing.assert_array_equal(found.values[field], expected.values[field])
+            np.testing.assert_array_equal(found.given[field], expected.given[field])
+            assert found.whole[field] == expected.whole[field]
