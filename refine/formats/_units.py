@@ -10,6 +10,9 @@ from refine.poses import Poses
 NEAR = (-0.5, 1.5)
 """Shares of an image that joints have, those beyond its border too."""
 
+EITHER = (-1.0, NEAR[1])
+"""What holds the shares of either scale."""
+
 MOST = 0.75
 """Of the coordinates must lie within `NEAR`: a foot further out does not make a file one of px, and
 a person who is so small in px does not exist."""
@@ -105,7 +108,7 @@ def share_of(xy: Floats) -> str:
     finite = np.isfinite(xy)
     present = finite[..., 0] & finite[..., 1]
     # Nearly always: most are beyond either range, which needs no copies.
-    either = np.count_nonzero((xy >= -1) & (xy <= NEAR[1]))
+    either = np.count_nonzero((xy >= EITHER[0]) & (xy <= EITHER[1]))
     if either < MOST * 2 * np.count_nonzero(present):
         return ""
     known = xy[present].ravel()

@@ -288,13 +288,14 @@ def scan_packed(text, fields, values, given):
 
 
 @kernel
-def split_joints(keypoints, zero_is_missing, far, xy, score):
+def split_joints(keypoints, zero_is_missing, far, shares, xy, score):
     """Do what `refine.formats._keypoints.joints` does with numbers that are all finite.
 
     Return how many joints are at (0, 0), how many at (-1, -1), how many coordinates are beyond far,
-    how many within [-1, 1.5], and whether all scores are 0, 1 or 2.
+    how many may be shares, and whether all scores are 0, 1 or 2.
     """
     zeros, minuses, beyond, small, flags = 0, 0, 0, 0, True
+    low, high = shares
     for n in range(len(keypoints)):
         row, at, own = keypoints[n], xy[n], score[n]
         for k in range(len(own)):
@@ -308,7 +309,7 @@ def split_joints(keypoints, zero_is_missing, far, xy, score):
             elif x == -1 and y == -1 and not s > 0:
                 minuses += 1
                 x = y = np.nan
-            small += (-1 <= x <= 1.5) + (-1 <= y <= 1.5)
+            small += (low <= x <= high) + (low <= y <= high)
             at[k, 0] = x
             at[k, 1] = y
     return zeros, minuses, beyond, small, flags

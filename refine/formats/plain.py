@@ -18,7 +18,7 @@ from refine.formats import _history, kernels
 from refine.formats._images import Images, scan_images
 from refine.formats._keypoints import FAR, skeleton_of
 from refine.formats._rows import PARTS, optional
-from refine.formats._units import MOST
+from refine.formats._units import EITHER, MOST
 from refine.formats.annotations import named_categories, named_skeleton
 from refine.formats.base import Options, Source
 from refine.formats.known import tell
@@ -184,7 +184,7 @@ def _results(rows: Rows, options: Options) -> Results | None:
         return None
     xy, score = np.empty((n, k, 2)), np.empty((n, k))
     zeros, minuses, beyond, small, flags = kernels.split_joints(
-        keypoints, options.zero_is_missing, FAR, xy, score
+        keypoints, options.zero_is_missing, FAR, EITHER, xy, score
     )
     if beyond:
         return None

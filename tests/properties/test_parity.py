@@ -135,7 +135,7 @@ def as_if_large(folder, truth, rows, way):
             yield truth, rows
 
 
-@budget(150)
+@budget(300)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([1, 1, 2, 3]),
