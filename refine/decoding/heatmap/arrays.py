@@ -29,6 +29,9 @@ DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1, "taylor": 11}
 """DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum). CCM does
 not publish its size."""
 
+AS_THEY_ARE = (np.dtype(np.float32), np.dtype(np.float64))
+"""What kernels read without a conversion."""
+
 BUFFER = 1 << 16
 """Cells of maps that are converted at a time: 256 KiB in single precision, which caches hold."""
 
@@ -116,7 +119,7 @@ def find_keypoints(
             f"expected compat None or a code base, got {compat!r}",
             hint=f"one of {', '.join(COMPATS)}",
         )
-    if not (np.isfinite(beta) and beta > 0):
+    if not 0 < beta < np.inf:
         raise ArrayError(f"expected a positive beta, got {beta}")
     if threads < 1:
         raise ArrayError(f"expected at least one thread, got {threads}")
@@ -125,7 +128,7 @@ def find_keypoints(
     if not stack.size:
         xy[:], score[:] = np.nan, np.nan
         return xy, score
-    count = min(threads, n, max(1, stack.size // PER_THREAD))
+    count = 1 if threads == 1 else min(threads, n, max(1, stack.size // PER_THREAD))
     if count == 1:
         _decode(stack, decoder, options, xy, score)
     else:
@@ -169,11 +172,11 @@ def _decode(
 ) -> None:
     """Decode (N, K, H, W) of any type and layout; what kernels cannot read goes by a buffer."""
     n, k, height, width = stack.shape
-    kind = precision_of(stack)
-    if stack.dtype == kind and stack.flags.c_contiguous:
+    if stack.dtype in AS_THEY_ARE and stack.flags.c_contiguous:
         maps = stack.reshape(n * k, height, width)
         decoder(maps, *options, xy.reshape(n * k, 2), score.reshape(n * k))
         return
+    kind = precision_of(stack)
     most = max(1, BUFFER // (height * width))
     joints, images = min(most, k), max(1, most // k)
     buffer = np.empty((min(images, n) * joints, height, width), kind)

@@ -31,12 +31,14 @@ def decode_quarter(maps, rule, xy, score):
         score: (M,) result.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
         xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
-        y, x = cell // width, cell % width
+        y = cell // width
+        x = cell - y * width
         xy[m, 0], xy[m, 1] = x, y
         if rule == 0:
             continue
@@ -60,11 +62,12 @@ def decode_second(maps, taps, xy, score):
     The score is the maximum; with a blur, the raw value at the rounded result (CPN, MSPN).
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     pad = PAD if taps.size > 1 else 0
     padded = np.zeros((height + 2 * pad, width + 2 * pad))
     for m in range(len(maps)):
         xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         padded[pad : pad + height, pad : pad + width] = maps[m]
@@ -93,10 +96,11 @@ def decode_soft_argmax(maps, beta, xy, score):
     maps are, the result is right to 3e-5 cells.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     columns = np.empty(width, maps.dtype)
     for m in range(len(maps)):
         xy[m] = np.nan
-        _, top = peak_of(maps[m].ravel())
+        _, top = peak_of(flat[m])
         score[m] = top
         if not np.isfinite(top):
             continue

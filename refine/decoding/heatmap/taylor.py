@@ -25,10 +25,11 @@ UDP_RIDGE = float(np.finfo(np.float32).eps)
 def decode_dark(maps, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as DarkPose does."""
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     room, g = patch_room(taps, 2), np.empty((5, LANES))
     for m in range(len(maps)):
         xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width
@@ -67,12 +68,13 @@ def decode_dark_udp(maps, taps, reflect, rescale, xy, score):
         score: (M,) result.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     room, blurred = patch_room(taps, 1), np.empty((3, LANES))
     g = blurred[:, :3]
     ridge = 0.0 if rescale == 2 else UDP_RIDGE
     for m in range(len(maps)):
         xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width
@@ -116,9 +118,10 @@ def decode_taylor(maps, taps, xy, score):
     outermost cells, and where the map is not concave or the step longer than a cell, none.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
         xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         g = blur_map(np.where(maps[m] > -np.inf, maps[m], 0.0), taps, True)

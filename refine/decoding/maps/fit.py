@@ -39,11 +39,12 @@ TOLERANCE = 1e-3
 def decode_fit(maps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,)."""
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     longest, room = max(height, width), fit_room(height, width)
     for m in range(len(maps)):
         values = maps[m]
         xy[m] = np.nan
-        cell, score[m] = peak_of(values.ravel())
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width

@@ -14,6 +14,14 @@ LANES = 8
 """Columns that are summed at once; all are read, so that the memory behind them must exist."""
 
 
+def splat(builder: Any, value: Any, wide: Any) -> Any:
+    """Return a vector of this type with the value in every lane."""
+    nothing = ir.Constant(wide, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), wide.count), [0] * wide.count)
+    return builder.shuffle_vector(first, nothing, zeros)
+
+
 def _sums(rows: int) -> Any:
     """Return an intrinsic that fills out[:rows, to : to + LANES].
 
@@ -68,14 +76,7 @@ def _sums(rows: int) -> Any:
                 for u, total in enumerate(totals):
                     row = builder.mul(weight_row, ir.Constant(index_type, u))
                     one = builder.load(builder.gep(weight.data, [builder.add(row, loop.index)]))
-                    first = builder.insert_element(
-                        ir.Constant(wide, ir.Undefined), one, ir.Constant(ir.IntType(32), 0)
-                    )
-                    same = builder.shuffle_vector(
-                        first,
-                        ir.Constant(wide, ir.Undefined),
-                        ir.Constant(across(ir.IntType(32)), [0] * LANES),
-                    )
+                    same = splat(builder, one, wide)
                     builder.store(builder.call(fma, [values, same, builder.load(total)]), total)
             for u, total in enumerate(totals):
                 row = builder.mul(result_row, ir.Constant(index_type, u))
