@@ -33,7 +33,7 @@ def decode_quarter(maps, rule, xy, score):
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
@@ -66,7 +66,7 @@ def decode_second(maps, taps, xy, score):
     pad = PAD if taps.size > 1 else 0
     padded = np.zeros((height + 2 * pad, width + 2 * pad))
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
@@ -99,7 +99,7 @@ def decode_soft_argmax(maps, beta, xy, score):
     flat = maps.reshape(len(maps), height * width)
     columns = np.empty(width, maps.dtype)
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         _, top = peak_of(flat[m])
         score[m] = top
         if not np.isfinite(top):

@@ -26,9 +26,10 @@ def decode_dark(maps, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as DarkPose does."""
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
-    room, g = patch_room(taps, 2), np.empty((5, LANES))
+    bands, transposed, patch, half = patch_room(taps, 2)
+    g, every = np.empty((5, LANES)), flat.ravel()
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
@@ -36,7 +37,10 @@ def decode_dark(maps, taps, xy, score):
         xy[m, 0], xy[m, 1] = x, y
         if not (1 < x < width - 2 and 1 < y < height - 2):
             continue
-        blur_patch(maps[m], x, y, 2, taps, False, room, g)
+        blur_patch(
+            every, m * height * width, height, width, x, y, 2, False,
+            bands, transposed, patch, half, g,
+        )  # fmt: skip
         low = min(g[2, 0], g[2, 1], g[2, 2], g[2, 3], g[2, 4], g[0, 2], g[1, 2], g[3, 2], g[4, 2])
         low = min(low, g[1, 1], g[1, 3], g[3, 1], g[3, 3])
         if not low > DARK_FLOOR:
@@ -69,17 +73,21 @@ def decode_dark_udp(maps, taps, reflect, rescale, xy, score):
     """
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
-    room, blurred = patch_room(taps, 1), np.empty((3, LANES))
+    bands, transposed, patch, half = patch_room(taps, 1)
+    blurred, every = np.empty((3, LANES)), flat.ravel()
     g = blurred[:, :3]
     ridge = 0.0 if rescale == 2 else UDP_RIDGE
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width
         xy[m, 0], xy[m, 1] = x, y
-        blur_patch(maps[m], x, y, 1, taps, reflect, room, blurred)
+        blur_patch(
+            every, m * height * width, height, width, x, y, 1, reflect,
+            bands, transposed, patch, half, blurred,
+        )  # fmt: skip
         # Edge padding of the blurred map.
         if x == 0:
             g[:, 0] = g[:, 1]
@@ -120,7 +128,7 @@ def decode_taylor(maps, taps, xy, score):
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue

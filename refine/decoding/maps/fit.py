@@ -43,7 +43,7 @@ def decode_fit(maps, xy, score):
     longest, room = max(height, width), fit_room(height, width)
     for m in range(len(maps)):
         values = maps[m]
-        xy[m] = np.nan
+        xy[m, 0] = xy[m, 1] = np.nan
         cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
@@ -193,9 +193,9 @@ def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, room):
         b = _fill(y_basis, _padded(rows), top, rows, y, s)
         for block in range(0, padded, LANES):
             if within:
-                sums_of_3(flat, at + block, width, rows, y_basis, sums, block)
+                sums_of_3(flat, at + block, width, rows, y_basis, 0, sums, block)
             else:
-                sums_of_3(window, block, padded, rows, y_basis, sums, block)
+                sums_of_3(window, block, padded, rows, y_basis, 0, sums, block)
         v0, vx, vy, vt = _products(sums, x_basis, padded, columns)
         energy = a[0] * b[0]
         explained = v0 * v0 / energy if v0 > 0 else -1.0

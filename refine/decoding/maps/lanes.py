@@ -26,9 +26,9 @@ def _sums(rows: int) -> Any:
     """Return an intrinsic that fills out[:rows, to : to + LANES].
 
     Its arguments: source, a contiguous array; at, the first element; stride and count, how far
-    apart and how many the rows of the source are; weights (rows, at least count); out (rows,
-    columns) float64; to. Row u becomes the sum over t < count of weights[u, t] times the LANES
-    elements from source[at + t * stride] on, in float64 and in this order.
+    apart and how many the rows of the source are; weights (rows, at least skip + count); skip;
+    out (rows, columns) float64; to. Row u becomes the sum over t < count of weights[u, skip + t]
+    times the LANES elements from source[at + t * stride] on, in float64 and in this order.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -39,10 +39,11 @@ def _sums(rows: int) -> Any:
         stride: Any,
         count: Any,
         weights: Any,
+        skip: Any,
         out: Any,
         to: Any,
     ) -> Any:
-        signature = types.void(source, at, stride, count, weights, out, to)
+        signature = types.void(source, at, stride, count, weights, skip, out, to)
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def array(i: int) -> Any:
@@ -58,8 +59,8 @@ def _sums(rows: int) -> Any:
             wide = across(double)
             narrow = context.get_value_type(signature.args[0].dtype)
             size = signature.args[0].dtype.bitwidth // 8
-            _, at, stride, count, _, _, to = arguments
-            pointer, weight, result = (array(i) for i in (0, 4, 5))
+            _, at, stride, count, _, skip, _, to = arguments
+            pointer, weight, result = (array(i) for i in (0, 4, 6))
             weight_row = cgutils.unpack_tuple(builder, weight.shape, 2)[1]
             result_row = cgutils.unpack_tuple(builder, result.shape, 2)[1]
             fma = cgutils.get_or_insert_function(
@@ -73,9 +74,10 @@ def _sums(rows: int) -> Any:
                 values = builder.load(place(pointer.data, here, across(narrow)), align=size)
                 if size < 8:
                     values = builder.fpext(values, wide)
+                column = builder.add(skip, loop.index)
                 for u, total in enumerate(totals):
                     row = builder.mul(weight_row, ir.Constant(index_type, u))
-                    one = builder.load(builder.gep(weight.data, [builder.add(row, loop.index)]))
+                    one = builder.load(builder.gep(weight.data, [builder.add(row, column)]))
                     same = splat(builder, one, wide)
                     builder.store(builder.call(fma, [values, same, builder.load(total)]), total)
             for u, total in enumerate(totals):

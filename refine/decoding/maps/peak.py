@@ -13,6 +13,8 @@ REGISTER = 512
 """Bits of the vectors; processors that have narrower ones take several."""
 UNROLLED = 8
 """Vectors of which one maximum is taken; the first cell equal to it is looked for among them."""
+BLOCK = REGISTER // 32 * UNROLLED
+"""Cells in these of single precision, and twice those of double."""
 NOWHERE = 1 << 30
 
 
@@ -40,7 +42,7 @@ def _peak_of(flat):
     integer: Any = np.int32 if single else np.int64
     unsigned: Any = np.uint32 if single else np.uint64
     nan_above = unsigned(0xFF800000 if single else 0xFFF0 << 48)
-    block = REGISTER // (32 if single else 64) * UNROLLED
+    block = BLOCK if single else BLOCK // 2
 
     def peak(flat):
         bits = flat.view(integer)
@@ -121,7 +123,10 @@ def _scan(typingctx: Any, bits: Any, blocks: Any) -> Any:
             with builder.if_then(any_above, likely=False):
                 builder.store(splat(builder, of_lanes("smax", most), wide), best)
                 builder.store(loop.index, where)
-        highest, all_bits = of_lanes("smax", builder.load(best)), of_lanes("umax", builder.load(top))
+        highest, all_bits = (
+            of_lanes("smax", builder.load(best)),
+            of_lanes("umax", builder.load(top)),
+        )
         if width < 64:
             highest, all_bits = builder.sext(highest, index), builder.zext(all_bits, index)
         found = [highest, builder.load(where), all_bits]
