@@ -4,7 +4,7 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 (``lib/nms/nms.py``) and MMPose kept it (``mmpose/evaluation/functional/nms.py``).
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,10 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.suppression.kernels import hard_kernel, soft_kernel
+from refine.suppression.order import inspect
+
+MANY = 1024
+"""Poses of an image from which on a grid finds those that are near, as fast as boxes do here."""
 
 
 def oks_nms(
@@ -55,11 +59,15 @@ def oks_nms(
     >>> oks_nms(xy, score, area, np.array([0.1, 0.1])).tolist()
     [1, 2]
     """
-    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    order = np.lexsort((-batch.score, batch.image))
-    p, a, w, better, worse, starts = batch.sorted(order)
-    keep = hard_kernel(p, a, w, better, worse, starts, threshold, batch.most)
-    return np.asarray(order[keep])
+    batch = _validate(
+        xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat, best_first=True
+    )
+    return np.asarray(
+        hard_kernel(
+            batch.xy, batch.area, batch.sigmas, batch.better, batch.worse, batch.whole,
+            batch.order, batch.starts, threshold, batch.most, MANY,
+        )
+    )  # fmt: skip
 
 
 def soft_oks_nms(
@@ -108,23 +116,30 @@ def soft_oks_nms(
     """
     if kind not in ("gaussian", "linear"):
         raise ArrayError(f"expected kind 'gaussian' or 'linear', got {kind!r}")
-    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    if (batch.score < 0).any():
+    # In input order within an image, so that equal scores keep it.
+    batch = _validate(
+        xy,
+        score,
+        area,
+        sigmas,
+        threshold,
+        image,
+        joint_visible,
+        max_poses,
+        compat,
+        best_first=False,
+    )
+    if batch.score.size and batch.score.min() < 0:
         raise ArrayError(
             f"expected scores of at least 0 for soft suppression, got {batch.score.min()}",
             hint="method 'nms'",
         )
-    # In input order within an image, so that equal scores keep it.
-    order = np.argsort(batch.image, kind="stable")
-    decayed = batch.score[order]
-    p, a, w, better, worse, starts = batch.sorted(order)
-    linear = kind == "linear"
-    rank = soft_kernel(
-        p, a, w, better, worse, starts, decayed, threshold, linear, batch.most, score_floor
-    )
-    picked = np.lexsort((rank, batch.image[order]))
-    picked = picked[rank[picked] >= 0]
-    return order[picked], decayed[picked]
+    decayed = batch.score.copy()
+    picked = soft_kernel(
+        batch.xy, batch.area, batch.sigmas, batch.better, batch.worse, batch.order, batch.starts,
+        decayed, threshold, kind == "linear", batch.most, score_floor,
+    )  # fmt: skip
+    return picked, decayed[picked]
 
 
 class _Batch(NamedTuple):
@@ -133,24 +148,13 @@ class _Batch(NamedTuple):
     xy: Floats
     score: Floats
     area: Floats
-    weight: Floats
+    sigmas: Floats
     better: Bools
     worse: Bools
-    image: Indices
+    whole: bool
+    order: Indices
+    starts: Indices
     most: int
-
-    def sorted(self, order: Indices) -> tuple[npt.NDArray[Any], ...]:
-        """Return what the kernels walk over, grouped by image: pose arrays and group starts."""
-        image = self.image[order]
-        first = np.flatnonzero(np.diff(image, prepend=image[:1] - 1))
-        return (
-            self.xy[order],
-            self.area[order],
-            self.weight,
-            self.better[order],
-            self.worse[order],
-            np.append(first, len(order)),
-        )
 
 
 def _validate(
@@ -163,23 +167,25 @@ def _validate(
     visible: npt.ArrayLike | None,
     max_poses: int | None,
     compat: bool,
+    *,
+    best_first: bool,
 ) -> _Batch:
-    points, s = np.asarray(xy, np.float64), np.asarray(sigmas, np.float64)
-    scores, sizes = np.asarray(score, np.float64), np.asarray(area, np.float64)
+    points, s = np.ascontiguousarray(xy, np.float64), np.ascontiguousarray(sigmas, np.float64)
+    scores, sizes = np.ascontiguousarray(score, np.float64), np.ascontiguousarray(area, np.float64)
     n = len(points)
-    where = np.zeros(n, np.intp) if image is None else np.asarray(image, np.intp)
+    where = np.zeros(n, np.intp) if image is None else np.ascontiguousarray(image, np.intp)
     if points.ndim != 3 or points.shape[2:] != (2,) or s.shape != points.shape[1:2]:
         raise ArrayError(f"expected xy (N, K, 2) and sigmas (K,), got {points.shape}, {s.shape}")
     for name, array in (("score", scores), ("area", sizes), ("image", where)):
         if array.shape != (n,):
             raise ArrayError(f"expected {name} ({n},), got {array.shape}")
-    for name, fine in (
-        ("a finite score", np.isfinite(scores)),
-        ("an area of 0 or more", sizes >= 0),
-    ):
-        if not fine.all():
-            raise ArrayError(f"expected {name} for every pose", where=f"pose {fine.argmin()}")
-    present = np.asarray(np.isfinite(points).all(-1))
+    present = np.empty(points.shape[:2], np.bool_)
+    whole, scoreless, sizeless, order, starts = inspect(
+        points, scores, sizes, where, best_first, present
+    )
+    for name, pose in (("a finite score", scoreless), ("an area of 0 or more", sizeless)):
+        if pose >= 0:
+            raise ArrayError(f"expected {name} for every pose", where=f"pose {pose}")
     visible = None if visible is None else np.asarray(visible).astype(np.bool_)
     if visible is not None and visible.shape != present.shape:
         raise ArrayError(f"expected joint_visible {present.shape}, got {visible.shape}")
@@ -187,14 +193,16 @@ def _validate(
         raise ArrayError(f"expected a threshold in (0, 1], got {threshold}")
     if max_poses is not None and max_poses < 1:
         raise ArrayError(f"expected max_poses of at least 1, got {max_poses}")
-    worse = np.asarray(present if visible is None else present & visible)
+    worse = present if visible is None else present & visible
     return _Batch(
         points,
         scores,
         sizes,
-        1 / (2 * s) ** 2,
+        s,
         present if compat else worse,
         worse,
-        where,
+        whole and visible is None,
+        order,
+        starts,
         n if max_poses is None else min(n, max_poses),
     )
