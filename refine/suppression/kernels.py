@@ -323,17 +323,16 @@ def _row(one, area, weight, better, at, counts, size, whole, n, room):
             continue
         joints += 1
         x, y, w = one[q, 0], one[q, 1], weight[q]
-        row_x, row_y, row = at[q, 0, :n], at[q, 1, :n], counts[q, :n]
         if whole:
             for j in range(n):
-                dx, dy = row_x[j] - x, row_y[j] - y
+                dx, dy = at[q, 0, j] - x, at[q, 1, j] - y
                 total[j] += exp((dx * dx + dy * dy) * w * scale[j])
         else:
             for j in range(n):
-                dx, dy = row_x[j] - x, row_y[j] - y
+                dx, dy = at[q, 0, j] - x, at[q, 1, j] - y
                 similarity = exp((dx * dx + dy * dy) * w * scale[j])
-                total[j] += similarity if row[j] else 0.0
-                used[j] += 1.0 if row[j] else 0.0
+                total[j] += similarity if counts[q, j] else 0.0
+                used[j] += 1.0 if counts[q, j] else 0.0
     for j in range(n):
         count = float(joints) if whole else used[j]
         mean = total[j] / count if count > 0 else 0.0

@@ -3,7 +3,7 @@
 DARK and UDP work on local patches. The references blur whole maps and rescale them to their old
 maximum. The rescale is a constant under the logarithm and drops out of every derivative unless the
 floor acts on a cell that the step reads, so only those cells are blurred; where the floor does act,
-the whole map is.
+the whole map is. Where an infinite cell would be blurred no step is taken.
 """
 
 import numpy as np
@@ -41,6 +41,8 @@ def decode_dark(maps, taps, xy, score):
             every, m * height * width, height, width, x, y, 2, False,
             bands, transposed, patch, half, g,
         )  # fmt: skip
+        if g[0, LANES - 1] != 0:
+            continue
         low = min(g[2, 0], g[2, 1], g[2, 2], g[2, 3], g[2, 4], g[0, 2], g[1, 2], g[3, 2], g[4, 2])
         low = min(low, g[1, 1], g[1, 3], g[3, 1], g[3, 3])
         if not low > DARK_FLOOR:
@@ -88,6 +90,8 @@ def decode_dark_udp(maps, taps, reflect, rescale, xy, score):
             every, m * height * width, height, width, x, y, 1, reflect,
             bands, transposed, patch, half, blurred,
         )  # fmt: skip
+        if blurred[0, LANES - 1] != 0:
+            continue
         # Edge padding of the blurred map.
         if x == 0:
             g[:, 0] = g[:, 1]

@@ -88,7 +88,8 @@ def blur_patch(
         transposed: and
         patch: and
         half: which are written to.
-        out: (s, LANES) result, rows are y, of which the first s columns count.
+        out: (s, LANES) result, rows are y, of which the first s columns count. The last has no
+            weight: it is 0, unless a cell that was read is not finite.
     """
     side = bands.shape[1]
     left, top = x - side // 2, y - side // 2
@@ -105,10 +106,6 @@ def blur_patch(
             patch.ravel(), 0, len(patch[0]), 0, side, 0, side,
             reach, bands, transposed, half, out,
         )  # fmt: skip
-    # The last lane has no weight, and is 0 unless a cell is not finite.
-    if out[0, LANES - 1] != 0:
-        _copy_square(flat, first, height, width, left, top, reflect, patch)
-        _weigh_one_by_one(patch, bands, out)
 
 
 @kernel(forceinline=True)
@@ -145,20 +142,6 @@ def _copy_square(flat, first, height, width, left, top, reflect, patch):
             column = _mirrored(left + j, width) if reflect else left + j
             if 0 <= column < width:
                 patch[i, j] = flat[first + row * width + column]
-
-
-@kernel
-def _weigh_one_by_one(patch, bands, out):
-    """Blur what holds infinite cells: a weight of 0 would not keep them out."""
-    rows, side = bands.shape
-    count = side - rows + 1
-    for u in range(rows):
-        for v in range(rows):
-            total = 0.0
-            for i in range(count):
-                for j in range(count):
-                    total += bands[0, i] * bands[0, j] * patch[u + i, v + j]
-            out[u, v] = total
 
 
 @kernel
