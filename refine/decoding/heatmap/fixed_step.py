@@ -107,7 +107,7 @@ def decode_soft_argmax(maps, beta, xy, score):
         columns[:] = 0
         sum_y = 0.0
         for y in range(height):
-            sum_y += y * _add_powers(maps[m, y], top, beta, columns)
+            sum_y += y * _add_powers(maps, m, y, top, beta, columns)
         mass = moment = 0.0
         for x in range(width):
             mass += columns[x]
@@ -115,33 +115,35 @@ def decode_soft_argmax(maps, beta, xy, score):
         xy[m, 0], xy[m, 1] = moment / mass, sum_y / mass
 
 
-def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
-    """Add exp(beta * (line - top)) to the columns and return the sum, in the line's precision.
+def _add_powers(maps: Any, m: Any, y: Any, top: Any, beta: Any, columns: Any) -> Any:
+    """Add exp(beta * (row - top)) to the columns and return the sum, in the maps' precision.
 
-    For kernels, whose libm does one exponential at a time.
+    For kernels, whose libm does one exponential at a time. Row y of map m is not sliced, which
+    would cost half as much again.
     """
-    power = np.exp(np.maximum(beta * (line - top), NEGLIGIBLE)).astype(line.dtype)
+    row = maps[m, y]
+    power = np.exp(np.maximum(beta * (row - top), NEGLIGIBLE)).astype(row.dtype)
     columns += power
     return power.sum()
 
 
 @overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})
-def _add_powers_of(line, top, beta, columns):
-    def double(line, top, beta, columns):
+def _add_powers_of(maps, m, y, top, beta, columns):
+    def double(maps, m, y, top, beta, columns):
         total = 0.0
-        for x in range(line.size):
-            power = exp(max(beta * (line[x] - top), NEGLIGIBLE))
+        for x in range(maps.shape[2]):
+            power = exp(max(beta * (maps[m, y, x] - top), NEGLIGIBLE))
             columns[x] += power
             total += power
         return total
 
-    def single(line, top, beta, columns):
+    def single(maps, m, y, top, beta, columns):
         highest, steep, least = np.float32(top), np.float32(beta), np.float32(NEGLIGIBLE)
         total = np.float32(0)
-        for x in range(line.size):
-            power = exp_single(max(steep * (line[x] - highest), least))
+        for x in range(maps.shape[2]):
+            power = exp_single(max(steep * (maps[m, y, x] - highest), least))
             columns[x] += power
             total += power
         return total
 
-    return single if line.dtype == types.float32 else double
+    return single if maps.dtype == types.float32 else double

@@ -60,12 +60,12 @@ def decode_fit(maps, xy, score):
         if sigma <= 0:
             continue
         sigma = min(max(sigma, SIGMA_MIN), longest / 4)
-        px, py, sigma, noise = gauss_newton(
-            values, start_x, start_y, start_x, start_y, sigma, CORE, room
-        )
-        if noise > NOISY:
-            px, py, sigma, noise = gauss_newton(values, start_x, start_y, px, py, sigma, WIDE, room)
-        xy[m, 0], xy[m, 1] = px, py
+        fitted = gauss_newton(values, start_x, start_y, start_x, start_y, sigma, CORE, room)
+        radius = _radius(CORE, sigma)
+        if _noise_around(values, start_x, start_y, fitted, radius, room) > NOISY:
+            px, py, sigma, _ = fitted
+            fitted = gauss_newton(values, start_x, start_y, px, py, sigma, WIDE, room)
+        xy[m, 0], xy[m, 1] = fitted[0], fitted[1]
 
 
 @kernel
@@ -104,6 +104,12 @@ def fit_room(height, width):
 
 
 @kernel
+def _radius(reach, sigma):
+    """Return the half side of a window in cells."""
+    return max(2, int(np.ceil(reach * sigma)))
+
+
+@kernel
 def _padded(count):
     return (count + LANES - 1) // LANES * LANES
 
@@ -114,7 +120,6 @@ def _fill(basis, size, low, count, centre, sigma):
 
     From `count` to `size` they are 0.
     """
-    g_row, d_row, q_row = basis[0, :size], basis[1, :size], basis[2, :size]
     gg = gd = dd = gq = dq = qq = 0.0
     per_sigma, first = 1 / sigma, low - centre
     for i in range(size):
@@ -122,7 +127,7 @@ def _fill(basis, size, low, count, centre, sigma):
         g = exp(-0.5 * u * u) if i < count else 0.0
         d = g * u * per_sigma
         q = g * u * u
-        g_row[i], d_row[i], q_row[i] = g, d, q
+        basis[0, i], basis[1, i], basis[2, i] = g, d, q
         gg += g * g
         gd += g * d
         dd += d * d
@@ -135,18 +140,16 @@ def _fill(basis, size, low, count, centre, sigma):
 @kernel(fastmath={"contract", "reassoc", "nsz"})
 def _products(sums, x_basis, size, count):
     """Return the products of the window with the Gaussian and with its three derivatives."""
-    s0, s1, s2 = sums[0, :size], sums[1, :size], sums[2, :size]
-    x0, x1, x2 = x_basis[0, :size], x_basis[1, :size], x_basis[2, :size]
     v0 = vx = vy = vt = 0.0
     for j in range(size):
         # What lies in further lanes may be infinite.
-        w0 = s0[j] if j < count else 0.0
-        w1 = s1[j] if j < count else 0.0
-        w2 = s2[j] if j < count else 0.0
-        v0 += w0 * x0[j]
-        vx += w0 * x1[j]
-        vy += w1 * x0[j]
-        vt += w0 * x2[j] + w2 * x0[j]
+        w0 = sums[0, j] if j < count else 0.0
+        w1 = sums[1, j] if j < count else 0.0
+        w2 = sums[2, j] if j < count else 0.0
+        v0 += w0 * x_basis[0, j]
+        vx += w0 * x_basis[1, j]
+        vy += w1 * x_basis[0, j]
+        vt += w0 * x_basis[2, j] + w2 * x_basis[0, j]
     return v0, vx, vy, vt
 
 
@@ -165,12 +168,10 @@ def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, room):
         room: from `fit_room`.
 
     Returns:
-        x, y, sigma, and the noise relative to the amplitude.
+        x, y, sigma and amplitude.
     """
     height, width = values.shape
-    radius = max(2, int(np.ceil(reach * sigma)))
-    left, right = max(0, int(mid_x + 0.5) - radius), min(width, int(mid_x + 0.5) + radius + 1)
-    top, bottom = max(0, int(mid_y + 0.5) - radius), min(height, int(mid_y + 0.5) + radius + 1)
+    left, right, top, bottom = _window(values, mid_x, mid_y, _radius(reach, sigma))
     columns, rows = right - left, bottom - top
     padded = _padded(columns)
     x_basis, y_basis, window, sums = room
@@ -238,12 +239,33 @@ def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, room):
         if length < TOLERANCE:
             good_x, good_y, good_t = x, y, t
             break
-    s = np.exp(good_t)
-    _fill(x_basis, padded, left, columns, good_x, s)
-    _fill(y_basis, _padded(rows), top, rows, good_y, s)
+    return good_x, good_y, np.exp(good_t), amplitude
+
+
+@kernel
+def _noise_around(values, mid_x, mid_y, fitted, radius, room):
+    """Return noise over amplitude in the window of a fit (x, y, sigma, amplitude)."""
+    x, y, sigma, amplitude = fitted
+    left, right, top, bottom = _window(values, mid_x, mid_y, radius)
+    columns, rows = right - left, bottom - top
+    padded = _padded(columns)
+    x_basis, y_basis, _, _ = room
+    _fill(x_basis, padded, left, columns, x, sigma)
+    _fill(y_basis, _padded(rows), top, rows, y, sigma)
+    within = top * values.shape[1] + left + (rows - 1) * values.shape[1] + padded + 2 <= values.size
     lanes = padded if within else columns - 2
-    noise = _noise(values, left, top, rows, columns, lanes, x_basis[0], y_basis[0], amplitude)
-    return good_x, good_y, s, noise
+    return _noise(values, left, top, rows, columns, lanes, x_basis[0], y_basis[0], amplitude)
+
+
+@kernel
+def _window(values, mid_x, mid_y, radius):
+    """Return the first column, the one behind the last, and the same of rows."""
+    height, width = values.shape
+    x, y = int(mid_x + 0.5), int(mid_y + 0.5)
+    return (
+        max(0, x - radius), min(width, x + radius + 1),
+        max(0, y - radius), min(height, y + radius + 1),
+    )  # fmt: skip
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
@@ -259,16 +281,15 @@ def _noise(values, left, top, rows, columns, lanes, x_basis, y_basis, amplitude)
         return 0.0
     total = 0.0
     for i in range(rows - 2):
-        high, middle, low = (
-            values[top + i, left:],
-            values[top + i + 1, left:],
-            values[top + i + 2, left:],
-        )
+        y = top + i
         down = amplitude * (y_basis[i] - 2 * y_basis[i + 1] + y_basis[i + 2])
         for j in range(lanes):
-            first = np.float64(high[j]) - 2 * np.float64(middle[j]) + low[j]
-            second = np.float64(high[j + 1]) - 2 * np.float64(middle[j + 1]) + low[j + 1]
-            third = np.float64(high[j + 2]) - 2 * np.float64(middle[j + 2]) + low[j + 2]
+            x = left + j
+            first = np.float64(values[y, x]) - 2 * np.float64(values[y + 1, x]) + values[y + 2, x]
+            x += 1
+            second = np.float64(values[y, x]) - 2 * np.float64(values[y + 1, x]) + values[y + 2, x]
+            x += 1
+            third = np.float64(values[y, x]) - 2 * np.float64(values[y + 1, x]) + values[y + 2, x]
             across = x_basis[j] - 2 * x_basis[j + 1] + x_basis[j + 2]
             masked = first - 2 * second + third - down * across
             masked = masked if j < count else 0.0

@@ -1,14 +1,8 @@
-"""Tag grouping beside its usual form, and what deciding ties by distance does.
+"""Tag grouping beside its usual form.
 
-    python tests/benchmarks/tags.py
-
-Prints Markdown tables: float32 maps of 17 x 128 x 128, one thread, rounds in turn, best of three
-each, medians. The peer is HigherHRNet's parser as published (torch max-pool and top-k, NumPy
-grouping and filling in, scipy's assignment in place of munkres), written here. The outputs are
-synthetic.
+HigherHRNet's parser as published (torch max-pool and top-k, NumPy grouping and filling in, scipy's
+assignment in place of munkres), written here.
 """
-
-import time
 
 import numpy as np
 import torch
@@ -16,9 +10,9 @@ from scipy.optimize import linear_sum_assignment
 
 from refine.decoding import decode_tags
 from refine.decoding.tags.arrays import COCO_ORDER
+from tests.benchmarks.tasks.job import Job
 
 SHAPE = (17, 128, 128)
-ROUNDS = 9
 
 
 def scene(people, rng, spread=0.1, gap=2.0):
@@ -91,74 +85,18 @@ def place(m, person, j, value):
     person[j] = x + 0.5 + dx, y + 0.5 + dy, value
 
 
-def same(ours, peer):
-    xy, score, instance = ours
-    people = np.array(peer[0])
-    return (
-        len(xy) == len(people)
-        and np.allclose(instance, peer[1], atol=1e-6)
-        and np.allclose(np.nan_to_num(xy), people[..., :2], atol=1e-6)
-        and np.allclose(score, people[..., 2], atol=1e-6)
-    )
+def as_arrays(found):
+    """Return the places of what the usual form finds, where it found anything."""
+    return (np.array(found[0])[..., :2],)
 
 
-def right(xy, score, cells):
-    """Share of the joints with a peak that lie in a pose with the joints of the same person."""
-    owner = np.full(xy.shape[:2], -1)
-    for j in range(xy.shape[1]):
-        gap = np.abs(xy[:, None, j] - cells[:, j] - 0.5).max(2)
-        near = np.nan_to_num(gap, nan=9).argmin(1)
-        good = (np.nan_to_num(gap, nan=9).min(1) < 1.5) & (score[:, j] > 0.1)
-        owner[good, j] = near[good]
-    counts = [np.bincount(row[row >= 0]).max(initial=0) for row in owner]
-    return sum(counts) / (owner >= 0).sum()
-
-
-def timed(job):
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
-
-
-def main() -> None:
-    torch.set_num_threads(1)
+def jobs():
     rng = np.random.default_rng(0)
-    print(
-        "| people | ours, us an image | without filling in | usual form, us | ratio | same result |"
-    )
-    print("|---|---|---|---|---|---|")
     for people in (2, 8, 20):
         maps, tags, _ = scene(people, rng)
-        equal = same(decode_tags(maps, tags, compat=True), usual(maps, tags))
-        decode_tags(maps, tags)
-        times = []
-        for _ in range(ROUNDS):
-            best = []
-            for job in (
-                lambda m=maps, t=tags: decode_tags(m, t),
-                lambda m=maps, t=tags: decode_tags(m, t, fill=False),
-                lambda m=maps, t=tags: usual(m, t),
-            ):
-                best.append(min(timed(job) for _ in range(3)))
-            times.append(best)
-        ours, bare, theirs = np.median(times, axis=0) * 1e6
-        ratio = np.median([t[2] / t[0] for t in times])
-        print(
-            f"| {people} | {ours:.0f} | {bare:.0f} | {theirs:.0f} | {ratio:.1f} "
-            f"| {'yes' if equal else 'no'} |"
+        yield Job(
+            f"associative embedding, {people} persons [17, 128, 128]",
+            1,
+            lambda _, m=maps, t=tags: (np.nan_to_num(decode_tags(m, t, compat=True)[0]),),
+            {"usual form": lambda m=maps, t=tags: as_arrays(usual(m, t))},
         )
-    print(
-        "\n| tag noise | gap of people | published ties, joints right | ours |\n|---|---|---|---|"
-    )
-    for spread, gap in ((0.1, 2.0), (0.1, 0.7), (0.15, 0.5), (0.1, 0.4)):
-        shares = []
-        for _ in range(40):
-            maps, tags, cells = scene(8, rng, spread, gap)
-            both = (decode_tags(maps, tags, compat=c, fill=False) for c in (True, False))
-            shares.append([right(xy, score, cells) for xy, score, _ in both])
-        theirs, ours = np.mean(shares, axis=0)
-        print(f"| {spread:g} | {gap:g} | {theirs:.1%} | {ours:.1%} |")
-
-
-if __name__ == "__main__":
-    main()
