@@ -158,7 +158,7 @@ def _near(columns, start, point, per_reach, closest):
             closest[t] = distance if distance < closest[t] else closest[t]
     count = 0
     for t in range(BLOCK):
-        count += np.int64(closest[t] <= 1)
+        count += 1 if closest[t] <= 1 else 0
     return count
 
 

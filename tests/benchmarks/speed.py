@@ -91,7 +91,7 @@ def measure(jobs, rounds, threads):
         functions = {"ours": lambda f=job.ours: f(1)}
         for count in threads if job.threaded else ():
             if count > 1:
-                functions[f"ours, {count} threads"] = lambda f=job.ours, n=count: f(n)
+                functions[f"{count} threads"] = lambda f=job.ours, n=count: f(n)
         limits = {f"limit: {name}": function for name, function in job.limits.items()}
         with np.errstate(invalid="ignore", divide="ignore"):  # Peers divide by empty maps.
             times, found = timed(functions | job.peers | limits, rounds)
@@ -110,11 +110,14 @@ def measure(jobs, rounds, threads):
 
 
 def table(rows, skipped):
-    lines = ["| task | who | µs each | times ours | same |", "|---|---|---|---|---|"]
-    for row in rows:
-        same = "" if row["same"] is None else f"{row['same']:.1%}"
+    """Return a line for each task; of what was found the same the least is told."""
+    lines = ["| task | ours, µs each | others, times ours | same |", "|---|---|---|---|"]
+    for task in dict.fromkeys(row["task"] for row in rows):
+        ours, *others = (row for row in rows if row["task"] == task)
+        told = "; ".join(f"{row['who']} {row['ratio']:.3g}" for row in others)
+        same = min((r["same"] for r in others if r["same"] is not None), default=None)
         lines.append(
-            f"| {row['task']} | {row['who']} | {row['us']:.3g} | {row['ratio']:.3g} | {same} |"
+            f"| {task} | {ours['us']:.3g} | {told} | {'' if same is None else f'{same:.1%}'} |"
         )
     lines += [f"\nLeft out: {name} ({why})" for name, why in skipped.items()]
     return "\n".join(lines)

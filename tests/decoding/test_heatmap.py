@@ -7,6 +7,7 @@ from refine._kernel import kernel
 from refine.decoding import decode_heatmaps
 from refine.decoding.heatmap.arrays import METHODS
 from refine.decoding.maps.blur import blur_map, blur_patch, gaussian_taps, patch_room
+from refine.decoding.maps.kernels import widen_halves
 from refine.decoding.maps.lanes import LANES
 from refine.decoding.maps.peak import BLOCK, peak_of
 from refine.exceptions import ArrayError
@@ -356,3 +357,10 @@ def test_no_step_is_taken_where_minus_infinity_would_be_blurred(method):
     assert np.abs(one(image, method)[0] - (20.3, 30.4)).max() < 1e-3
     image[27, 24] = -np.inf
     assert one(image, method)[0].tolist() == [20, 30]
+
+
+def test_every_half_is_widened_to_itself():
+    bits, out = np.arange(1 << 16, dtype=np.uint16), np.empty(1 << 16, np.float32)
+    widen_halves(bits, out)
+    np.testing.assert_array_equal(out, bits.view(np.float16).astype(np.float32))
+    assert (np.signbit(out) == np.signbit(bits.view(np.float16))).all()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -14,6 +13,7 @@ from refine.decoding.heatmap import fixed_step, taylor
 from refine.decoding.maps import fit
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.check import checked_numbers, precision_of
+from refine.decoding.maps.kernels import widen_halves
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -32,8 +32,8 @@ not publish its size."""
 AS_THEY_ARE = (np.dtype(np.float32), np.dtype(np.float64))
 """What kernels read without a conversion."""
 
-BUFFER = 1 << 16
-"""Cells of maps that are converted at a time: 256 KiB in single precision, which caches hold."""
+BUFFER = 1 << 17
+"""Cells of maps that are converted at a time: 512 KiB in single precision, which caches hold."""
 
 PER_THREAD = 1 << 23
 """Cells of maps, some milliseconds: with less, a thread that waits for a busy core costs more than
@@ -180,26 +180,19 @@ def _decode(
     most = max(1, BUFFER // (height * width))
     joints, images = min(most, k), max(1, most // k)
     buffer = np.empty((min(images, n) * joints, height, width), kind)
+    halves = np.empty(buffer.shape if stack.dtype == np.float16 else 0, np.uint16)
     for i in range(0, n, images):
         for q in range(0, k, joints):
             part = np.s_[i : i + images, q : q + joints]
             source = stack[part]
             maps = buffer[: source.shape[0] * source.shape[1]]
             if stack.dtype == np.float16:
-                np.take(
-                    _halves(), source.view(np.uint16), out=maps.reshape(source.shape), mode="clip"
-                )
+                np.copyto(halves[: len(maps)].reshape(source.shape), source.view(np.uint16))
+                widen_halves(halves[: len(maps)].reshape(-1), maps.reshape(-1))
             else:
                 np.copyto(maps.reshape(source.shape), source, casting="unsafe")
-            places, values = np.empty((len(maps), 2)), np.empty(len(maps))
+            # Views where whole images are decoded, copies else.
+            places, values = xy[part].reshape(-1, 2), score[part].reshape(-1)
             decoder(maps, *options, places, values)
-            xy[part], score[part] = (
-                places.reshape(xy[part].shape),
-                values.reshape(score[part].shape),
-            )
-
-
-@cache
-def _halves() -> npt.NDArray[np.float32]:
-    """Return all float16 in the order of their bits; NumPy's own conversion is slower."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+            xy[part] = places.reshape(xy[part].shape)
+            score[part] = values.reshape(score[part].shape)

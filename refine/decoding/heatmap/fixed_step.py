@@ -97,53 +97,56 @@ def decode_soft_argmax(maps, beta, xy, score):
     """
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
-    columns = np.empty(width, maps.dtype)
+    powers = np.empty(flat.shape[1], maps.dtype)
+    columns, weighted = np.empty(width, maps.dtype), np.empty(width, maps.dtype)
     for m in range(len(maps)):
         xy[m, 0] = xy[m, 1] = np.nan
         _, top = peak_of(flat[m])
         score[m] = top
         if not np.isfinite(top):
             continue
-        columns[:] = 0
-        sum_y = 0.0
-        for y in range(height):
-            sum_y += y * _add_powers(maps, m, y, top, beta, columns)
-        mass = moment = 0.0
+        _powers(flat[m], top, beta, powers)
+        _add_up(powers, columns, weighted)
+        mass = across = down = 0.0
         for x in range(width):
             mass += columns[x]
-            moment += columns[x] * np.float64(x)
-        xy[m, 0], xy[m, 1] = moment / mass, sum_y / mass
+            across += columns[x] * np.float64(x)
+            down += weighted[x]
+        xy[m, 0], xy[m, 1] = across / mass, down / mass
 
 
-def _add_powers(maps: Any, m: Any, y: Any, top: Any, beta: Any, columns: Any) -> Any:
-    """Add exp(beta * (row - top)) to the columns and return the sum, in the maps' precision.
+@kernel(fastmath={"contract"})
+def _add_up(powers, columns, weighted):
+    """Sum up columns of a map, and rows times their number: sums that do not wait for another."""
+    width = columns.size
+    columns[:] = 0
+    weighted[:] = 0
+    for y in range(powers.size // width):
+        row = powers.dtype.type(y)
+        for x in range(width):
+            columns[x] += powers[y * width + x]
+            weighted[x] += powers[y * width + x] * row
 
-    For kernels, whose libm does one exponential at a time. Row y of map m is not sliced, which
-    would cost half as much again.
+
+def _powers(cells: Any, top: Any, beta: Any, out: Any) -> None:
+    """Fill exp(beta * (cells - top)), in the precision of the cells.
+
+    For kernels. In one long loop: rows of maps are shorter than what processors take at a time.
     """
-    row = maps[m, y]
-    power = np.exp(np.maximum(beta * (row - top), NEGLIGIBLE)).astype(row.dtype)
-    columns += power
-    return power.sum()
+    out[: len(cells)] = np.exp(np.maximum(beta * (cells - top), NEGLIGIBLE))
 
 
-@overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})
-def _add_powers_of(maps, m, y, top, beta, columns):
-    def double(maps, m, y, top, beta, columns):
-        total = 0.0
-        for x in range(maps.shape[2]):
-            power = exp(max(beta * (maps[m, y, x] - top), NEGLIGIBLE))
-            columns[x] += power
-            total += power
-        return total
+@overload(_powers, jit_options={"fastmath": {"contract"}})
+def _powers_of(cells, top, beta, out):
+    def double(cells, top, beta, out):
+        for i in range(cells.size):
+            exponent = beta * (cells[i] - top)
+            out[i] = exp(exponent if exponent > NEGLIGIBLE else NEGLIGIBLE)
 
-    def single(maps, m, y, top, beta, columns):
+    def single(cells, top, beta, out):
         highest, steep, least = np.float32(top), np.float32(beta), np.float32(NEGLIGIBLE)
-        total = np.float32(0)
-        for x in range(maps.shape[2]):
-            power = exp_single(max(steep * (maps[m, y, x] - highest), least))
-            columns[x] += power
-            total += power
-        return total
+        for i in range(cells.size):
+            exponent = steep * (cells[i] - highest)
+            out[i] = exp_single(exponent if exponent > least else least)
 
-    return single if maps.dtype == types.float32 else double
+    return single if cells.dtype == types.float32 else double

@@ -81,7 +81,8 @@ def _scan(typingctx: Any, bits: Any, blocks: Any) -> Any:
     """Return the maximum of so many blocks, the first that has it, and their unsigned maximum."""
     width = bits.dtype.bitwidth
     lanes = REGISTER // width
-    signature = types.Tuple((types.int64, types.int64, types.uint64))(bits, blocks)
+    kinds: Any = types
+    signature = kinds.Tuple((types.int64, types.int64, types.uint64))(bits, blocks)
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word, index = ir.IntType(width), ir.IntType(64)

@@ -74,8 +74,8 @@ def soft_nms(oks, xy, score, area, threshold=0.9, most=20):
 
 def torch_oks(a, b, area, sigmas):
     """The broadcast form of ultralytics' kpt_iou."""
-    d = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return torch.exp(-d / ((2 * sigmas) ** 2 * (area[:, None, None] + 1e-7) * 2)).mean(-1)
+    d = (a[:, None, :, 0] - b[..., 0]) ** 2 + (a[:, None, :, 1] - b[..., 1]) ** 2
+    return (-d / ((2 * sigmas) ** 2 * area[:, None, None] * 2)).exp().mean(-1)
 
 
 @nb.njit(error_model="numpy", fastmath={"contract"})
