@@ -37,8 +37,7 @@ def decode_fit(maps, xy, score):
     height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), height * width)
     which, sigma = np.empty(CHUNK, np.int64), np.empty(CHUNK)
-    middle, fitted = np.empty((CHUNK, 2)), np.empty((CHUNK, 5))
-    noisy = np.empty(CHUNK, np.int64)
+    middle, start, fitted = np.empty((CHUNK, 2)), np.empty((CHUNK, 2)), np.empty((CHUNK, 5))
     for first in range(0, len(maps), CHUNK):
         count = 0
         for m in range(first, min(first + CHUNK, len(maps))):
@@ -60,23 +59,22 @@ def decode_fit(maps, xy, score):
             which[count], sigma[count] = m, width_here
             middle[count, 0], middle[count, 1] = xy[m, 0], xy[m, 1]
             count += 1
-        fit_gaussians(
-            maps, which[:count], middle[:count], middle[:count], sigma[:count], CORE,
-            fitted[:count],
-        )  # fmt: skip
-        more = 0
-        for p in range(count):
-            xy[which[p], 0], xy[which[p], 1] = fitted[p, 0], fitted[p, 1]
-            if fitted[p, 4] > NOISY:
-                noisy[more] = p
-                more += 1
-        if more:
-            again = noisy[:more]
-            wide = np.empty((more, 5))
-            start = fitted[again]
-            fit_gaussians(maps, which[again], middle[again], start, start[:, 2], WIDE, wide)
-            for p in range(more):
-                xy[which[again[p]], 0], xy[which[again[p]], 1] = wide[p, 0], wide[p, 1]
+        start[:count] = middle[:count]
+        for reach in (CORE, WIDE):
+            fit_gaussians(
+                maps, which[:count], middle[:count], start[:count], sigma[:count], reach,
+                fitted[:count],
+            )  # fmt: skip
+            noisy = 0
+            for p in range(count):
+                xy[which[p], 0], xy[which[p], 1] = fitted[p, 0], fitted[p, 1]
+                if fitted[p, 4] > NOISY:
+                    which[noisy] = which[p]
+                    middle[noisy, 0], middle[noisy, 1] = middle[p, 0], middle[p, 1]
+                    start[noisy, 0], start[noisy, 1] = fitted[p, 0], fitted[p, 1]
+                    sigma[noisy] = fitted[p, 2]
+                    noisy += 1
+            count = noisy
 
 
 @kernel

@@ -45,14 +45,20 @@ def fit_gaussians(maps, which, middle, start, sigma, reach, out):
     radius = np.empty(len(which), np.int64)
     for p in range(len(which)):
         radius[p] = max(2, int(np.ceil(reach * sigma[p])))
-    # Windows of a group are filled up to the largest.
-    order = np.argsort(radius, kind="mergesort")
+    # Windows of a group are filled up to the largest, which is at most twice as wide.
+    order = _by_radius(radius)
     state = np.empty(STATE)
     window = np.empty(0)
     x_basis, y_basis = np.empty(3 * GROUP * width), np.empty(3 * GROUP * height)
     line = np.empty((width + 2) * GROUP)
-    for first in range(0, len(order), GROUP):
-        lanes = order[first : first + GROUP]
+    stop = 0
+    while stop < len(order):
+        first = stop
+        while stop < min(first + GROUP, len(order)):
+            if radius[order[stop]] > 2 * radius[order[first]]:
+                break
+            stop += 1
+        lanes = order[first:stop]
         side = 2 * radius[lanes[-1]] + 1
         columns, rows = min(side, width), min(side, height)
         if window.size < columns * rows * GROUP:
@@ -72,6 +78,21 @@ def fit_gaussians(maps, which, middle, start, sigma, reach, out):
             out[p, 0], out[p, 1] = state[X + lane], state[Y + lane]
             out[p, 2], out[p, 3] = np.exp(state[T + lane]), state[AMPLITUDE + lane]
             out[p, 4] = state[V0 + lane]
+
+
+@kernel
+def _by_radius(radius):
+    """Return the order of the radii, which are small numbers: sorting takes seconds to compile."""
+    places = np.zeros(radius.max() + 2 if radius.size else 1, np.int64)
+    for r in radius:
+        places[r + 1] += 1
+    for r in range(1, places.size):
+        places[r] += places[r - 1]
+    order = np.empty(radius.size, np.int64)
+    for p in range(radius.size):
+        order[places[radius[p]]] = p
+        places[radius[p]] += 1
+    return order
 
 
 @kernel
