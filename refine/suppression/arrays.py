@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.suppression.kernels import hard_kernel, soft_kernel
-from refine.suppression.order import inspect
+from refine.suppression.order import FEW, inspect
 
 MANY = 1024
 """Poses of an image from which on a grid finds those that are near, as fast as boxes do here."""
@@ -180,12 +180,19 @@ def _validate(
         if array.shape != (n,):
             raise ArrayError(f"expected {name} ({n},), got {array.shape}")
     present = np.empty(points.shape[:2], np.bool_)
-    whole, scoreless, sizeless, order, starts = inspect(
+    whole, scoreless, sizeless, order, starts, largest = inspect(
         points, scores, sizes, where, best_first, present
     )
     for name, pose in (("a finite score", scoreless), ("an area of 0 or more", sizeless)):
         if pose >= 0:
             raise ArrayError(f"expected {name} for every pose", where=f"pose {pose}")
+    if best_first and (len(order) < n or largest > FEW):
+        order = np.lexsort((-scores, where))
+    elif len(order) < n:
+        order = np.argsort(where, kind="stable")
+    if starts[-1] < n:
+        first = where[order[1:]] != where[order[:-1]]
+        starts = np.concatenate([[0], np.flatnonzero(first) + 1, [n]])
     visible = None if visible is None else np.asarray(visible).astype(np.bool_)
     if visible is not None and visible.shape != present.shape:
         raise ArrayError(f"expected joint_visible {present.shape}, got {visible.shape}")

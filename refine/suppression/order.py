@@ -5,7 +5,8 @@ import numpy as np
 from refine._kernel import kernel
 
 FEW = 24
-"""Poses of an image that are put in order one by one; of more, a merge sort is faster."""
+"""Poses of an image that are put in order one by one; of more, NumPy's sort is faster, and
+compiling one takes seconds."""
 
 
 @kernel
@@ -14,8 +15,9 @@ def inspect(p, score, area, image, best_first, present):
 
     Returns:
         Whether all joints are; the first pose without a finite score, and the first without an
-        area of 0 or more, -1 where there is none; the poses image by image, in input order or best
-        first; where images begin.
+        area of 0 or more, -1 where there is none; the poses image by image, in input order, or best
+        first where no image has more than `FEW`; where images begin; the most poses of an image.
+        Images whose numbers are far apart are not put in order.
     """
     whole, scoreless, sizeless = True, -1, -1
     for i in range(len(p)):
@@ -28,33 +30,26 @@ def inspect(p, score, area, image, best_first, present):
             present[i, q] = there
             whole &= there
     order, starts = _by_image(image), np.empty(len(p) + 1, np.int64)
-    count = 0
-    for slot in range(len(p)):
+    count = largest = 0
+    for slot in range(len(order)):
         if slot == 0 or image[order[slot]] != image[order[slot - 1]]:
             starts[count] = slot
             count += 1
-    starts[count] = len(p)
-    for g in range(count if best_first else 0):
-        _best_first(order[starts[g] : starts[g + 1]], score)
-    return whole, scoreless, sizeless, order, starts[: count + 1]
-
-
-@kernel
-def _best_first(part, score):
-    """Put some poses in order of their scores; equal ones stay as they are."""
-    if part.size > FEW:
-        part[:] = part[np.argsort(-score[part], kind="mergesort")]
-        return
-    for slot in range(1, part.size):
-        i, at = part[slot], slot
-        while at > 0 and score[part[at - 1]] < score[i]:
-            part[at] = part[at - 1]
-            at -= 1
-        part[at] = i
+        largest = max(largest, slot + 1 - starts[count - 1])
+    starts[count] = len(order)
+    for g in range(count if best_first and largest <= FEW else 0):
+        for slot in range(starts[g] + 1, starts[g + 1]):
+            i, at = order[slot], slot
+            while at > starts[g] and score[order[at - 1]] < score[i]:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = i
+    return whole, scoreless, sizeless, order, starts[: count + 1], largest
 
 
 @kernel
 def _by_image(image):
+    """Return poses by image, none where images are numbered with wide gaps."""
     n = len(image)
     sorted_already = True
     for i in range(1, n):
@@ -64,7 +59,7 @@ def _by_image(image):
     least, most = image.min(), image.max()
     # The difference of far numbers overflows.
     if not np.float64(most) - np.float64(least) < 4 * n:
-        return np.argsort(image, kind="mergesort")
+        return np.empty(0, np.int64)
     places = np.zeros(most - least + 2, np.int64)
     for i in range(n):
         places[image[i] - least + 1] += 1
