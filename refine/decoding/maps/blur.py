@@ -84,10 +84,10 @@ def blur_patch(
         y: row of the middle cell.
         reach: 0, 1 or 2; the square has 2 * reach + 1 = s cells per side.
         reflect: mirror the map at its border; else zeros.
-        bands: from `patch_room` for the taps and the reach, as are
-        transposed: and
-        patch: and
-        half: which are written to.
+        bands: from `patch_room` for the taps and the reach, as the next three.
+        transposed: the same weights by column.
+        patch: room for the square, where it cannot be read from the map.
+        half: room for what is blurred down.
         out: (s, LANES) result, rows are y, of which the first s columns count. The last has no
             weight: it is 0, unless a cell that was read is not finite.
     """
