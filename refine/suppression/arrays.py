@@ -15,7 +15,7 @@ from refine.suppression.kernels import hard_kernel, soft_kernel
 from refine.suppression.order import FEW, inspect
 
 MANY = 1024
-"""Poses of an image from which on a grid finds those that are near, as fast as boxes do here."""
+"""Poses of an image from which on a grid finds those that are near; fewer are all looked at."""
 
 
 def oks_nms(
