@@ -17,6 +17,7 @@ FLOORS = (
     "_version",
     "exceptions",
     "_types",
+    "_compilation",
     "_kernel",
     "_exp",
     "numerics",

@@ -25,6 +25,7 @@ VERBS = {
     "stats": "Measure the error statistics that training draws from.",
     "calibrate": "Learn from annotated images how far a source is to be trusted.",
     "profile": "Learn from pictures what the errors of a source are like, without ground truth.",
+    "warmup": "Compile beforehand what the verbs compile when they are first used.",
     "demo": "Show the main job on a sample that the project makes itself.",
 }
 

@@ -1,7 +1,9 @@
 """A training on screen: a bar with the time left, or a line per epoch."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +18,26 @@ T = TypeVar("T")
 def is_first() -> bool:
     """Whether this process speaks for all that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Show that some work is under way, and say afterwards how long it took.
+
+    Args:
+        name: of the work.
+        seconds: gets them under this name.
+    """
+    begin = time.perf_counter()
+    if wants_progress(None):
+        from rich.console import Console
+
+        with Console(stderr=True).status(name):
+            yield
+    else:
+        yield
+    seconds[name] = time.perf_counter() - begin
+    say(f"{name}: {seconds[name]:.1f} s")
 
 
 def count_poses(

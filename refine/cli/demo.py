@@ -45,6 +45,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     """
     import numpy as np
 
+    from refine.cli._progress import stage
     from refine.files import write_bytes
     from refine.formats import read, write
     from refine.pipeline import Config, run
@@ -53,32 +54,37 @@ def command(output: str, seed: int, as_json: bool) -> None:
 
     warn_of_namesake()
     folder = _make_folder(Path(output))
-    say("making people, pictures, predictions and heatmaps (the very first run compiles a while)")
+    say("some 20 s of the very first run go into compiling; `refine warmup` does it beforehand")
+    seconds: dict[str, float] = {}
     files = {
         name.split(".")[0]: folder / name
         for name in ("truth.json", "predictions.json", "refined.json", "heatmaps.npz")
     }
     rng = np.random.default_rng(seed)
-    truth, pictures = make_people(IMAGES, rng)
-    write(truth, files["truth"], "coco-gt")
-    write(make_predictions(truth, rng), files["predictions"], "coco")
-    maps = make_heatmaps(truth[:MAPS], rng)
-    write_bytes(files["heatmaps"], _npz(maps))
-    shades = {r.id: p for r, p in zip(truth.images, pictures, strict=True)}
-    for ref in truth.images:
-        write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
-
-    before = read(files["predictions"], images=files["truth"])
-    moved = run(before, Config(steps=tuple(s for s in Config().steps if s != "suppress")))
-    after = run(before)
-    write(after, files["refined"], precision=3)
-    stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
-    table = {name: _figures(truth, poses) for name, poses in stages.items()}
-    decoders = _decoder_errors(maps)
-    picture = folder / "before-after.png"
-    write_bytes(picture, _png(_draw(truth, before, after, shades)))
-    say("looking at two photographs, as with --images")
-    seen = _look(folder / "photographs", rng)
+    with stage("making people, pictures, predictions and heatmaps", seconds):
+        truth, pictures = make_people(IMAGES, rng)
+        write(truth, files["truth"], "coco-gt")
+        write(make_predictions(truth, rng), files["predictions"], "coco")
+        maps = make_heatmaps(truth[:MAPS], rng)
+        write_bytes(files["heatmaps"], _npz(maps))
+        shades = {r.id: p for r, p in zip(truth.images, pictures, strict=True)}
+        for ref in truth.images:
+            write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
+    with stage("refining", seconds):
+        before = read(files["predictions"], images=files["truth"])
+        moved = run(before, Config(steps=tuple(s for s in Config().steps if s != "suppress")))
+        after = run(before)
+        write(after, files["refined"], precision=3)
+    with stage("evaluating", seconds):
+        stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
+        table = {name: _figures(truth, poses) for name, poses in stages.items()}
+    with stage("decoding heatmaps", seconds):
+        decoders = _decoder_errors(maps)
+    with stage("drawing", seconds):
+        picture = folder / "before-after.png"
+        write_bytes(picture, _png(_draw(truth, before, after, shades)))
+    with stage("looking at two photographs, as with --images", seconds):
+        seen = _look(folder / "photographs", rng)
 
     if as_json:
         facts = {"folder": str(folder), "seed": seed, "poses": table, "decoders": decoders}

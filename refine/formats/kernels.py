@@ -1,13 +1,8 @@
 """Numba kernels of scan.py: JSON by its grammar, without escapes and text beyond ASCII."""
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic as typed_intrinsic
 
-from refine._kernel import kernel
+from refine._kernel import intrinsic, kernel
 
 BAD, WHOLE, BROKEN, HARD = 0, 1, 2, 3
 """Kinds of numbers: none, an integer, one with a fraction or exponent, one for Python to read."""
@@ -68,12 +63,15 @@ PAIRS, HUNDREDS, ONES = (
 EIGHT, TEN = np.uint64(8), np.uint64(10)
 
 
-intrinsic: Any = typed_intrinsic
+def _eight_bytes(data, i):
+    return data[i : i + 8].view("<u8")[0]
 
 
-@intrinsic
+@intrinsic(_eight_bytes)
 def eight_bytes(typingctx, data, i):
     """Read bytes i to i + 7 as one little-endian integer, wherever they lie."""
+    from llvmlite import ir  # type: ignore[import-untyped]
+    from numba import types
 
     def build(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -84,9 +82,15 @@ def eight_bytes(typingctx, data, i):
     return types.uint64(data, types.int64), build
 
 
-@intrinsic
+def _trailing_zeros(value):
+    return np.uint64((int(value) & -int(value)).bit_length() - 1)
+
+
+@intrinsic(_trailing_zeros)
 def trailing_zeros(typingctx, value):
     """Count the zero bits below the lowest one."""
+    from llvmlite import ir
+    from numba import types
 
     def build(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))

@@ -3,11 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from refine._exp import exp, exp_single
-from refine._kernel import kernel
+from refine._kernel import kernel, overloaded
 from refine.decoding.maps.blur import blur_map
 from refine.decoding.maps.peak import peak_of
 
@@ -111,7 +109,7 @@ def decode_soft_argmax(maps, beta, xy, score):
         xy[m, 0], xy[m, 1] = moment / mass, sum_y / mass
 
 
-def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
+def _add_powers_of(line: Any, top: Any, beta: Any, columns: Any) -> Any:
     """Add exp(beta * (line - top)) to the columns and return the sum, in the line's precision.
 
     For kernels, whose libm does one exponential at a time.
@@ -121,8 +119,8 @@ def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
     return power.sum()
 
 
-@overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})
-def _add_powers_of(line, top, beta, columns):
+@overloaded(_add_powers_of, fastmath={"contract", "reassoc", "nsz"})
+def _add_powers(line, top, beta, columns):
     def double(line, top, beta, columns):
         total = 0.0
         for x in range(line.size):
@@ -140,4 +138,4 @@ def _add_powers_of(line, top, beta, columns):
             total += power
         return total
 
-    return single if line.dtype == types.float32 else double
+    return single if line.dtype.bitwidth == 32 else double

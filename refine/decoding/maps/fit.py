@@ -97,7 +97,7 @@ def width_of(values, x, y, right, below):
 @kernel
 def fit_room(height, width):
     """Return what `gauss_newton` works in: columns, rows, window and its sums down the columns."""
-    columns, rows = _padded(width + 2), _padded(height)
+    columns, rows = _padded(width) + LANES, _padded(height)
     window, sums = np.empty(height * columns), np.empty((3, columns))
     return np.empty((3, columns)), np.empty((3, rows)), window, sums
 
@@ -241,12 +241,12 @@ def gauss_newton(values, mid_x, mid_y, x, y, sigma, reach, room):
     _fill(x_basis, padded, left, columns, good_x, s)
     _fill(y_basis, _padded(rows), top, rows, good_y, s)
     lanes = padded if within else columns - 2
-    noise = _noise(values, left, top, rows, columns, lanes, x_basis[0], y_basis[0], amplitude)
+    noise = _noise(flat, at, width, rows, columns, lanes, x_basis[0], y_basis[0], amplitude)
     return good_x, good_y, s, noise
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
-def _noise(values, left, top, rows, columns, lanes, x_basis, y_basis, amplitude):
+def _noise(flat, at, width, rows, columns, lanes, x_basis, y_basis, amplitude):
     """Estimate white noise over amplitude from the residual, blind to its smooth part.
 
     The mask [1 -2 1; -2 4 -2; 1 -2 1] has a variance of 36 (Immerkaer, CVIU 1996): a second
@@ -258,11 +258,9 @@ def _noise(values, left, top, rows, columns, lanes, x_basis, y_basis, amplitude)
         return 0.0
     total = 0.0
     for i in range(rows - 2):
-        high, middle, low = (
-            values[top + i, left:],
-            values[top + i + 1, left:],
-            values[top + i + 2, left:],
-        )
+        first_cell = at + i * width
+        high, middle = flat[first_cell:], flat[first_cell + width :]
+        low = flat[first_cell + 2 * width :]
         down = amplitude * (y_basis[i] - 2 * y_basis[i + 1] + y_basis[i + 2])
         for j in range(lanes):
             first = np.float64(high[j]) - 2 * np.float64(middle[j]) + low[j]

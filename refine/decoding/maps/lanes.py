@@ -2,13 +2,9 @@
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils as typed_cgutils
-from numba.extending import intrinsic as typed_intrinsic
+import numpy as np
 
-intrinsic: Any = typed_intrinsic
-cgutils: Any = typed_cgutils
+from refine._kernel import intrinsic
 
 LANES = 8
 """Columns that are summed at once; all are read, so that the memory behind them must exist."""
@@ -23,7 +19,16 @@ def _sums(rows: int) -> Any:
     elements from source[at + t * stride] on, in float64 and in this order.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    def in_python(
+        source: Any, at: int, stride: int, count: int, weights: Any, out: Any, to: int
+    ) -> None:
+        total = np.zeros((rows, LANES))
+        for t in range(count):
+            first = at + t * stride
+            total += weights[:rows, t, None] * source[first : first + LANES].astype(np.float64)
+        out[:rows, to : to + LANES] = total
+
+    @intrinsic(in_python)
     def sums(
         typingctx: Any,
         source: Any,
@@ -34,6 +39,11 @@ def _sums(rows: int) -> Any:
         out: Any,
         to: Any,
     ) -> Any:
+        from llvmlite import ir  # type: ignore[import-untyped]
+        from numba import types
+        from numba.core import cgutils as typed_cgutils
+
+        cgutils: Any = typed_cgutils
         signature = types.void(source, at, stride, count, weights, out, to)
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -3,14 +3,21 @@
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
+
+from refine._kernel import overloaded
 
 BLOCK = 256
 """Cells whose maximum is taken at once; the first of those equal to it is looked for in one."""
 NOWHERE = 1 << 30
 
 
+def _peak_of(flat: Any) -> Any:
+    cell = int(np.argmax(flat))  # that of NaN, if there is any
+    value = float(flat[cell])
+    return (cell if 0 < value < np.inf else -1), value
+
+
+@overloaded(_peak_of)
 def peak_of(flat: Any) -> Any:
     """Return the first cell of the maximum, or -1 without a positive finite one, and the maximum.
 
@@ -24,14 +31,7 @@ def peak_of(flat: Any) -> Any:
     >>> peak_of(np.array([0.5, 2.0, 2.0]))
     (1, 2.0)
     """
-    cell = int(np.argmax(flat))  # that of NaN, if there is any
-    value = float(flat[cell])
-    return (cell if 0 < value < np.inf else -1), value
-
-
-@overload(peak_of)
-def _peak_of(flat):
-    single = flat.dtype == types.float32
+    single = flat.dtype.bitwidth == 32
     integer: Any = np.int32 if single else np.int64
     unsigned: Any = np.uint32 if single else np.uint64
     nan_above = unsigned(0xFF800000 if single else 0xFFF0 << 48)
