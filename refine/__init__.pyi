@@ -17,6 +17,7 @@ from . import (
     skeletons as skeletons,
     suppression as suppression,
 )
+from ._threads import set_threads as set_threads
 from ._version import __version__ as __version__
 from .crops import crop as crop
 from .decoding import decode as decode

@@ -54,22 +54,25 @@ def interpreted(really: bool = True) -> Iterator[None]:
         _IN_PYTHON.reset(before)
 
 
-def kernel(function: Any = None, /, **options: Any) -> Any:
+def kernel(
+    function: Any = None, /, *, py_func: Callable[..., Any] | None = None, **options: Any
+) -> Any:
     """Make a kernel of a function; without it return a decorator.
 
     Args:
         function: of arrays and numbers, which calls NumPy, Python and other kernels.
+        py_func: the same in Python, where that of whole arrays is much faster.
         options: of `numba.njit`.
     """
     if function is None:
-        return lambda of: kernel(of, **options)
+        return lambda of: kernel(of, py_func=py_func, **options)
 
     def make() -> Any:
         from refine._compilation import compile_function
 
         return compile_function(_with_compiled(function), options)
 
-    return Kernel(function, function, make)
+    return Kernel(function, py_func or function, make)
 
 
 def intrinsic(py_func: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:

@@ -16,6 +16,7 @@ ROOT = Path(refine.__file__).parent
 FLOORS = (
     "_version",
     "exceptions",
+    "_threads",
     "_types",
     "_compilation",
     "_kernel",

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from refine._types import Bools, Floats, Indices
 from refine.numerics import SURE, logit, sigmoid
@@ -140,6 +139,8 @@ class _Joints:
         if form == "identity":
             return Curve()
         if form == "isotonic":
+            from scipy.optimize import isotonic_regression
+
             x, place = np.unique(self.expected, return_inverse=True)
             count = np.bincount(place).astype(np.float64)
             mean = np.bincount(place, self.truth) / count

@@ -122,6 +122,31 @@ def _tell_apart(
     return images, None
 
 
+def threads_option(function: F) -> F:
+    """Give a verb ``--threads``, which holds while it runs."""
+
+    @wraps(function)
+    def in_threads(*arguments: Any, threads: int, **others: Any) -> Any:
+        from refine._threads import set_threads, thread_count
+
+        before = thread_count()
+        set_threads(threads)
+        try:
+            return function(*arguments, **others)
+        finally:
+            set_threads(before)
+
+    option = click.option(
+        "--threads",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="For what gains by several; the results are the same.",
+    )
+    verb: Any = option(in_threads)
+    return verb  # type: ignore[no-any-return]
+
+
 def read_poses(
     path: str, inputs: Input, default: "Skeleton | None" = None, *, plain: bool = False
 ) -> "Poses":

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from refine.cli._options import threads_option
 from refine.cli._output import json_option, output_option, say, summary
 
 FEW = 150
@@ -40,7 +41,7 @@ FEW = 150
 @click.option(
     "--precision", type=click.IntRange(0, 12), default=3, show_default=True, help="Decimals."
 )
-@click.option("--threads", type=click.IntRange(1), help="For maps of many crops.  [default: 1]")
+@threads_option
 @json_option
 def command(
     files: tuple[str, ...],

@@ -6,7 +6,7 @@ import click
 
 from refine._types import AreaRule
 from refine.cli._batch import for_each, inputs_argument
-from refine.cli._options import Input, input_options, read_poses, write_poses
+from refine.cli._options import Input, input_options, read_poses, threads_option, write_poses
 from refine.cli._output import json_option, output_option, say
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
@@ -34,6 +34,7 @@ FEW = 20_000
     "--merge", is_flag=True, help="Average duplicates into the pose that stays, by score and OKS."
 )
 @click.option("--compat", is_flag=True, help="Joint visibility as HRNet and AlphaPose have it.")
+@threads_option
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @json_option
 def command(

@@ -4,14 +4,19 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 (``lib/nms/nms.py``) and MMPose kept it (``mmpose/evaluation/functional/nms.py``).
 """
 
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from refine._threads import in_threads
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.suppression.kernels import hard_kernel, soft_kernel
+
+PART = 20_000
+"""Poses that a thread takes at a time, some 10 ms."""
 
 
 def oks_nms(
@@ -58,7 +63,17 @@ def oks_nms(
     batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
     order = np.lexsort((-batch.score, batch.image))
     p, a, w, better, worse, starts = batch.sorted(order)
-    keep = hard_kernel(p, a, w, better, worse, starts, threshold, batch.most)
+    keep = np.empty(len(p), np.bool_)
+
+    def suppress(part: slice) -> None:
+        low, high = starts[part.start], starts[part.stop]
+        rows = slice(low, high)
+        bounds = starts[part.start : part.stop + 1] - low
+        keep[rows] = hard_kernel(
+            p[rows], a[rows], w, better[rows], worse[rows], bounds, threshold, batch.most
+        )
+
+    in_threads(suppress, _parts(starts))
     return np.asarray(order[keep])
 
 
@@ -119,12 +134,29 @@ def soft_oks_nms(
     decayed = batch.score[order]
     p, a, w, better, worse, starts = batch.sorted(order)
     linear = kind == "linear"
-    rank = soft_kernel(
-        p, a, w, better, worse, starts, decayed, threshold, linear, batch.most, score_floor
-    )
+    rank = np.empty(len(p), np.intp)
+
+    def suppress(part: slice) -> None:
+        low, high = starts[part.start], starts[part.stop]
+        rows = slice(low, high)
+        bounds = starts[part.start : part.stop + 1] - low
+        rank[rows] = soft_kernel(
+            *(p[rows], a[rows], w, better[rows], worse[rows], bounds, decayed[rows]),
+            *(threshold, linear, batch.most, score_floor),
+        )
+
+    in_threads(suppress, _parts(starts))
     picked = np.lexsort((rank, batch.image[order]))
     picked = picked[rank[picked] >= 0]
     return order[picked], decayed[picked]
+
+
+def _parts(starts: Indices) -> list[slice]:
+    """Cut images, of which there is one more start than there are, into parts for threads."""
+    images = len(starts) - 1
+    wanted = np.arange(0, starts[-1], PART)
+    bounds = np.unique(np.append(np.searchsorted(starts, wanted), images)).tolist()
+    return [slice(*pair) for pair in pairwise(bounds)]
 
 
 class _Batch(NamedTuple):

@@ -1,7 +1,6 @@
 """Heatmaps to keypoints on plain arrays."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -9,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from refine._threads import in_threads, thread_count
 from refine._types import Floats
 from refine.decoding.heatmap import fixed_step, taylor
 from refine.decoding.maps import fit
@@ -50,7 +50,7 @@ def decode_heatmaps(
     *,
     beta: float = SOFT_BETA,
     compat: Compat | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> tuple[Floats, Floats]:
     """Find one keypoint in every heatmap.
 
@@ -74,7 +74,8 @@ def decode_heatmaps(
             stretches the range. "rtmlib": (-1, -1), and "dark-udp" blurs over the mirrored
             border and does not rescale. "pytorch-pose": (-1, -1), its (0, 0) counted from 1, and
             "quarter" leaves out the outermost cells alone.
-        threads: batches are split over so many threads; small ones do not gain.
+        threads: batches are split over so many threads, by default those of
+            `refine.set_threads`; small ones do not gain.
 
     Returns:
         xy (N, K, 2) in cells and score (N, K), the value of the map at its peak. A map whose
@@ -104,7 +105,7 @@ def find_keypoints(
     *,
     beta: float,
     compat: Compat | None,
-    threads: int,
+    threads: int | None,
 ) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
     stack = checked_numbers(maps, "heatmaps", "N, K, H, W")
@@ -118,21 +119,17 @@ def find_keypoints(
         )
     if not (np.isfinite(beta) and beta > 0):
         raise ArrayError(f"expected a positive beta, got {beta}")
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise ArrayError(f"expected at least one thread, got {threads}")
     xy, score = np.empty((n, k, 2)), np.empty((n, k))
     decoder, options = _kernel(method, kernel, beta, compat)
     if not stack.size:
         xy[:], score[:] = np.nan, np.nan
         return xy, score
-    count = min(threads, n, max(1, stack.size // PER_THREAD))
-    if count == 1:
-        _decode(stack, decoder, options, xy, score)
-    else:
-        bounds = np.linspace(0, n, count + 1).astype(int).tolist()
-        parts = [slice(*pair) for pair in pairwise(bounds)]
-        with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts))
+    count = min(thread_count() if threads is None else threads, max(1, stack.size // PER_THREAD))
+    bounds = np.linspace(0, n, min(count, n) + 1).astype(int).tolist()
+    parts = [slice(*pair) for pair in pairwise(bounds)]
+    in_threads(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts, count)
     return xy, score
 
 

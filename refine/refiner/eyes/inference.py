@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from refine._threads import in_threads
 from refine._types import Floats32
 from refine.crops.arrays import Pixels
 from refine.refiner.eyes.movenet import STRIDE, Convolution, MoveNet
@@ -37,10 +38,13 @@ class MoveNetLook:
         count, height, width, _ = crops.shape
         joints = len(self.network.heat.weight)
         out = np.empty((count, joints, height // STRIDE, width // STRIDE), np.float32)
-        with torch.inference_mode():
-            for at in range(0, count, BATCH):
-                batch = pixels[at : at + BATCH].permute(0, 3, 1, 2).to(self.kind)
-                out[at : at + BATCH] = self.network(batch).float().sigmoid().numpy()
+
+        @torch.inference_mode()
+        def look(at: int) -> None:
+            batch = pixels[at : at + BATCH].permute(0, 3, 1, 2).to(self.kind)
+            out[at : at + BATCH] = self.network(batch).float().sigmoid().numpy()
+
+        in_threads(look, range(0, count, BATCH))
         return out
 
 
