@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from refine.refiner.fusion import kernels
+from refine.refiner.fusion.maps import bands
 
 ITERATIONS = 12
 """Of mean shift; three quarters of the maps of real pictures move less than .01 cell after 6."""
@@ -72,11 +73,7 @@ def expected_oks_argmax(
     [[[4.5, 3.0]]]
     """
     n, k, h, w = probability.shape
-    columns = torch.arange(w, device=probability.device, dtype=probability.dtype)
-    rows = torch.arange(h, device=probability.device, dtype=probability.dtype)
-    across = _similarity(columns.expand(n, k, w), w, spread[..., None].expand(n, k, w))
-    down = _similarity(rows.expand(n, k, h), h, spread[..., None].expand(n, k, h))
-    blurred = down @ probability @ across.transpose(2, 3)
+    blurred = bands(spread, h) @ probability @ bands(spread, w)
     cell = blurred.flatten(2).argmax(2)
     at = torch.stack([cell % w, cell // w], -1).to(probability.dtype)
     maps = probability.contiguous().view(n * k, h, w)
