@@ -41,7 +41,7 @@ class Kernel:
 
 @contextmanager
 def interpreted(really: bool = True) -> Iterator[None]:
-    """Within, run kernels in Python: a hundred times as slow, but at once, and as exact.
+    """Within, run kernels in Python: a hundred times as slow, but at once. Last digits may differ.
 
     Args:
         really: else they are compiled.
