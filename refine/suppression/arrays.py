@@ -4,6 +4,7 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 (``lib/nms/nms.py``) and MMPose kept it (``mmpose/evaluation/functional/nms.py``).
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.suppression.kernels import hard_kernel, soft_kernel
 
+_Arrays = tuple[npt.NDArray[Any], ...]
 PART = 20_000
 """Poses that a thread takes at a time, some 10 ms."""
 
@@ -62,18 +64,12 @@ def oks_nms(
     """
     batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
     order = np.lexsort((-batch.score, batch.image))
-    p, a, w, better, worse, starts = batch.sorted(order)
-    keep = np.empty(len(p), np.bool_)
+    keep = np.empty(len(order), np.bool_)
 
-    def suppress(part: slice) -> None:
-        low, high = starts[part.start], starts[part.stop]
-        rows = slice(low, high)
-        bounds = starts[part.start : part.stop + 1] - low
-        keep[rows] = hard_kernel(
-            p[rows], a[rows], w, better[rows], worse[rows], bounds, threshold, batch.most
-        )
+    def thin(rows: slice, arrays: _Arrays) -> None:
+        keep[rows] = hard_kernel(*arrays, threshold, batch.most)
 
-    in_threads(suppress, _parts(starts))
+    _in_parts(thin, batch.sorted(order))
     return np.asarray(order[keep])
 
 
@@ -132,31 +128,40 @@ def soft_oks_nms(
     # In input order within an image, so that equal scores keep it.
     order = np.argsort(batch.image, kind="stable")
     decayed = batch.score[order]
-    p, a, w, better, worse, starts = batch.sorted(order)
     linear = kind == "linear"
-    rank = np.empty(len(p), np.intp)
+    rank = np.empty(len(order), np.intp)
 
-    def suppress(part: slice) -> None:
-        low, high = starts[part.start], starts[part.stop]
-        rows = slice(low, high)
-        bounds = starts[part.start : part.stop + 1] - low
-        rank[rows] = soft_kernel(
-            *(p[rows], a[rows], w, better[rows], worse[rows], bounds, decayed[rows]),
-            *(threshold, linear, batch.most, score_floor),
-        )
+    def decay(rows: slice, arrays: _Arrays) -> None:
+        rank[rows] = soft_kernel(*arrays, decayed[rows], threshold, linear, batch.most, score_floor)
 
-    in_threads(suppress, _parts(starts))
+    _in_parts(decay, batch.sorted(order))
     picked = np.lexsort((rank, batch.image[order]))
     picked = picked[rank[picked] >= 0]
     return order[picked], decayed[picked]
 
 
-def _parts(starts: Indices) -> list[slice]:
-    """Cut images, of which there is one more start than there are, into parts for threads."""
-    images = len(starts) - 1
-    wanted = np.arange(0, starts[-1], PART)
-    bounds = np.unique(np.append(np.searchsorted(starts, wanted), images)).tolist()
-    return [slice(*pair) for pair in pairwise(bounds)]
+def _in_parts(work: Callable[[slice, _Arrays], None], arrays: _Arrays) -> None:
+    """Do some images at a time.
+
+    Args:
+        work: called with rows and their arrays, as the kernels take them.
+        arrays: of `_Batch.sorted`.
+    """
+    p, area, weight, better, worse, starts = arrays
+    if len(p) <= PART:
+        work(slice(len(p)), arrays)
+        return
+    cuts = np.searchsorted(starts, np.arange(0, starts[-1], PART))
+    images = np.unique(np.append(cuts, len(starts) - 1)).tolist()
+
+    def do(part: tuple[int, int]) -> None:
+        first, last = part
+        bounds = starts[first : last + 1]
+        rows = slice(bounds[0], bounds[-1])
+        of = p[rows], area[rows], weight, better[rows], worse[rows], bounds - bounds[0]
+        work(rows, of)
+
+    in_threads(do, list(pairwise(images)))
 
 
 class _Batch(NamedTuple):

@@ -126,10 +126,14 @@ def find_keypoints(
     if not stack.size:
         xy[:], score[:] = np.nan, np.nan
         return xy, score
-    count = min(thread_count() if threads is None else threads, max(1, stack.size // PER_THREAD))
-    bounds = np.linspace(0, n, min(count, n) + 1).astype(int).tolist()
-    parts = [slice(*pair) for pair in pairwise(bounds)]
-    in_threads(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts, count)
+    wanted = thread_count() if threads is None else threads
+    count = min(wanted, n, max(1, stack.size // PER_THREAD))
+    if count == 1:
+        _decode(stack, decoder, options, xy, score)
+    else:
+        bounds = np.linspace(0, n, count + 1).astype(int).tolist()
+        parts = [slice(*pair) for pair in pairwise(bounds)]
+        in_threads(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts, count)
     return xy, score
 
 
