@@ -1,6 +1,7 @@
 """Files that are no JSON: the document that stands in them, and back.
 
 A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``.
+HDF5 is a table where it is a frame of pandas, else ``{"hdf5": {name: array}, "attributes": ...}``.
 The same documents may stand in .json files.
 """
 
@@ -8,9 +9,12 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from refine.exceptions import FormatError
+from refine.formats._frames import read_frame, write_frame
+from refine.formats._hdf5 import MAGIC, build_hdf5, open_hdf5, read_arrays, write_arrays
 from refine.formats.base import Document
 
 TABLE, TEXT = "csv", "txt"
@@ -58,8 +62,37 @@ def dump_text(document: Document) -> bytes:
     return _bytes("".join(f"{line}\n" for line in lines))
 
 
-ENCODINGS = {".csv": Encoding(parse_table, dump_table), ".txt": Encoding(parse_text, dump_text)}
+def parse_hdf5(data: bytes, where: str) -> Document:
+    """Parse HDF5: a frame of pandas or arrays.
+
+    Raises:
+        FormatError: not HDF5, or no h5py to read it.
+    """
+    with open_hdf5(data, where) as file:
+        rows = read_frame(file, where)
+        return {TABLE: rows} if rows is not None else read_arrays(file)
+
+
+def dump_hdf5(document: Document) -> bytes:
+    """Write HDF5: tables as pandas does, arrays with their dimensions as netCDF has them."""
+    held: Any = document
+    if TABLE in held:
+        return build_hdf5(partial(write_frame, rows=held[TABLE]))
+    return build_hdf5(partial(write_arrays, document=held))
+
+
+ENCODINGS = {
+    ".csv": Encoding(parse_table, dump_table),
+    ".txt": Encoding(parse_text, dump_text),
+    ".h5": Encoding(parse_hdf5, dump_hdf5),
+    ".nc": Encoding(parse_hdf5, dump_hdf5),
+}
 """By the endings of files."""
+
+
+def told_by_content(data: bytes) -> Encoding | None:
+    """Tell an encoding by the first bytes, whatever the file is called."""
+    return ENCODINGS[".h5"] if data.startswith(MAGIC) else None
 
 
 def table_in(document: Document, where: str) -> list[list[str]]:

@@ -152,6 +152,7 @@ class Format:
         complete: gives poses what every record must have, and says what that was.
         shares: whether its coordinates are shares of the images, whose sizes it then needs.
         ending: of the names of the files in a folder.
+        endings: of the names of further files that it is written to, see `_encodings`.
         example: poses for `sample`.
     """
 
@@ -169,6 +170,7 @@ class Format:
     complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
     shares: bool = False
     ending: str = ".json"
+    endings: tuple[str, ...] = ()
     example: Callable[[], Poses] = one_person
 
     def sample(self) -> Document:

@@ -4,6 +4,7 @@ from refine.exceptions import FormatError
 from refine.formats import (
     alphapose,
     coco,
+    deeplabcut,
     mediapipe,
     mmpose,
     ndjson,
@@ -17,7 +18,18 @@ from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
     form.name: form
-    for room in (coco, openpose, alphapose, mmpose, ultralytics, yolo, mediapipe, table, ndjson)
+    for room in (
+        coco,
+        openpose,
+        alphapose,
+        mmpose,
+        ultralytics,
+        yolo,
+        mediapipe,
+        deeplabcut,
+        table,
+        ndjson,
+    )
     for form in room.FORMATS
 }
 """Formats by name: every file brings its own, a new one is named here."""

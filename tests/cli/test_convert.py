@@ -11,7 +11,7 @@ from refine.formats import FORMATS
 
 SIZE = {"width": 640, "height": 480}
 OPENPOSE_FAMILY = {"openpose", "controlnet", "alphapose-cmu", "alphapose-open"}
-BARE = OPENPOSE_FAMILY | {"mediapipe"}
+BARE = OPENPOSE_FAMILY | {"mediapipe", "deeplabcut"}
 """Formats without scores and boxes of poses."""
 NAMED = BARE - {"controlnet"} | {"ultralytics", "yolo"}
 """Formats that name their images."""

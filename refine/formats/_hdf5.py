@@ -1,0 +1,162 @@
+"""HDF5 as documents: datasets by name, read and written through h5py."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from refine.exceptions import FormatError
+from refine.files import UNPACKED_LEAST, UNPACKED_RATIO
+from refine.formats.base import Document
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+ARRAYS, ATTRIBUTES, DIMENSIONS = "hdf5", "attributes", "dimensions"
+"""Fields of a document: arrays by the names of datasets; attributes of the file, by name; and the
+names of the dimensions of datasets, which netCDF has."""
+
+NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+"""What netCDF calls the scale of a dimension that has no coordinates; its nc4internal.h."""
+
+
+@contextmanager
+def open_hdf5(data: bytes, where: str) -> Iterator[Any]:
+    """Open the bytes of a file, and refuse what h5py stumbles over.
+
+    Raises:
+        FormatError: not HDF5, damaged, or h5py is not installed.
+    """
+    h5py = _h5py(where)
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            most = max(UNPACKED_LEAST, UNPACKED_RATIO * len(data))
+            _check_sizes(file, most, where)
+            yield file
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        raise FormatError(f"expected readable HDF5, got: {error!s:.200}", where=where) from None
+
+
+def build_hdf5(write: Callable[[Any], None]) -> bytes:
+    """Return the bytes of a file that is filled by `write`.
+
+    Raises:
+        FormatError: h5py is not installed.
+    """
+    memory = io.BytesIO()
+    with _h5py(None).File(memory, "w", track_order=True) as file:
+        write(file)
+    return memory.getvalue()
+
+
+def read_arrays(file: Any) -> Document:
+    """Return the datasets of an open file, those in groups under their path."""
+    arrays: dict[str, Any] = {}
+    dimensions: dict[str, Any] = {}
+    for name, dataset in _datasets(file):
+        if _is_bare(dataset):
+            continue
+        arrays[name] = plain(dataset[()])
+        if dataset.ndim and all(len(scales) for scales in dataset.dims):
+            dimensions[name] = [scales[0].name.lstrip("/") for scales in dataset.dims]
+        elif dataset.ndim and dataset.is_scale:
+            dimensions[name] = [name]
+    document: dict[str, Any] = {ARRAYS: arrays}
+    attributes = {
+        key: value for key, value in map(_attribute, file.attrs.items()) if value is not None
+    }
+    return document | {ATTRIBUTES: attributes} | ({DIMENSIONS: dimensions} if dimensions else {})
+
+
+def write_arrays(file: Any, document: Mapping[str, Any]) -> None:
+    """Write datasets into an open file, the counterpart of `read_arrays`."""
+    arrays, dimensions = document[ARRAYS], document.get(DIMENSIONS, {})
+    for key, value in document.get(ATTRIBUTES, {}).items():
+        file.attrs[key] = value
+    for name, value in arrays.items():
+        texts = _texts(value)
+        array = np.asarray(value, np.float64 if texts is None and _has_blank(value) else None)
+        # netCDF's strings have a length of their own each.
+        dtype = _h5py(None).string_dtype() if texts is not None else None
+        file.create_dataset(name, data=array if texts is None else texts, dtype=dtype)
+    for name, axes in dimensions.items():
+        for axis, dimension in enumerate(axes):
+            if dimension not in file:
+                scale = file.create_dataset(dimension, data=np.arange(file[name].shape[axis]))
+                scale.make_scale(dimension)
+            elif not file[dimension].is_scale:
+                file[dimension].make_scale(dimension)
+            if dimension != name:
+                file[name].dims[axis].attach_scale(file[dimension])
+
+
+def plain(value: Any) -> Any:
+    """Return numbers as an array, texts as lists of them, bytes decoded."""
+    array = np.asarray(value)
+    if array.dtype.kind in "OS":
+        return _decoded(array.tolist())
+    return value.item() if array.ndim == 0 and hasattr(value, "item") else array
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(each) for each in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _attribute(pair: tuple[str, Any]) -> tuple[str, Any]:
+    key, value = pair
+    value = plain(value) if not hasattr(value, "dtype") or value.dtype.kind in "OSUiufb" else None
+    if key.startswith("_") or not isinstance(value, str | int | float | list | np.ndarray):
+        return key, None
+    return key, value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    file.visititems(lambda name, each: found.append((name, each)) if _is_array(each) else None)
+    return found
+
+
+def _is_array(each: Any) -> bool:
+    # Tables of records and references between datasets are no arrays.
+    return getattr(each, "dtype", None) is not None and each.dtype.kind in "iufbOSU"
+
+
+def _is_bare(dataset: Any) -> bool:
+    """Whether a dataset is a dimension of netCDF that has no coordinates."""
+    label = dataset.attrs.get("NAME", b"")
+    return isinstance(label, bytes) and label.startswith(NOT_A_VARIABLE.encode())
+
+
+def _check_sizes(file: Any, most: int, where: str) -> None:
+    sizes: list[int] = []
+    file.visititems(lambda _, each: sizes.append(getattr(each, "nbytes", 0)))
+    total = sum(sizes)
+    if total > most:
+        raise FormatError(
+            f"expected at most {most} bytes in an HDF5 file of this size, got {total}", where=where
+        )
+
+
+def _texts(value: Any) -> list[Any] | None:
+    """Return the texts of a list of nothing else, None for numbers."""
+    texts = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
+    return value if texts else None
+
+
+def _has_blank(value: Any) -> bool:
+    return np.asarray(value).dtype.kind == "O"
+
+
+def _h5py(where: str | None) -> ModuleType:
+    try:
+        return import_module("h5py")
+    except ImportError:
+        raise FormatError(
+            "expected h5py for HDF5 files, which is not installed",
+            where=where,
+            hint='pip install "refine-pose[hdf5]"',
+        ) from None
