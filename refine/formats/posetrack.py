@@ -119,8 +119,9 @@ def _is_coded(number: int | str) -> bool:
 
 
 def _is_posetrack(document: Document) -> Verdict:
-    images: Any = document.get("images") if isinstance(document, dict) else None
-    if not isinstance(images, list) or not isinstance(document.get("annotations"), list):
+    held: Any = document if isinstance(document, dict) else {}
+    images, rows = held.get("images"), held.get("annotations")
+    if not isinstance(images, list) or not isinstance(rows, list):
         return Verdict.NO
     first = images[0] if images and isinstance(images[0], dict) else {}
     return Verdict.YES if VIDEO in first else Verdict.NO

@@ -11,8 +11,10 @@ from refine.formats import FORMATS
 
 SIZE = {"width": 640, "height": 480}
 OPENPOSE_FAMILY = {"openpose", "controlnet", "alphapose-cmu", "alphapose-open"}
-BARE = OPENPOSE_FAMILY | {"mediapipe", "deeplabcut"}
+BARE = OPENPOSE_FAMILY | {"mediapipe", "deeplabcut", "mpii"}
 """Formats without scores and boxes of poses."""
+FLAGS = {"coco-gt", "mpii"}
+"""Formats with flags for scores."""
 NAMED = BARE - {"controlnet"} | {"ultralytics", "yolo"}
 """Formats that name their images."""
 
@@ -70,13 +72,13 @@ def test_between_any_two_formats(cli, tmp_path, people, first, second):
     assert after.skeleton == shared.skeleton
     shared, after = shared.to("coco17"), after.to("coco17")
     np.testing.assert_array_equal(after.xy, shared.xy)
-    if {first, second} & {"coco-gt"}:
+    if {first, second} & FLAGS:
         assert (after.score[after.present] >= 1).all()
     else:
         told = ~np.isnan(shared.score)  # Joints that the bodies between have, too.
         np.testing.assert_array_equal(after.score[told], shared.score[told])
         assert not np.nan_to_num(after.score[~told]).any()
-    if not {first, second} & (BARE | {"coco-gt"}):
+    if not {first, second} & (BARE | FLAGS):
         np.testing.assert_array_equal(after.instance_score, people.instance_score)
     if first in BARE and second in ("coco", "alphapose"):
         assert "score of 3 poses without one" in result.err
