@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from refine.exceptions import FormatError
 from refine.formats._frames import read_frame, write_frame
 from refine.formats._hdf5 import MAGIC, build_hdf5, open_hdf5, read_arrays, write_arrays
+from refine.formats._slp import LABELS, dump_slp, parse_slp
 from refine.formats.base import Document
 
 TABLE, TEXT = "csv", "txt"
@@ -63,19 +64,28 @@ def dump_text(document: Document) -> bytes:
 
 
 def parse_hdf5(data: bytes, where: str) -> Document:
-    """Parse HDF5: a frame of pandas or arrays.
+    """Parse HDF5: a frame of pandas, SLEAP's labels, or arrays.
 
     Raises:
-        FormatError: not HDF5, or no h5py to read it.
+        FormatError: not HDF5, or what reads it is not installed.
     """
     with open_hdf5(data, where) as file:
-        rows = read_frame(file, where)
-        return {TABLE: rows} if rows is not None else read_arrays(file)
+        if (rows := read_frame(file, where)) is not None:
+            return {TABLE: rows}
+        if not {"metadata", "frames"} <= file.keys():
+            return read_arrays(file)
+    return parse_slp(data, where)
 
 
 def dump_hdf5(document: Document) -> bytes:
-    """Write HDF5: tables as pandas does, arrays with their dimensions as netCDF has them."""
+    """Write HDF5: tables as pandas does, arrays with their dimensions as netCDF has them, or .slp.
+
+    Raises:
+        FormatError: what that needs is not installed.
+    """
     held: Any = document
+    if LABELS in held:
+        return dump_slp(held)
     if TABLE in held:
         return build_hdf5(partial(write_frame, rows=held[TABLE]))
     return build_hdf5(partial(write_arrays, document=held))
@@ -86,6 +96,7 @@ ENCODINGS = {
     ".txt": Encoding(parse_text, dump_text),
     ".h5": Encoding(parse_hdf5, dump_hdf5),
     ".nc": Encoding(parse_hdf5, dump_hdf5),
+    ".slp": Encoding(parse_hdf5, dump_hdf5),
 }
 """By the endings of files."""
 

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.files import UNPACKED_LEAST, UNPACKED_RATIO
 from refine.formats.base import Document
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 ARRAYS, ATTRIBUTES, DIMENSIONS = "hdf5", "attributes", "dimensions"
-"""Fields of a document: arrays by the names of datasets; attributes of the file, by name; and the
-names of the dimensions of datasets, which netCDF has."""
+"""Fields of a document: arrays by the names of datasets; attributes of the file, by name, and of
+datasets, by theirs before a dot; and the names of the dimensions of datasets, which netCDF has."""
+
+SCALES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"})
+"""Attributes that make the dimensions."""
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """What netCDF calls the scale of a dimension that has no coordinates; its nc4internal.h."""
@@ -55,6 +59,7 @@ def read_arrays(file: Any) -> Document:
     """Return the datasets of an open file, those in groups under their path."""
     arrays: dict[str, Any] = {}
     dimensions: dict[str, Any] = {}
+    attributes = dict(map(_attribute, file.attrs.items()))
     for name, dataset in _datasets(file):
         if _is_bare(dataset):
             continue
@@ -63,24 +68,29 @@ def read_arrays(file: Any) -> Document:
             dimensions[name] = [scales[0].name.lstrip("/") for scales in dataset.dims]
         elif dataset.ndim and dataset.is_scale:
             dimensions[name] = [name]
-    document: dict[str, Any] = {ARRAYS: arrays}
-    attributes = {
-        key: value for key, value in map(_attribute, file.attrs.items()) if value is not None
-    }
-    return document | {ATTRIBUTES: attributes} | ({DIMENSIONS: dimensions} if dimensions else {})
+        own = {key: v for key, v in dataset.attrs.items() if key not in SCALES}
+        attributes |= {f"{name}.{key}": v for key, v in map(_attribute, own.items())}
+    told = {key: value for key, value in attributes.items() if value is not None}
+    document = {ARRAYS: arrays, ATTRIBUTES: told}
+    return document | {DIMENSIONS: dimensions} if dimensions else document
 
 
 def write_arrays(file: Any, document: Mapping[str, Any]) -> None:
     """Write datasets into an open file, the counterpart of `read_arrays`."""
     arrays, dimensions = document[ARRAYS], document.get(DIMENSIONS, {})
-    for key, value in document.get(ATTRIBUTES, {}).items():
-        file.attrs[key] = value
     for name, value in arrays.items():
-        texts = _texts(value)
-        array = np.asarray(value, np.float64 if texts is None and _has_blank(value) else None)
-        # netCDF's strings have a length of their own each.
-        dtype = _h5py(None).string_dtype() if texts is not None else None
-        file.create_dataset(name, data=array if texts is None else texts, dtype=dtype)
+        array = np.asarray(value)
+        if array.dtype.kind == "U":
+            # netCDF's strings have a length of their own each.
+            dtype = _h5py(None).string_dtype()
+            file.create_dataset(name, data=array.astype(object), dtype=dtype)
+        else:
+            blank = array.dtype.kind == "O"  # None is NaN.
+            file.create_dataset(name, data=array.astype(np.float64) if blank else array)
+    for key, value in document.get(ATTRIBUTES, {}).items():
+        name, _, own = key.rpartition(".")
+        place = file[name] if name in arrays else file
+        place.attrs[own if name in arrays else key] = value
     for name, axes in dimensions.items():
         for axis, dimension in enumerate(axes):
             if dimension not in file:
@@ -90,6 +100,42 @@ def write_arrays(file: Any, document: Mapping[str, Any]) -> None:
                 file[dimension].make_scale(dimension)
             if dimension != name:
                 file[name].dims[axis].attach_scale(file[dimension])
+
+
+def numbers_in(document: Mapping[str, Any], name: str, ndim: int, where: str) -> Floats | None:
+    """Return an array of a document; null is NaN, and a field that is not there None.
+
+    Raises:
+        FormatError: not numbers in so many dimensions, or Infinity.
+    """
+    value = document[ARRAYS].get(name)
+    if value is None:
+        return None
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":
+            known = [each for each in array.ravel().tolist() if each is not None]
+            array = array.astype(np.float64) if {*map(type, known)} <= {int, float} else array
+    except (ValueError, OverflowError):
+        array = np.empty(0, "O")
+    if array.ndim != ndim or array.dtype.kind not in "iuf" or np.isinf(array).any():
+        raise FormatError(f"expected finite numbers in {ndim} dimensions in {name!r}", where=where)
+    return np.asarray(array, np.float64)
+
+
+def texts_in(document: Mapping[str, Any], name: str, where: str) -> list[str]:
+    """Return the texts of a document, [] where they are not there.
+
+    Raises:
+        FormatError: something else, or one of them twice.
+    """
+    value = document[ARRAYS].get(name, [])
+    value = value.tolist() if isinstance(value, np.ndarray) and not value.size else value
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise FormatError(f"expected a list of names in {name!r}", where=where)
+    if len(set(value)) < len(value):
+        raise FormatError(f"expected different names in {name!r}, got one twice", where=where)
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -139,16 +185,6 @@ def _check_sizes(file: Any, most: int, where: str) -> None:
         raise FormatError(
             f"expected at most {most} bytes in an HDF5 file of this size, got {total}", where=where
         )
-
-
-def _texts(value: Any) -> list[Any] | None:
-    """Return the texts of a list of nothing else, None for numbers."""
-    texts = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
-    return value if texts else None
-
-
-def _has_blank(value: Any) -> bool:
-    return np.asarray(value).dtype.kind == "O"
 
 
 def _h5py(where: str | None) -> ModuleType:

@@ -3,6 +3,11 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
+from refine._types import Floats
+from refine.formats._keypoints import flat
+from refine.formats._unlabelled import FIELD as HALVES, put_back
 from refine.poses import Poses
 
 FIELD = "individual"
@@ -27,13 +32,13 @@ def tracks_of(names: Sequence[str]) -> list[int | None]:
     >>> tracks_of(["id_3", "id_0", "pose1"]), tracks_of(["Tom", "id_7"])
     ([3, 0, None], [0, 1])
     """
-    real = [name for name in names if not _SLOTS.fullmatch(name)]
+    real = [name for name in names if not is_slot(name)]
     found = [_NUMBERED.fullmatch(name) for name in real]
     numbers = {m[0]: int(m[2]) - FIRST[m[1]] for m in found if m and str(int(m[2])) == m[2]}
     alike = len({m[1] for m in found if m}) == 1 and len(numbers) == len(set(real))
     if not alike or min(numbers.values()) < 0:
         numbers = {name: i for i, name in enumerate(names)}
-    return [None if _SLOTS.fullmatch(name) else numbers[name] for name in names]
+    return [None if is_slot(name) else numbers[name] for name in names]
 
 
 def own_names(names: Sequence[str], prefix: str) -> dict[str, str]:
@@ -62,7 +67,7 @@ def individuals_of(poses: Poses, prefix: str) -> list[str]:
     pairs = {(name, track) for name, track in pairs if name}
     clash = any(len({pair[i] for pair in pairs}) < len(pairs) for i in (0, 1))
     clash = clash and any(track >= 0 for _, track in pairs)
-    clash = clash or any(map(_SLOTS.fullmatch, names))
+    clash = clash or any(map(is_slot, names))
     out = by_track if clash else [a or b for a, b in zip(names, by_track, strict=True)]
     for _, rows in poses.by_image():
         seen = {""}
@@ -72,13 +77,27 @@ def individuals_of(poses: Poses, prefix: str) -> list[str]:
     return out
 
 
+def points_of(poses: Poses, precision: int | None) -> Floats:
+    """Return x, y, score (N, K, 3) as tables of animals hold them: NaN where one is not known."""
+    blank = {"missing": "null", **poses.meta, "null_scores": True}
+    lists = flat(poses.replace(meta=blank), precision)
+    for i, values in enumerate(lists):
+        put_back(values, poses.extra[i].get(HALVES), poses.skeleton.joints, precision)
+    return np.array(lists, np.float64).reshape(len(poses), len(poses.skeleton), 3)
+
+
 def note_repeats(poses: Poses, *, prefix: str) -> tuple[Poses, tuple[str, ...]]:
     """Return poses as they are, and how many are not the first of their individual in an image."""
     known = [has_name(poses, i) for i in range(len(poses))]
-    slots = [bool(_SLOTS.fullmatch(name)) for name in individuals_of(poses, prefix)]
+    slots = map(is_slot, individuals_of(poses, prefix))
     count = sum(a and b for a, b in zip(known, slots, strict=True))
     note = f"track of {count} poses: another in the image has it, too"
     return poses, (note,) if count else ()
+
+
+def is_slot(name: str) -> bool:
+    """Whether a name is that of a pose without a track."""
+    return _SLOTS.fullmatch(name) is not None
 
 
 def has_name(poses: Poses, i: int) -> bool:

@@ -21,8 +21,8 @@ from refine.formats import _individuals
 from refine.formats._encodings import TABLE, cell_number, number_text, table_in
 from refine.formats._frames import LABELS, LAST, index_width
 from refine.formats._images import LARGEST
-from refine.formats._keypoints import flat, joints, matrix, named_joints
-from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
+from refine.formats._keypoints import joints, matrix, named_joints
+from refine.formats._unlabelled import FIELD as HALVES, carry_halves
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
 
@@ -134,7 +134,7 @@ def write_deeplabcut(poses: Poses, precision: int | None, held: Holding) -> Docu
     names = [""] if alone else [name for name in names if name]
     place = {name: w for w, name in enumerate(names)}
     k, unique = len(poses.skeleton), set(poses.meta.get("unique", ()))
-    values = _values(poses, precision)
+    values = _individuals.points_of(poses, precision)
     empty = ~np.isfinite(values[..., :2]).any((1, 2))
     values[empty, :, 2] = 0.0  # An individual that is not there has no likelihood at all.
     scored = bool(np.isfinite(values[..., 2]).any())
@@ -252,15 +252,6 @@ def _unique(header: Header, joints: Sequence[str], order: Sequence[int]) -> list
     own = {part for who, part, _ in header.place if who == single}
     others = {part for who, part, _ in header.place if who != single}
     return [] if own & others else [joints[order[part]] for part in sorted(own)]
-
-
-def _values(poses: Poses, precision: int | None) -> Floats:
-    lists = flat(
-        poses.replace(meta={"missing": "null", **poses.meta, "null_scores": True}), precision
-    )
-    for i, values in enumerate(lists):
-        put_back(values, poses.extra[i].get(HALVES), poses.skeleton.joints, precision)
-    return np.array(lists, np.float64).reshape(len(poses), len(poses.skeleton), 3)
 
 
 def _indices(poses: Poses, levels: int) -> list[list[str]]:

@@ -157,7 +157,10 @@ def format_for(poses: Poses, path: str | Path) -> str:
         return "ndjson"
     if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
         return "csv"
-    return str(poses.meta.get("format", "coco"))
+    own = str(poses.meta.get("format", "coco"))
+    ending = Path(str(path).removesuffix(".gz")).suffix.lower()
+    held = [form.name for form in FORMATS.values() if ending in form.endings]
+    return held[0] if len(held) == 1 and own not in held else own
 
 
 def sniff(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> str:

@@ -11,6 +11,8 @@ from refine.formats import (
     ndjson,
     openpose,
     posetrack,
+    sleap,
+    sleap_analysis,
     table,
     ultralytics,
     yolo,
@@ -31,6 +33,8 @@ FORMATS: dict[str, Format] = {
         posetrack,
         mpii,
         deeplabcut,
+        sleap,
+        sleap_analysis,
         table,
         ndjson,
     )

@@ -108,7 +108,7 @@ def _framed(ref: ImageRef, where: str) -> ImageRef:
 
 def _coded(ref: ImageRef) -> ImageRef:
     name = ref.file_name or str(ref.id)
-    own = {VIDEO: Path(name).parent.name}
+    own: dict[str, Any] = {VIDEO: Path(name).parent.name}
     if ref.frame is not None and not (VIDEO in ref.extra and _is_coded(ref.id)):
         own[FRAME] = ref.frame
     return replace(ref, extra={**own, **ref.extra})

@@ -46,7 +46,7 @@ def through(poses, form, folder, skeleton):
 
 
 def lost(before, after):
-    old, new = before.images[0], after.images[0]
+    old, new = (poses.images[poses.image[0]] for poses in (before, after))
     same = {
         "image ids": str(old.id) == str(new.id),
         "image names": old.file_name == new.file_name or Path(old.file_name).stem == new.id,
