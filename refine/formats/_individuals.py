@@ -3,11 +3,6 @@
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
-from refine._types import Floats
-from refine.formats._keypoints import flat
-from refine.formats._unlabelled import FIELD as HALVES, put_back
 from refine.poses import Poses
 
 FIELD = "individual"
@@ -75,15 +70,6 @@ def individuals_of(poses: Poses, prefix: str) -> list[str]:
             out[i] = f"{SLOT}{q + 1}" if out[i] in seen else out[i]
             seen.add(out[i])
     return out
-
-
-def points_of(poses: Poses, precision: int | None) -> Floats:
-    """Return x, y, score (N, K, 3) as tables of animals hold them: NaN where one is not known."""
-    blank = {"missing": "null", **poses.meta, "null_scores": True}
-    lists = flat(poses.replace(meta=blank), precision)
-    for i, values in enumerate(lists):
-        put_back(values, poses.extra[i].get(HALVES), poses.skeleton.joints, precision)
-    return np.array(lists, np.float64).reshape(len(poses), len(poses.skeleton), 3)
 
 
 def note_repeats(poses: Poses, *, prefix: str) -> tuple[Poses, tuple[str, ...]]:

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine._types import Bools, Floats
+from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.formats import _individuals
 from refine.formats._encodings import TABLE, cell_number, number_text, table_in
 from refine.formats._frames import LABELS, LAST, index_width
+from refine.formats._grids import poses_of, values_of
 from refine.formats._images import LARGEST
-from refine.formats._keypoints import joints, matrix, named_joints
-from refine.formats._unlabelled import FIELD as HALVES, carry_halves
+from refine.formats._keypoints import matrix, named_joints
+from refine.formats._unlabelled import FIELD as HALVES
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
 
@@ -78,45 +79,22 @@ def read_deeplabcut(source: Source, options: Options) -> Poses:
     grid = np.full((len(lines), len(header.individuals), len(body), 3), np.nan)
     for c, (w, part, axis) in enumerate(header.place):
         grid[:, w, order[part], axis] = cells[:, c]
-    found = np.argwhere(np.isfinite(grid).any((2, 3)))
-
-    def where(i: int) -> str:
-        return _row(source.path, int(found[i, 0]) + depth)
-
-    values = grid[found[:, 0], found[:, 1]]
-    told = joints(values, options, where)
-    half = np.isfinite(values[..., 0]) != np.isfinite(values[..., 1])
-    there = np.isfinite(told.xy).any((1, 2)) | half.any(1) | _none_likely(values)
-    left = int((~there & (values[..., 2] > 0).any(1)).sum())
-    values, (image, who) = values[there], found[there].T
-    names = header.individuals
-    tracks = _individuals.tracks_of(names)
-    own = _individuals.own_names(names, PREFIX) if names != [""] else {}
-    extra: list[dict[str, Any]] = [
-        {_individuals.FIELD: own[names[w]]} if names[w] in own else {} for w in who.tolist()
-    ]
-    carry_halves(extra, values, body.joints)
-    ids = [-1 if t is None or names == [""] else t for t in tracks]
-    scored = any(axis == 2 for _, _, axis in header.place)
-    return Poses(
-        body,
-        told.xy[there],
-        told.score[there],
-        np.full(len(image), np.nan),
-        image,
+    poses = poses_of(
+        grid,
+        header.individuals,
+        PREFIX,
         refs,
-        score_kind=told.kind if scored else "none",
-        track=np.array(ids, np.int64)[who] if max(ids) >= 0 else None,
-        extra=tuple(extra),
-        meta={
-            **told.meta,
-            "scorer": header.scorer,
-            "levels": header.levels,
-            "individuals": names,
-            "unique": _unique(header, body.joints, order),
-            "notes": _notes(left),
-        },
+        body,
+        options,
+        lambda i: _row(source.path, i + depth),
     )
+    about = {
+        "scorer": header.scorer,
+        "levels": header.levels,
+        "individuals": header.individuals,
+        "unique": _unique(header, body.joints, order),
+    }
+    return poses.replace(meta={**poses.meta, **about})
 
 
 def write_deeplabcut(poses: Poses, precision: int | None, held: Holding) -> Document:
@@ -134,9 +112,7 @@ def write_deeplabcut(poses: Poses, precision: int | None, held: Holding) -> Docu
     names = [""] if alone else [name for name in names if name]
     place = {name: w for w, name in enumerate(names)}
     k, unique = len(poses.skeleton), set(poses.meta.get("unique", ()))
-    values = _individuals.points_of(poses, precision)
-    empty = ~np.isfinite(values[..., :2]).any((1, 2))
-    values[empty, :, 2] = 0.0  # An individual that is not there has no likelihood at all.
+    values = values_of(poses, precision)
     scored = bool(np.isfinite(values[..., 2]).any())
     columns = [
         (w, j, axis)
@@ -237,13 +213,6 @@ def _cells(lines: list[list[str]], header: Header, path: str, depth: int) -> Flo
     return matrix(numbers, width, "x, y, likelihood", lambda i: _row(path, i + depth))
 
 
-def _none_likely(values: Floats) -> Bools:
-    """Whether likelihoods (N, K) of a pose are told, and 0 all over: it is one without joints."""
-    likelihood = values[..., 2]
-    told = np.isfinite(likelihood)
-    return np.asarray(told.any(1) & ~(told & (likelihood != 0)).any(1))
-
-
 def _unique(header: Header, joints: Sequence[str], order: Sequence[int]) -> list[str]:
     """Return the body parts that `single` alone has."""
     if SINGLE not in header.individuals:
@@ -265,12 +234,6 @@ def _indices(poses: Poses, levels: int) -> list[list[str]]:
         raise FormatError("expected images of different names, got two of one, or none")
     parts = [name.split("/", levels - 1) for name in names]
     return [[*[""] * (levels - len(part)), *part] for part in parts]
-
-
-def _notes(left: int) -> tuple[str, ...]:
-    if not left:
-        return ()
-    return (f"{left} individuals that have a likelihood, but no joint, are no poses",)
 
 
 def _row(path: str, i: int) -> str:

@@ -7,6 +7,7 @@ from refine.formats import (
     deeplabcut,
     mediapipe,
     mmpose,
+    movement,
     mpii,
     ndjson,
     openpose,
@@ -35,6 +36,7 @@ FORMATS: dict[str, Format] = {
         deeplabcut,
         sleap,
         sleap_analysis,
+        movement,
         table,
         ndjson,
     )

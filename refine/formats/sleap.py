@@ -16,6 +16,7 @@ import numpy as np
 
 from refine.exceptions import FormatError
 from refine.formats import _history, _individuals
+from refine.formats._grids import points_of
 from refine.formats._images import index_images, whole
 from refine.formats._keypoints import joints, kind_after, matrix, named_joints, number
 from refine.formats._records import list_in
@@ -110,7 +111,7 @@ def write_sleap(poses: Poses, precision: int | None, held: Holding) -> Document:
     real = [name for name in named if not _individuals.is_slot(name)]
     tracks = list(dict.fromkeys([*poses.meta.get("tracks", ()), *real]))
     place = {name: i for i, name in enumerate(tracks)}
-    points = _individuals.points_of(poses, precision)
+    points = points_of(poses, precision)
     videos, where = _videos(poses)
     frames = []
     for (video, frame), (_, rows) in zip(where, poses.by_image(), strict=True):

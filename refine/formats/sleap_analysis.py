@@ -17,6 +17,7 @@ from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.files import UNPACKED_LEAST
 from refine.formats import _history, _individuals
+from refine.formats._grids import points_of
 from refine.formats._hdf5 import ARRAYS, ATTRIBUTES, numbers_in, texts_in
 from refine.formats._keypoints import joints, kind_after, named_joints
 from refine.formats._unlabelled import FIELD as HALVES
@@ -46,7 +47,8 @@ def read_analysis(source: Source, options: Options) -> Poses:
     if body.name == "sleap":
         body = replace(body, edges=_edges(document, len(body)))
     points = numbers_in(document, POINTS, 4, where)
-    assert points is not None
+    if points is None:
+        raise FormatError(f"expected numbers in {POINTS!r}, got null", where=where)
     points = _ordered(points, document, len(nodes), where)  # (frame, track, node, 2)
     count, tracks = points.shape[:2]
     names = texts_in(document, NAMES, where) or [
@@ -114,7 +116,7 @@ def write_analysis(poses: Poses, precision: int | None, held: Holding) -> Docume
     values = np.full((count, len(names), k, 3), np.nan)
     scores = np.full((count, len(names)), np.nan)
     at = rows[poses.image], np.array([names.index(name) for name in named], np.intp)
-    values[at], scores[at] = _individuals.points_of(poses, precision), poses.instance_score
+    values[at], scores[at] = points_of(poses, precision), poses.instance_score
     fits = np.full(scores.shape, np.nan)
     told = [extra.get(TRACKING) for extra in poses.extra]
     fits[at] = [fit if isinstance(fit, float) else np.nan for fit in told]
