@@ -1,12 +1,14 @@
 """Poses in arrays of frames and individuals, in which an individual may be absent from a frame."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from refine._types import Bools, Floats
 from refine.formats import _individuals
+from refine.formats._images import LARGEST
 from refine.formats._keypoints import flat, joints
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Options
@@ -86,6 +88,29 @@ def points_of(poses: Poses, precision: int | None) -> Floats:
     for i, values in enumerate(lists):
         put_back(values, poses.extra[i].get(HALVES), poses.skeleton.joints, precision)
     return np.array(lists, np.float64).reshape(len(poses), len(poses.skeleton), 3)
+
+
+def frame_numbers(refs: Sequence[ImageRef]) -> list[int] | None:
+    """Return the frames of images, or ids that are numbers, if each has one of its own.
+
+    >>> frame_numbers([ImageRef(7, frame=0), ImageRef(8, frame=4)]), frame_numbers([ImageRef("a")])
+    ([0, 4], None)
+    """
+    for numbers in ([ref.frame for ref in refs], [ref.id for ref in refs]):
+        whole = [n for n in numbers if isinstance(n, int) and 0 <= n <= LARGEST]
+        if len({*whole}) == len(refs):
+            return whole
+    return None
+
+
+def give_frames(poses: Poses, *, prefix: str) -> tuple[Poses, tuple[str, ...]]:
+    """Give images without numbers their places as frames; and count what `note_repeats` does."""
+    poses, notes = _individuals.note_repeats(poses, prefix=prefix)
+    if frame_numbers(poses.images) is not None:
+        return poses, notes
+    refs = tuple(replace(ref, frame=i) for i, ref in enumerate(poses.images))
+    note = f"frames of {len(refs)} images that are not numbered: their places"
+    return poses.replace(images=refs), (*notes, note)
 
 
 def _none_likely(values: Floats) -> Bools:

@@ -44,11 +44,7 @@ def dump_slp(document: Mapping[str, Any]) -> bytes:
     skeletons = [_skeleton(module, each) for each in held["skeletons"]]
     tracks = [module.Track(name) for name in held["tracks"]]
     videos = [
-        module.Video(
-            filename=each["filename"],
-            open_backend=False,
-            backend_metadata={"shape": each["shape"]} if each.get("shape") else {},
-        )
+        module.Video(filename=each["filename"], open_backend=False, backend_metadata=_backend(each))
         for each in held["videos"]
     ]
     frames = [
@@ -122,6 +118,15 @@ def _video(video: Any, path: Path) -> dict[str, Any]:
         name = video.source_video.filename if video.source_video else path.name
     shape = video.shape or video.backend_metadata.get("shape")
     return {"filename": name, "shape": None if shape is None else list(map(int, shape))}
+
+
+def _backend(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what sleap-io asks of a video that is not at hand."""
+    told = {"shape": held["shape"]} if held.get("shape") else {}
+    names = held["filename"]
+    if isinstance(names, list):
+        told |= {"type": "ImageVideo", "filename": names[0] if names else "", "filenames": names}
+    return told
 
 
 def _skeleton(module: ModuleType, held: Mapping[str, Any]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.formats import _history, _individuals
-from refine.formats._grids import poses_of, values_of
+from refine.formats._grids import frame_numbers, give_frames, poses_of, values_of
 from refine.formats._hdf5 import ARRAYS, ATTRIBUTES, DIMENSIONS, numbers_in, texts_in
 from refine.formats._images import LARGEST
 from refine.formats._keypoints import kind_after, named_joints
@@ -86,11 +86,10 @@ def read_movement(source: Source, options: Options) -> Poses:
 
 
 def write_movement(poses: Poses, precision: int | None, held: Holding) -> Document:
-    """Write a data set; times are frames of the images, else their places."""
+    """Write a data set; times are frames of the images, or numbers that are their ids."""
     del held
-    frames = [ref.frame for ref in poses.images]
-    numbered = None not in frames and len({*frames}) == len(frames)
-    times: list[Any] = frames if numbered else list(range(len(frames)))
+    numbers = frame_numbers(poses.images)
+    times: list[Any] = [*range(len(poses.images))] if numbers is None else [*numbers]
     about = {"time_unit": "frames", "source_software": "refine", "ds_type": "poses"}
     about |= poses.meta.get("about", {})
     if (rate := _rate(about)) is not None:
@@ -187,7 +186,7 @@ FORMATS = (
         write=write_movement,
         endings=(".nc",),
         private=frozenset({HALVES}),
-        complete=partial(_individuals.note_repeats, prefix=PREFIX),
+        complete=partial(give_frames, prefix=PREFIX),
         cannot_hold=(
             "image names",
             "image sizes",

@@ -17,7 +17,7 @@ from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.files import UNPACKED_LEAST
 from refine.formats import _history, _individuals
-from refine.formats._grids import points_of
+from refine.formats._grids import frame_numbers, give_frames, points_of
 from refine.formats._hdf5 import ARRAYS, ATTRIBUTES, numbers_in, texts_in
 from refine.formats._keypoints import joints, kind_after, named_joints
 from refine.formats._unlabelled import FIELD as HALVES
@@ -95,15 +95,14 @@ def read_analysis(source: Source, options: Options) -> Poses:
 
 
 def write_analysis(poses: Poses, precision: int | None, held: Holding) -> Document:
-    """Write tracks in SLEAP's order; frames are those of the images, else their places.
+    """Write tracks in SLEAP's order; frames are those of the images, or numbers that are their ids.
 
     Raises:
         FormatError: frames so far apart that the arrays would be empty for the most part.
     """
     del held
-    frames = [ref.frame for ref in poses.images]
-    numbered = None not in frames and len({*frames}) == len(frames)
-    rows = np.array(frames if numbered else range(len(frames)), np.int64)
+    numbers = frame_numbers(poses.images)
+    rows = np.array(range(len(poses.images)) if numbers is None else numbers, np.int64)
     named = _individuals.individuals_of(poses, PREFIX)
     names = list(dict.fromkeys(named)) or [f"{_individuals.SLOT}1"]
     count, k = int(rows.max(initial=-1)) + 1, len(poses.skeleton)
@@ -242,7 +241,7 @@ FORMATS = (
         endings=(".h5",),
         fields=frozenset({TRACKING}),
         private=frozenset({TRACKING, HALVES}),
-        complete=partial(_individuals.note_repeats, prefix=PREFIX),
+        complete=partial(give_frames, prefix=PREFIX),
         cannot_hold=(
             "image names",
             "images without poses",

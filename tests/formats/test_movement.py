@@ -107,6 +107,16 @@ def test_xarray_reads_what_we_write_and_we_what_it_writes(file, held, tmp_path, 
         assert after.history == before.history
 
 
+def test_images_without_numbers_are_counted(cli, file, row, tmp_path):
+    source, out = file([row("a.jpg"), row("b.jpg")]), tmp_path / "a.json"
+    done = cli("convert", source, "-o", out, "--to", "movement")
+    assert (done.code, "frames of 2 images that are not numbered" in done.err) == (0, True)
+    assert [ref.frame for ref in read(out).images] == [0, 1]
+    file([row(785), row(40083)])
+    assert cli("convert", source, "-o", out, "--to", "movement").code == 0
+    assert [ref.id for ref in read(out).images] == [785, 40083]
+
+
 def test_the_name_tells_the_format(tmp_path):
     pytest.importorskip("h5py")
     write(FORMATS["movement"].example(), tmp_path / "a.nc")

@@ -168,6 +168,16 @@ def test_sleap_io_reads_what_we_write(sio, file, labels, tmp_path):
     assert again.extra == poses.extra
 
 
+def test_pictures_in_slp(sio, file, labels, tmp_path):
+    held = labels["sleap"]
+    held["videos"] = [{"filename": ["a.png", "b.png"], "shape": [2, 480, 640, 1]}]
+    held["frames"] = [held["frames"][0] | {"frame": 1}]
+    poses = read(file(labels))
+    write(poses, tmp_path / "a.slp")
+    assert sio.load_slp(str(tmp_path / "a.slp"), open_videos=False).video.filename[1] == "b.png"
+    assert read(tmp_path / "a.slp").images == poses.images
+
+
 def test_a_prediction_that_was_corrected_is_no_second_pose(sio, tmp_path):
     body = sio.Skeleton(["nose", "tail"])
     found = sio.PredictedInstance.from_numpy(np.ones((2, 2)), body, point_scores=np.ones(2))
