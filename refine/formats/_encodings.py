@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from refine.exceptions import FormatError
 from refine.formats._frames import read_frame, write_frame
 from refine.formats._hdf5 import MAGIC, build_hdf5, open_hdf5, read_arrays, write_arrays
+from refine.formats._npz import NPZ_MAGIC, dump_npz, parse_npz
 from refine.formats._slp import LABELS, dump_slp, parse_slp
 from refine.formats.base import Document
 
@@ -97,13 +98,15 @@ ENCODINGS = {
     ".h5": Encoding(parse_hdf5, dump_hdf5),
     ".nc": Encoding(parse_hdf5, dump_hdf5),
     ".slp": Encoding(parse_hdf5, dump_hdf5),
+    ".npz": Encoding(parse_npz, dump_npz),
 }
 """By the endings of files."""
 
 
 def told_by_content(data: bytes) -> Encoding | None:
     """Tell an encoding by the first bytes, whatever the file is called."""
-    return ENCODINGS[".h5"] if data.startswith(MAGIC) else None
+    kinds = {MAGIC: ".h5", NPZ_MAGIC: ".npz"}
+    return next((ENCODINGS[of] for magic, of in kinds.items() if data.startswith(magic)), None)
 
 
 def table_in(document: Document, where: str) -> list[list[str]]:

@@ -102,13 +102,13 @@ def write_arrays(file: Any, document: Mapping[str, Any]) -> None:
                 file[name].dims[axis].attach_scale(file[dimension])
 
 
-def numbers_in(document: Mapping[str, Any], name: str, ndim: int, where: str) -> Floats | None:
+def numbers_in(arrays: Mapping[str, Any], name: str, ndim: int, where: str) -> Floats | None:
     """Return an array of a document; null is NaN, and a field that is not there None.
 
     Raises:
         FormatError: not numbers in so many dimensions, or Infinity.
     """
-    value = document[ARRAYS].get(name)
+    value = arrays.get(name)
     if value is None:
         return None
     try:
@@ -123,13 +123,13 @@ def numbers_in(document: Mapping[str, Any], name: str, ndim: int, where: str) ->
     return np.asarray(array, np.float64)
 
 
-def texts_in(document: Mapping[str, Any], name: str, where: str) -> list[str]:
+def texts_in(arrays: Mapping[str, Any], name: str, where: str) -> list[str]:
     """Return the texts of a document, [] where they are not there.
 
     Raises:
         FormatError: something else, or one of them twice.
     """
-    value = document[ARRAYS].get(name, [])
+    value = arrays.get(name, [])
     value = value.tolist() if isinstance(value, np.ndarray) and not value.size else value
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise FormatError(f"expected a list of names in {name!r}", where=where)

@@ -27,7 +27,8 @@ from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-CSV = ".csv"
+ENDINGS = {".csv": "csv", ".slp": "sleap", ".nc": "movement"}
+"""Names of files that tell the format to write."""
 DECIMALS = 12
 """Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
@@ -155,12 +156,10 @@ def format_for(poses: Poses, path: str | Path) -> str:
     """Name the format that `write` takes by default."""
     if is_lines_name(path) and poses.meta.get("held") != "lines":
         return "ndjson"
-    if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
-        return "csv"
-    own = str(poses.meta.get("format", "coco"))
     ending = Path(str(path).removesuffix(".gz")).suffix.lower()
-    held = [form.name for form in FORMATS.values() if ending in form.endings]
-    return held[0] if len(held) == 1 and own not in held else own
+    if ending in ENDINGS and poses.meta.get("ending") != ending:
+        return ENDINGS[ending]
+    return str(poses.meta.get("format", "coco"))
 
 
 def sniff(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> str:

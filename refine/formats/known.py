@@ -5,6 +5,7 @@ from refine.formats import (
     alphapose,
     coco,
     deeplabcut,
+    h36m,
     mediapipe,
     mmpose,
     movement,
@@ -37,6 +38,7 @@ FORMATS: dict[str, Format] = {
         sleap,
         sleap_analysis,
         movement,
+        h36m,
         table,
         ndjson,
     )

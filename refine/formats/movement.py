@@ -46,7 +46,7 @@ def read_movement(source: Source, options: Options) -> Poses:
     assert isinstance(document, dict)
     position = _turned(document, POSITION, AXES, where)
     confidence = _turned(document, CONFIDENCE, AXES[:3], where)
-    space = texts_in(document, SPACE, where)
+    space = texts_in(document[ARRAYS], SPACE, where)
     if position is None:
         raise FormatError(f"expected numbers in {POSITION!r}, got null", where=where)
     if sorted(space) != ["x", "y"] or position.shape[3] != 2:
@@ -56,7 +56,7 @@ def read_movement(source: Source, options: Options) -> Poses:
             hint="poses in pictures, of two dimensions",
         )
     nodes, names = (
-        texts_in(document, _called(document, n), where) for n in (KEYPOINTS, INDIVIDUALS)
+        texts_in(document[ARRAYS], _called(document, n), where) for n in (KEYPOINTS, INDIVIDUALS)
     )
     frames = _frames(document, len(position), where)
     shape = (len(frames), len(names), len(nodes))
@@ -125,7 +125,7 @@ def _turned(
     document: Mapping[str, Any], name: str, axes: tuple[str, ...], where: str
 ) -> Floats | None:
     """Return an array with its dimensions in this order."""
-    values = numbers_in(document, name, len(axes), where)
+    values = numbers_in(document[ARRAYS], name, len(axes), where)
     told = document.get(DIMENSIONS)
     found = told.get(name) if isinstance(told, dict) else None
     wanted = [_called(document, axis) for axis in axes]
@@ -140,7 +140,7 @@ def _turned(
 
 
 def _frames(document: Mapping[str, Any], count: int, where: str) -> list[int]:
-    times = numbers_in(document, TIME, 1, where)
+    times = numbers_in(document[ARRAYS], TIME, 1, where)
     rate = _rate(document[ATTRIBUTES])
     if times is None or len(times) != count:
         raise FormatError(f"expected {count} times", where=where)

@@ -42,16 +42,16 @@ def read_analysis(source: Source, options: Options) -> Poses:
     if not _is_arrays(document):
         raise FormatError(f"expected arrays with {POINTS!r} and {NODES!r}", where=where)
     assert isinstance(document, dict)
-    nodes = texts_in(document, NODES, where)
+    nodes = texts_in(document[ARRAYS], NODES, where)
     body, order = named_joints(nodes, options, "sleap")
     if body.name == "sleap":
         body = replace(body, edges=_edges(document, len(body)))
-    points = numbers_in(document, POINTS, 4, where)
+    points = numbers_in(document[ARRAYS], POINTS, 4, where)
     if points is None:
         raise FormatError(f"expected numbers in {POINTS!r}, got null", where=where)
     points = _ordered(points, document, len(nodes), where)  # (frame, track, node, 2)
     count, tracks = points.shape[:2]
-    names = texts_in(document, NAMES, where) or [
+    names = texts_in(document[ARRAYS], NAMES, where) or [
         f"{_individuals.SLOT}{t + 1}" for t in range(tracks)
     ]
     if len(names) != tracks:
@@ -141,7 +141,7 @@ def write_analysis(poses: Poses, precision: int | None, held: Holding) -> Docume
         FITS: ["track", "frame"],
     }
     attributes: dict[str, Any] = {f"{name}.dims": json.dumps(of) for name, of in dims.items()}
-    attributes |= {"format": "analysis", "preset": "matlab"} | _about(poses)
+    attributes |= {"format": "analysis", "preset": "matlab"} | _about(poses, count)
     return {ARRAYS: arrays, ATTRIBUTES: attributes}
 
 
@@ -153,11 +153,11 @@ def _edges(document: Mapping[str, Any], k: int) -> tuple[tuple[int, int], ...]:
     return tuple((a, b) for a, b in good if min(a, b) >= 0 and max(a, b) < k)
 
 
-def _about(poses: Poses) -> dict[str, Any]:
+def _about(poses: Poses, count: int) -> dict[str, Any]:
     sizes = {(ref.height, ref.width) for ref in poses.images}
     out: dict[str, Any] = {}
     if len(sizes) == 1 and None not in next(iter(sizes)):
-        shape = [len(poses.images), *next(iter(sizes)), 1]
+        shape = [count, *next(iter(sizes)), 1]
         out["video_backend_metadata"] = json.dumps({"shape": shape})
     return out | ({_history.FIELD: _history.encode(poses.history)} if poses.history else {})
 
@@ -173,7 +173,7 @@ def _ordered(points: Floats, document: Mapping[str, Any], k: int, where: str) ->
         ways = {"told": tuple(told.index(axis) for axis in ("frame", "track", "node", "xy"))}
     fits = {way: points.transpose(axes) for way, axes in ways.items()}
     fits = {way: turned for way, turned in fits.items() if turned.shape[2:] == (k, 2)}
-    there = numbers_in(document, THERE, 2, where)
+    there = numbers_in(document[ARRAYS], THERE, 2, where)
     if len(fits) > 1 and there is not None:
         fits = {
             way: turned
@@ -194,7 +194,7 @@ def _scores(
     document: Mapping[str, Any], name: str, shape: Sequence[int], where: str
 ) -> Floats | None:
     """Return scores with frames first; they are last in SLEAP's order."""
-    found = numbers_in(document, name, len(shape), where)
+    found = numbers_in(document[ARRAYS], name, len(shape), where)
     if found is None:
         return None
     last = np.moveaxis(found, -1, 0)
