@@ -151,7 +151,8 @@ def _labels(group: Any, name: str) -> list[tuple[Any, ...]]:
     found = []
     for i in range(levels):
         names = [_cell(value) for value in group[f"{name}_level{i}"][()]]
-        found.append([names[code] for code in group[f"{name}_label{i}"][()].tolist()])
+        codes = group[f"{name}_label{i}"][()].tolist()
+        found.append([names[code] if code >= 0 else "" for code in codes])
     return list(zip(*found, strict=True))
 
 

@@ -22,6 +22,18 @@ datasets, by theirs before a dot; and the names of the dimensions of datasets, w
 SCALES = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"})
 """Attributes that make the dimensions."""
 
+DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
+"""What h5py and we raise over files that are damaged."""
+
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """What netCDF calls the scale of a dimension that has no coordinates; its nc4internal.h."""
 
@@ -39,7 +51,7 @@ def open_hdf5(data: bytes, where: str) -> Iterator[Any]:
             most = max(UNPACKED_LEAST, UNPACKED_RATIO * len(data))
             _check_sizes(file, most, where)
             yield file
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+    except DAMAGE as error:
         raise FormatError(f"expected readable HDF5, got: {error!s:.200}", where=where) from None
 
 
@@ -64,9 +76,11 @@ def read_arrays(file: Any) -> Document:
         if _is_bare(dataset):
             continue
         arrays[name] = plain(dataset[()])
-        if dataset.ndim and all(len(scales) for scales in dataset.dims):
-            dimensions[name] = [scales[0].name.lstrip("/") for scales in dataset.dims]
-        elif dataset.ndim and dataset.is_scale:
+        # Not through `dims`: over damaged files that ends the process.
+        scales = dataset.attrs.get("DIMENSION_LIST")
+        if scales is not None and len(scales) == dataset.ndim and all(map(len, scales)):
+            dimensions[name] = [file[each[0]].name.lstrip("/") for each in scales]
+        elif dataset.ndim and dataset.attrs.get("CLASS") == b"DIMENSION_SCALE":
             dimensions[name] = [name]
         own = {key: v for key, v in dataset.attrs.items() if key not in SCALES}
         attributes |= {f"{name}.{key}": v for key, v in map(_attribute, own.items())}

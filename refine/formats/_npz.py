@@ -50,7 +50,9 @@ def parse_npz(data: bytes, where: str) -> Document:
             else None,
         ) from None
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise FormatError(f"expected an archive of NumPy, got: {error}", where=where) from None
+        raise FormatError(
+            f"expected an archive of NumPy, got: {error!s:.200}", where=where
+        ) from None
     return {NPZ: arrays}
 
 

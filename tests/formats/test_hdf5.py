@@ -1,6 +1,5 @@
 """HDF5 that pandas wrote is read by us, ours is read by pandas; nothing is unpickled."""
 
-import contextlib
 import io
 import os
 import pickle
@@ -85,17 +84,13 @@ def test_what_a_pickle_names_is_not_called(tmp_path):
     assert not (tmp_path / "called").exists()
 
 
-def test_damaged_files_are_refused(tmp_path):
+def test_files_that_were_cut_are_refused(tmp_path):
     pytest.importorskip("h5py")
     write(refine.formats.FORMATS["deeplabcut"].example(), tmp_path / "a.h5", "deeplabcut")
     data = (tmp_path / "a.h5").read_bytes()
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        bad = bytearray(data[: rng.integers(8, len(data))] if rng.random() < 0.3 else data)
-        for at in rng.integers(8, len(bad), 8):
-            bad[at] = rng.integers(256)
-        with contextlib.suppress(refine.RefineError):
-            read(io.BytesIO(bytes(bad)))
+    for end in range(8, len(data), len(data) // 20):
+        with pytest.raises(FormatError, match="expected readable HDF5"):
+            read(io.BytesIO(data[:end]))
 
 
 def test_more_than_a_file_of_its_size_holds_is_refused(tmp_path):
