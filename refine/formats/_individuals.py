@@ -60,8 +60,8 @@ def individuals_of(poses: Poses, prefix: str) -> list[str]:
     by_track = [_name(track, prefix) if track >= 0 else "" for track in tracks]
     pairs = {(name or own, track) for name, own, track in zip(names, by_track, tracks, strict=True)}
     pairs = {(name, track) for name, track in pairs if name}
-    clash = any(len({pair[i] for pair in pairs}) < len(pairs) for i in (0, 1))
-    clash = clash and any(track >= 0 for _, track in pairs)
+    known = [track for _, track in pairs if track >= 0]
+    clash = len({name for name, _ in pairs}) < len(pairs) or len({*known}) < len(known)
     clash = clash or any(map(is_slot, names))
     out = by_track if clash else [a or b for a, b in zip(names, by_track, strict=True)]
     for _, rows in poses.by_image():

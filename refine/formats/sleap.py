@@ -79,7 +79,9 @@ def read_sleap(source: Source, options: Options) -> Poses:
         None if one.get("track") is None else _place(one["track"], len(tracks), "track", at)
         for one, at in rows
     ]
-    extra = [_extra(one, at, tracks, t) for (one, at), t in zip(rows, track, strict=True)]
+    own = _individuals.own_names(tracks, PREFIX)
+    called = ["" if t is None else own.get(tracks[t], "") for t in track]
+    extra = [_extra(one, at, name) for (one, at), name in zip(rows, called, strict=True)]
     carry_halves(extra, values, body.joints)
     return Poses(
         body,
@@ -261,13 +263,9 @@ def _indices(tracks: Sequence[Any], where: str) -> list[int]:
     return [i if t is None else t for i, t in enumerate(found or [None] * len(tracks))]
 
 
-def _extra(
-    one: Mapping[str, Any], where: str, tracks: Sequence[str], track: int | None
-) -> dict[str, Any]:
+def _extra(one: Mapping[str, Any], where: str, name: str) -> dict[str, Any]:
     fits = number(one.get(TRACKING), TRACKING, where)
-    own = {} if track is None else _individuals.own_names(tracks, PREFIX)
-    name = own.get(tracks[track]) if track is not None else None
-    extra = {_individuals.FIELD: name} if name else {}
+    extra: dict[str, Any] = {_individuals.FIELD: name} if name else {}
     return extra if fits != fits else {**extra, TRACKING: fits}
 
 

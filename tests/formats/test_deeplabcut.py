@@ -94,6 +94,19 @@ def test_names_that_belong_to_no_one_track_give_way_to_tracks(file, tmp_path):
     assert "individual5" in (tmp_path / "b.csv").read_text()
 
 
+def test_names_without_tracks_count_beside_tracks(file, tmp_path):
+    poses = read(file(SEVERAL.encode(), "a.csv")).replace(track=np.array([-1, 4, -1, 4]), meta={})
+    bare = poses.extra[0], {}, poses.extra[2], {}
+    write(poses.replace(extra=bare), tmp_path / "b.csv", "deeplabcut")
+    after = read(tmp_path / "b.csv")
+    assert [e.get("individual") for e in after.extra] == [
+        "Tom",
+        "individual5",
+        "Tom",
+        "individual5",
+    ]
+
+
 def test_unique_body_parts_stand_under_single(file, tmp_path):
     unique = SEVERAL.replace("Kit,Kit,Kit,Kit,Kit,Kit", "single,single,single,single,single,single")
     head, _, rest = unique.partition("bodyparts")
