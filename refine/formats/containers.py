@@ -230,7 +230,7 @@ def _unknown_name(path: str | Path) -> FormatError:
     return FormatError(
         f"expected a name that ends in one of {ends} (or these and .gz), or in / for a folder",
         where=str(path),
-        hint="another -o; `refine formats` lists what can be written",
+        hint="another -o, or --to with a format of such files: `refine formats` lists them",
     )
 
 
