@@ -4,12 +4,14 @@ from refine.exceptions import FormatError
 from refine.formats import (
     alphapose,
     coco,
+    easy_vitpose,
     mediapipe,
     mmpose,
     ndjson,
     openpose,
     table,
     ultralytics,
+    vitpose,
     yolo,
 )
 from refine.formats._records import describe
@@ -17,7 +19,19 @@ from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
     form.name: form
-    for room in (coco, openpose, alphapose, mmpose, ultralytics, yolo, mediapipe, table, ndjson)
+    for room in (
+        coco,
+        openpose,
+        alphapose,
+        mmpose,
+        ultralytics,
+        yolo,
+        mediapipe,
+        vitpose,
+        easy_vitpose,
+        table,
+        ndjson,
+    )
     for form in room.FORMATS
 }
 """Formats by name: every file brings its own, a new one is named here."""
