@@ -27,7 +27,7 @@ from refine.formats._keypoints import (
 from refine.formats._records import records
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, put_back
 from refine.formats.base import Document, Options, Source, Where
-from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
+from refine.geometry import keypoint_box, xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
 from refine.skeletons import skeleton
 
@@ -160,6 +160,17 @@ def give_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     scores = np.where(bare, mean_scores(poses), poses.instance_score)
     note = f"score of {bare.sum()} poses without one: the mean of their joints' scores"
     return poses.replace(instance_score=scores), (note,)
+
+
+def give_boxes(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Give poses without a box that of their joints, and say so."""
+    box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box.copy()
+    bare = ~np.isfinite(box).all(1) & poses.present.any(1)
+    if not bare.any():
+        return poses, ()
+    box[bare] = keypoint_box(poses.xy[bare])
+    note = f"box of {bare.sum()} poses without one: that of their joints"
+    return poses.replace(box=box), (note,)
 
 
 def mean_scores(poses: Poses) -> Floats:

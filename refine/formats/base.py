@@ -150,7 +150,8 @@ class Format:
         private: those that mean nothing, or something else, in other formats; they stay behind.
         skeletons: whose joints it is defined for; all if there are none.
         complete: gives poses what every record must have, and says what that was.
-        shares: whether its coordinates are shares of the images, whose sizes it then needs.
+        shares: what the width of an image is in its coordinates, where they are no px: 1 for
+            shares, 100 for percents. The sizes of the images are then needed.
         ending: of the names of the files in a folder.
         example: poses for `sample`.
     """
@@ -167,7 +168,7 @@ class Format:
     private: frozenset[str] = frozenset()
     skeletons: tuple[str, ...] = ()
     complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
-    shares: bool = False
+    shares: float = 0
     ending: str = ".json"
     example: Callable[[], Poses] = one_person
 

@@ -74,7 +74,8 @@ def read_easy_vitpose(source: Source, options: Options) -> Poses:
             places += [f"{where}, person {person!r:.40}" for person in frame]
             lists += frame.values()
             names += list(frame)
-        rows += _persons(names, [page.document.get(_history.FIELD)] * len(names))
+        document: Any = page.document
+        rows += _persons(names, [document.get(_history.FIELD)] * len(names))
     k = len(body)
     marks = [_flat(each, k, where) for each, where in zip(lists, places, strict=True)]
     found = Instances(rows, image, refs, places, {})

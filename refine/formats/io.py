@@ -87,8 +87,8 @@ def read(
     about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
     poses = poses.replace(meta={**poses.meta, **about})
     poses = poses if images is None else with_images(poses, images)
-    shares = form.shares if normalised is None else normalised
-    return in_pixels(poses, source.path, shares or normalised, boxes=form.shares)
+    shares = bool(form.shares) if normalised is None else normalised
+    return in_pixels(poses, source.path, shares or normalised, whole=form.shares)
 
 
 def _of_category(poses: Poses, category: int | str, where: str) -> Poses:

@@ -5,6 +5,7 @@ from refine.formats import (
     alphapose,
     coco,
     easy_vitpose,
+    labelstudio,
     mediapipe,
     mmpose,
     ndjson,
@@ -29,6 +30,7 @@ FORMATS: dict[str, Format] = {
         mediapipe,
         vitpose,
         easy_vitpose,
+        labelstudio,
         table,
         ndjson,
     )

@@ -18,7 +18,7 @@ from refine.formats._encodings import TEXT, are_numbers, number_text
 from refine.formats._images import stem
 from refine.formats._instances import Facts, Instances, poses_of
 from refine.formats._keypoints import FAR, flat
-from refine.formats._rows import give_scores
+from refine.formats._rows import give_boxes, give_scores
 from refine.formats._units import shares_of
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
@@ -111,21 +111,13 @@ def write_yolo(poses: Poses, precision: int | None, held: Holding) -> Document:
     return documents[0] if held == "document" else documents
 
 
-def give_boxes(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+def give_boxes_and_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     """Give poses without a box that of their joints, and a score where others have one."""
     notes: tuple[str, ...] = ()
     if np.isfinite(poses.instance_score).any():
         poses, notes = give_scores(poses)
-    box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box
-    bare = ~np.isfinite(box).all(1) & poses.present.any(1)
-    if not bare.any():
-        return poses, notes
-    xy = poses.xy[bare]
-    around = np.concatenate([np.nanmin(xy, 1), np.nanmax(xy, 1)], 1)
-    box = box.copy()
-    box[bare] = around
-    note = f"box of {bare.sum()} poses without one: that of their joints"
-    return poses.replace(box=box), (*notes, note)
+    poses, more = give_boxes(poses)
+    return poses, (*notes, *more)
 
 
 def _lines(document: Document, where: str) -> list[str]:
@@ -222,7 +214,7 @@ FORMATS = (
         write=write_yolo,
         holdings=("folder", "document"),
         fields=frozenset({"category_id"}),
-        complete=give_boxes,
+        complete=give_boxes_and_scores,
         shares=True,
         ending=".txt",
         cannot_hold=(

@@ -30,6 +30,8 @@ POINTS = [1.5, 2.5, 0.5]
         ([{"keypoints": [[1, 2]], "scores": [1], "labels": [0], "bbox": [1, 2, 3, 4]}], "vitpose"),
         ([[], [{"keypoints": [], "scores": [], "labels": []}]], "vitpose"),
         ({"keypoints": [{"0": [[2, 1, 0.5]]}], "skeleton": {"0": "nose"}}, "easy-vitpose"),
+        ([{"data": {"image": "a.jpg"}, "predictions": [{"result": []}]}], "labelstudio"),
+        ({"id": 1, "data": {}, "annotations": []}, "labelstudio"),
     ],
 )  # fmt: skip
 def test_keys_tell_the_format(file, document, found):
