@@ -1,9 +1,11 @@
 """Files that are no JSON: the document that stands in them, and back.
 
-A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``.
+A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``;
+for XML see `_xml`.
 The same documents may stand in .json files.
 """
 
+import codecs
 import csv
 import io
 import math
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from refine.exceptions import FormatError
+from refine.formats._xml import dump_xml, parse_xml
 from refine.formats.base import Document
 
 TABLE, TEXT = "csv", "txt"
@@ -58,8 +61,21 @@ def dump_text(document: Document) -> bytes:
     return _bytes("".join(f"{line}\n" for line in lines))
 
 
-ENCODINGS = {".csv": Encoding(parse_table, dump_table), ".txt": Encoding(parse_text, dump_text)}
+ENCODINGS = {
+    ".csv": Encoding(parse_table, dump_table),
+    ".txt": Encoding(parse_text, dump_text),
+    ".xml": Encoding(parse_xml, dump_xml),
+}
 """By the endings of files."""
+
+MAGIC = {b"<?xml": ".xml", b"<annotations": ".xml"}
+"""First bytes of files, whatever they are called, and the ending that they should have."""
+
+
+def told_by_content(data: bytes) -> Encoding | None:
+    """Tell an encoding by the first bytes of a file."""
+    head = data[:64].removeprefix(codecs.BOM_UTF8).lstrip()
+    return next((ENCODINGS[of] for magic, of in MAGIC.items() if head.startswith(magic)), None)
 
 
 def table_in(document: Document, where: str) -> list[list[str]]:

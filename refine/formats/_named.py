@@ -13,6 +13,9 @@ from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category, skeleton_names
 from refine.skeletons.model import joint_key
 
+PERSON = "person"
+"""The label of category 1, as COCO calls it."""
+
 USUAL = "coco17"
 """The skeleton taken first where a file names some of its joints only."""
 
@@ -36,7 +39,7 @@ def skeleton_of_names(
     """
     order = list(dict.fromkeys(names))
     if options.skeleton is not None:
-        lacking = [name for name in order if _find(options.skeleton, name) < 0]
+        lacking = [name for name in order if joint_index(options.skeleton, name) < 0]
         if lacking:
             raise SkeletonError(
                 f"expected joints of {options.skeleton.name!r}, got {lacking[0]!r:.60}",
@@ -49,9 +52,20 @@ def skeleton_of_names(
     known = [skeleton(name) for name in skeleton_names()]
     known = [options.default or skeleton(USUAL), skeleton(USUAL), *sorted(known, key=len)]
     for body in known:
-        if all(_find(body, name) >= 0 for name in order):
+        if all(joint_index(body, name) >= 0 for name in order):
             return body
     return skeleton_from_category({"keypoints": order}, called)
+
+
+def joint_index(body: Skeleton, name: str) -> int:
+    """Return the index of a joint by its name or an alias, -1 where there is none."""
+    if name in body.joints:
+        return body.joints.index(name)
+    key = joint_key(name)
+    for i, joint in enumerate(body.joints):
+        if key in map(joint_key, (joint, *body.aliases.get(joint, ()))):
+            return i
+    return -1
 
 
 def place_joints(
@@ -75,7 +89,7 @@ def place_joints(
     for of in marks:
         values: list[Any] = [None, None, 0.0] * len(body)
         for name, mark in of.items():
-            at = 3 * _find(body, name)
+            at = 3 * joint_index(body, name)
             values[at : at + 3] = mark
         lists.append(values)
     return matrix(lists, 3 * len(body), field, where).reshape(len(marks), len(body), 3)
@@ -87,12 +101,16 @@ def unplaced(poses: Poses, form: str) -> tuple[str, ...]:
     return (f"scores of {count} missing joints, which {form} leaves out",) if count else ()
 
 
-def _find(body: Skeleton, name: str) -> int:
-    """Return the index of a joint by its name or an alias, -1 where there is none."""
-    if name in body.joints:
-        return body.joints.index(name)
-    key = joint_key(name)
-    for i, joint in enumerate(body.joints):
-        if key in map(joint_key, (joint, *body.aliases.get(joint, ()))):
-            return i
-    return -1
+def category_of_label(label: str) -> int | str:
+    """Return the category that an annotator's label stands for: 1 for a person.
+
+    >>> category_of_label("person"), category_of_label("3"), category_of_label("dog")
+    (1, 3, 'dog')
+    """
+    plain = label.isascii() and label.isdecimal() and len(label) < 9
+    return 1 if label == PERSON else int(label) if plain else label
+
+
+def label_of_category(category: Any) -> str:
+    """Return the label of a category, the counterpart of `category_of_label`."""
+    return PERSON if category in (None, 1) else str(category)

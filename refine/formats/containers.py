@@ -18,7 +18,7 @@ from refine.files import (
     write_bytes,
     write_folder,
 )
-from refine.formats._encodings import ENCODINGS, Encoding, are_numbers
+from refine.formats._encodings import ENCODINGS, Encoding, are_numbers, told_by_content
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
@@ -74,7 +74,7 @@ def parse(data: bytes, where: str) -> Source:
             where=where,
             hint="refine.read(pickle.load(file)) in Python, where it is to be trusted",
         )
-    if encoding := ENCODINGS.get(_suffix(where)) or _looks_like(data):
+    if encoding := told_by_content(data) or ENCODINGS.get(_suffix(where)) or _looks_like(data):
         return Source(where, "document", [encoding.parse(data, where)])
     if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))

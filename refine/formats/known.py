@@ -4,6 +4,7 @@ from refine.exceptions import FormatError
 from refine.formats import (
     alphapose,
     coco,
+    cvat,
     easy_vitpose,
     labelstudio,
     mediapipe,
@@ -31,6 +32,7 @@ FORMATS: dict[str, Format] = {
         vitpose,
         easy_vitpose,
         labelstudio,
+        cvat,
         table,
         ndjson,
     )

@@ -11,13 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from refine.categories import categories_of
+from refine.categories import category_of
 from refine.exceptions import FormatError
 from refine.formats import _history
 from refine.formats._images import image_id
 from refine.formats._instances import Facts, Instances, poses_of
 from refine.formats._keypoints import flat
-from refine.formats._named import place_joints, skeleton_of_names, unplaced
+from refine.formats._named import (
+    category_of_label,
+    label_of_category,
+    place_joints,
+    skeleton_of_names,
+    unplaced,
+)
 from refine.formats._records import describe
 from refine.formats._regions import (
     BOX,
@@ -207,16 +213,14 @@ def _row(person: Person) -> dict[str, Any]:
     row[REGIONS][""] = person.box.rest
     label = person.box.label
     row |= {LABEL: label, "score": person.box.result.get("score")}
-    plain = label.isascii() and label.isdecimal() and len(label) < 9
-    return row | {"category_id": 1 if label == "person" else int(label) if plain else label}
+    return row | {"category_id": category_of_label(label)}
 
 
 def _results(poses: Poses, i: int, values: list[float], box: Any) -> list[dict[str, Any]]:
     """Return the results of a pose: its rectangle and its points."""
     extra = poses.extra[i]
     carried = extra.get(REGIONS, {})
-    kind = categories_of(poses[[i]])[0]
-    label = extra.get(LABEL, "person" if kind in (None, 1) else str(kind))
+    label = extra.get(LABEL, label_of_category(category_of(extra)))
     parent = carried.get("", {}).get("id", f"person-{i}")
     results = []
     boxed = bool(np.isfinite(box).all())

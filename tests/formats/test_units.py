@@ -42,7 +42,7 @@ def sizes(shares, tmp_path):
 @pytest.mark.parametrize("form", IN_PIXELS, ids=lambda form: form.name)
 def test_shares_are_scaled_by_the_size_or_refused(form, shares, sizes, tmp_path):
     load = put(shares, form, tmp_path)
-    knows = form.name in ("coco-gt", "controlnet", "csv", "ndjson")
+    knows = "image sizes" not in form.cannot_hold
     if not knows:
         for told in (None, True):
             with pytest.raises(FormatError, match=r"within \[0, 1\] and no size .*--sizes"):
