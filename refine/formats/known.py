@@ -6,6 +6,7 @@ from refine.formats import (
     coco,
     cvat,
     easy_vitpose,
+    fiftyone,
     labelstudio,
     mediapipe,
     mmpose,
@@ -33,6 +34,7 @@ FORMATS: dict[str, Format] = {
         easy_vitpose,
         labelstudio,
         cvat,
+        fiftyone,
         table,
         ndjson,
     )
