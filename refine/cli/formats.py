@@ -16,7 +16,7 @@ def command(name: str | None, markdown: bool, as_json: bool) -> None:
     """List the file formats, or print one with a sample of it."""
     from refine.files import dump_json
     from refine.formats import FORMATS, get_format
-    from refine.formats.containers import dump
+    from refine.formats.containers import dump, is_binary
 
     chosen = [get_format(name)] if name else list(FORMATS.values())
     if as_json:
@@ -25,7 +25,8 @@ def command(name: str | None, markdown: bool, as_json: bool) -> None:
         click.echo(_table(chosen))
     elif name:
         click.echo("\n".join(f"{key:13} {value}" for key, value in _words(chosen[0]).items()))
-        sample = dump(chosen[0].sample(), "document", chosen[0].ending).decode()
+        ending = ".json" if is_binary(chosen[0].ending) else chosen[0].ending
+        sample = dump(chosen[0].sample(), "document", ending).decode()
         click.echo(f"\n{sample.rstrip()}")
     else:
         for form in chosen:

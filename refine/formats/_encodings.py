@@ -1,7 +1,7 @@
 """Files that are no JSON: the document that stands in them, and back.
 
 A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``;
-for XML see `_xml`.
+for XML and Parquet see `_xml` and `_parquet`.
 The same documents may stand in .json files.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from refine.exceptions import FormatError
+from refine.formats._parquet import MAGIC as PARQUET_MAGIC, dump_parquet, parse_parquet
 from refine.formats._xml import dump_xml, parse_xml
 from refine.formats.base import Document
 
@@ -20,10 +21,17 @@ TABLE, TEXT = "csv", "txt"
 
 
 class Encoding(NamedTuple):
-    """How files with a certain ending hold documents: bytes and their name to it, and back."""
+    """How files with a certain ending hold documents.
+
+    Attributes:
+        parse: their bytes and their name to a document.
+        dump: the way back.
+        binary: whether the bytes are no text.
+    """
 
     parse: Callable[[bytes, str], Document]
     dump: Callable[[Document], bytes]
+    binary: bool = False
 
 
 def parse_table(data: bytes, where: str) -> Document:
@@ -65,10 +73,11 @@ ENCODINGS = {
     ".csv": Encoding(parse_table, dump_table),
     ".txt": Encoding(parse_text, dump_text),
     ".xml": Encoding(parse_xml, dump_xml),
+    ".parquet": Encoding(parse_parquet, dump_parquet, binary=True),
 }
 """By the endings of files."""
 
-MAGIC = {b"<?xml": ".xml", b"<annotations": ".xml"}
+MAGIC = {b"<?xml": ".xml", b"<annotations": ".xml", PARQUET_MAGIC: ".parquet"}
 """First bytes of files, whatever they are called, and the ending that they should have."""
 
 

@@ -185,6 +185,12 @@ def documents_of(form: Format, poses: Poses, precision: int | None, held: Holdin
     return written
 
 
+def is_binary(name: str) -> bool:
+    """Whether the content of a file that is named or ends so is no text."""
+    encoding = ENCODINGS.get(_suffix(f"x{name}"))
+    return encoding is not None and encoding.binary
+
+
 def dump(written: Document, held: Holding, name: str) -> bytes:
     """Return what `Format.write` gave as the content of one file that is named or ends so."""
     if held == "document":

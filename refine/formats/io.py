@@ -17,6 +17,7 @@ from refine.formats.containers import (
     documents_of,
     dump,
     holding_for,
+    is_binary,
     is_lines_name,
     load,
     needs_folder,
@@ -27,7 +28,9 @@ from refine.formats.known import FORMATS, endings, get_format, tell
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-CSV = ".csv"
+TABLES = {".csv": "csv", ".csv.gz": "csv", ".parquet": "parquet"}
+"""The project's own tables, which names of files alone ask for."""
+
 DECIMALS = 12
 """Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
@@ -155,8 +158,11 @@ def format_for(poses: Poses, path: str | Path) -> str:
     """Name the format that `write` takes by default."""
     if is_lines_name(path) and poses.meta.get("held") != "lines":
         return "ndjson"
-    if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
-        return "csv"
+    for ending, name in TABLES.items():
+        if str(path).lower().endswith(ending) and not ending.startswith(
+            poses.meta.get("ending", "-")
+        ):
+            return name
     return str(poses.meta.get("format", "coco"))
 
 
@@ -189,11 +195,17 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             where=name,
             hint="a folder, or another format",
         )
-    data = dump(
-        documents_of(form, poses, precision, held), held, form.ending if name == STDIO else name
-    )
+    ending = form.ending if name == STDIO else name
+    text = hasattr(file, "encoding")
+    if text and held == "document" and is_binary(ending):
+        raise FormatError(
+            f"expected a file that is open for bytes for {form.name}, got one for text",
+            where=name,
+            hint='open(..., "wb")',
+        )
+    data = dump(documents_of(form, poses, precision, held), held, ending)
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
-    file.write(data.decode() if hasattr(file, "encoding") else data)
+    file.write(data.decode() if text else data)
 
 
 def _name(file: IO[Any], unnamed: str) -> str:

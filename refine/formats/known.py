@@ -12,6 +12,7 @@ from refine.formats import (
     mmpose,
     ndjson,
     openpose,
+    parquet,
     table,
     ultralytics,
     vitpose,
@@ -36,6 +37,7 @@ FORMATS: dict[str, Format] = {
         cvat,
         fiftyone,
         table,
+        parquet,
         ndjson,
     )
     for form in room.FORMATS
