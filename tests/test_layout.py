@@ -22,6 +22,7 @@ FLOORS = (
     "numerics",
     "files",
     "tensors",
+    "npz",
     "skeletons",
     "geometry",
     "crops",

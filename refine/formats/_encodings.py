@@ -1,7 +1,7 @@
 """Files that are no JSON: the document that stands in them, and back.
 
 A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``;
-for XML and Parquet see `_xml` and `_parquet`.
+for XML, Parquet and NumPy's arrays see `_xml`, `_parquet` and `_arrays`.
 The same documents may stand in .json files.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from refine.exceptions import FormatError
+from refine.formats._arrays import MAGIC as ARRAYS_MAGIC, dump_npz, parse_npz
 from refine.formats._parquet import MAGIC as PARQUET_MAGIC, dump_parquet, parse_parquet
 from refine.formats._xml import dump_xml, parse_xml
 from refine.formats.base import Document
@@ -73,11 +74,14 @@ ENCODINGS = {
     ".csv": Encoding(parse_table, dump_table),
     ".txt": Encoding(parse_text, dump_text),
     ".xml": Encoding(parse_xml, dump_xml),
+    ".npz": Encoding(parse_npz, dump_npz, binary=True),
+    ".npy": Encoding(parse_npz, dump_npz, binary=True),
     ".parquet": Encoding(parse_parquet, dump_parquet, binary=True),
 }
 """By the endings of files."""
 
 MAGIC = {b"<?xml": ".xml", b"<annotations": ".xml", PARQUET_MAGIC: ".parquet"}
+MAGIC |= dict.fromkeys(ARRAYS_MAGIC, ".npz")
 """First bytes of files, whatever they are called, and the ending that they should have."""
 
 

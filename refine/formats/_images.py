@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refine._types import Indices
 from refine.exceptions import FormatError
@@ -162,3 +163,21 @@ def read_images(document: Any, where: str) -> tuple[ImageRef, ...]:
                 where=at,
             )
     return tuple(refs)
+
+
+def id_array(images: Sequence[ImageRef]) -> npt.NDArray[Any]:
+    """Return the ids of images as whole numbers of 64 bits, or as texts.
+
+    Raises:
+        FormatError: some of each, or larger numbers.
+    """
+    ids = [ref.id for ref in images]
+    texts = all(isinstance(each, str) for each in ids)
+    if not texts and not all(type(each) is int and abs(each) < 2**63 for each in ids):
+        raise FormatError(
+            "expected ids of images that are all whole numbers of 64 bits or all texts, got others",
+            hint="--to ndjson",
+        )
+    out = np.empty(len(ids), object if texts else np.int64)
+    out[:] = ids
+    return out

@@ -5,6 +5,7 @@ that stands in the schema under `KEY`.
 """
 
 import io
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,8 @@ def parse_parquet(data: bytes, where: str) -> Document:
         FormatError: not Parquet, or no pyarrow to read it with.
     """
     pyarrow = load_pyarrow(where)
-    import pyarrow.parquet as parquet
-
     try:
-        table = parquet.read_table(io.BytesIO(data))
+        table = import_module("pyarrow.parquet").read_table(io.BytesIO(data))
         return from_table(table, where)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         text = str(error).partition("\n")[0]
@@ -44,11 +43,8 @@ def dump_parquet(document: Document) -> bytes:
     Raises:
         FormatError: no pyarrow to write it with, or columns that it cannot hold.
     """
-    load_pyarrow("what is to be written")
-    import pyarrow.parquet as parquet
-
-    file = io.BytesIO()
-    parquet.write_table(to_table(document), file, compression="zstd")
+    table, file = to_table(document), io.BytesIO()
+    import_module("pyarrow.parquet").write_table(table, file, compression="zstd")
     return file.getvalue()
 
 
@@ -59,14 +55,13 @@ def load_pyarrow(where: str) -> Any:
         FormatError: it is not installed.
     """
     try:
-        import pyarrow
+        return import_module("pyarrow")
     except ImportError:
         raise FormatError(
             "expected pyarrow for Parquet, got none",
             where=where,
             hint="pip install 'refine-pose[parquet]'",
         ) from None
-    return pyarrow
 
 
 def from_table(table: Any, where: str) -> Document:
@@ -100,8 +95,7 @@ def to_table(document: Document) -> Any:
 
 def _plain(column: Any) -> Any:
     """Return a column as an array of numbers (N,) or (N, width), or of objects (N,)."""
-    import pyarrow
-
+    pyarrow = load_pyarrow("a table")
     array = column.combine_chunks()
     array = array.chunk(0) if isinstance(array, pyarrow.ChunkedArray) else array
     kind = array.type

@@ -19,7 +19,7 @@ from refine.categories import categories_of
 from refine.exceptions import FormatError
 from refine.files import dump_json
 from refine.formats import _history
-from refine.formats._images import LARGEST, image_id
+from refine.formats._images import LARGEST, id_array, image_id
 from refine.formats._keypoints import matrix, places, rounded, skeleton_of
 from refine.formats._parquet import COLUMNS, METADATA, PARQUET, from_table, to_table
 from refine.formats._records import describe
@@ -75,7 +75,9 @@ def read_parquet(source: Source, options: Options) -> Poses:
         ImageRef(
             each,
             texts["file_name"][i],
-            *(None if told[name][i] < 0 else int(told[name][i]) for name in WHOLE[:3]),
+            _or_none(told["width"][i]),
+            _or_none(told["height"][i]),
+            _or_none(told["frame"][i]),
             _fields(texts["image_extra"][i], where(i)),
         )
         for each, i in zip(place, first.tolist(), strict=True)
@@ -142,7 +144,7 @@ def write_parquet(poses: Poses, precision: int | None, held: Holding) -> Documen
     plain = {type(kind) for kind in kinds} in ({int}, {str}, {int, type(None)}, {str, type(None)})
     if plain:
         rows = [{k: v for k, v in row.items() if k != "category_id"} for row in rows]
-    columns: dict[str, Any] = {"image_id": _ids(images)[image]}
+    columns: dict[str, Any] = {"image_id": id_array(images)[image]}
     columns["file_name"] = _objects([ref.file_name for ref in images])[image]
     for name in WHOLE[:3]:
         held_ = [getattr(ref, name) for ref in images]
@@ -253,6 +255,10 @@ def _whole(values: Floats, name: str, where: Where) -> Indices:
     return np.nan_to_num(values, nan=-1).astype(np.int64)
 
 
+def _or_none(number: Any) -> int | None:
+    return None if number < 0 else int(number)
+
+
 def _texts(columns: Mapping[str, Any], name: str, n: int, where: Where) -> list[str | None]:
     values = _listed(columns.get(name, [None] * n))
     for i, value in enumerate(values):
@@ -290,19 +296,6 @@ def _dump(fields: Mapping[str, Any]) -> str | None:
 def _listed(values: Any) -> list[Any]:
     listed: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
     return listed if isinstance(listed, list) else []
-
-
-def _ids(images: tuple[ImageRef, ...]) -> Any:
-    ids = [ref.id for ref in images]
-    kinds = {type(each) for each in ids}
-    if kinds == {int} and max(map(abs, ids), default=0) < 2**63:
-        return np.array(ids, np.int64)
-    if not kinds <= {str}:
-        raise FormatError(
-            "expected ids of images that are all whole numbers of 64 bits or all texts, got others",
-            hint="--to ndjson",
-        )
-    return _objects(ids)
 
 
 def _objects(values: Any) -> Any:
