@@ -17,6 +17,7 @@ VERBS = {
     "diagnose": "Tell what is wrong with poses, joint by joint, and what it costs.",
     "convert": "Convert poses between file formats and skeletons.",
     "formats": "List the file formats and what each cannot hold, or show one.",
+    "schema": "Print the JSON Schema of what a format writes.",
     "presets": "List the published systems that `decode` knows.",
     "skeletons": "List the skeletons, or print one.",
     "train": "Train a refiner from COCO keypoint annotations, with pictures or without.",

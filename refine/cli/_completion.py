@@ -46,6 +46,7 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "--stats": _statistics,
     "train --preset": _image_presets,
     "formats name": _formats,
+    "schema name": _formats,
     "presets name": _presets,
     "skeletons name": _skeletons,
 }
