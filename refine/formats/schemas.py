@@ -177,6 +177,7 @@ class VitPosePerson(Struct):
     scores: list[Number]
     labels: list[int]
     bbox: Corners | UnsetType = UNSET
+    score: Score = UNSET
     track_id: Track = UNSET
     refine_history: History = UNSET
 

@@ -24,7 +24,7 @@ from refine.formats._instances import (
 from refine.formats._keypoints import matrix
 from refine.formats._named import USUAL, unplaced
 from refine.formats._records import describe
-from refine.formats._rows import first_keys, fours
+from refine.formats._rows import column, first_keys, fours
 from refine.formats._unlabelled import FIELD as HALVES
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import Poses
@@ -32,6 +32,8 @@ from refine.skeletons import skeleton, skeleton_names
 
 OWN = frozenset({"keypoints", "scores", "labels"})
 BOX = "bbox"
+SCORE = "score"
+"""Of a person; this project's addition, for transformers has none."""
 
 TINY = 1 / 20
 """Of the extent of the joints; less is no box. The scale that VitPose puts in its place is 1/200 of
@@ -69,8 +71,9 @@ def read_vitpose(source: Source, options: Options) -> Poses:
             f"a threshold left joints out; taken for {k} joints of "
             f"{(options.default or skeleton(USUAL)).name}, --skeleton tells another"
         )
-    own = OWN if box is None else OWN | {BOX}
-    poses = poses_of(found, values, options, Facts(own, np.full(len(labels), np.nan), box))
+    own = {*OWN, SCORE} | ({BOX} if box is not None else set())
+    score = column(found.rows, SCORE, found.where)
+    poses = poses_of(found, values, options, Facts(frozenset(own), score, box))
     return poses.replace(meta={**poses.meta, "dropped": dropped, "notes": tuple(notes)})
 
 
@@ -91,7 +94,8 @@ def write_vitpose(poses: Poses, precision: int | None, held: Holding) -> Documen
         }
         if poses.box is not None and np.isfinite(poses.box[i]).all():
             row[BOX] = poses.box[i].tolist()
-        return row
+        score = float(poses.instance_score[i])
+        return row | ({SCORE: score} if score == score else {})
 
     return hold_instances(rows_of(poses, precision, "keypoints", write), poses, held)
 
@@ -171,7 +175,7 @@ def _is_vitpose(document: Document) -> Verdict:
     return Verdict.YES if keys >= OWN and "image_id" not in keys else Verdict.NO
 
 
-_FIELDS = frozenset({*OWN, BOX, "track_id", _history.FIELD})
+_FIELDS = frozenset({*OWN, BOX, SCORE, "track_id", _history.FIELD})
 
 FORMATS = (
     Format(
@@ -190,7 +194,6 @@ FORMATS = (
             "image sizes",
             "frame numbers",
             "score kind",
-            "instance scores",
             "areas",
             "skeletons that do not ship",
         ),
