@@ -3,7 +3,8 @@
 ``{"samples": [{"filepath": ..., "metadata": {...}, "<field>": {"_cls": "Keypoints", "keypoints":
 [{"_cls": "Keypoint", "points": [[x, y], ...], "confidence": [...], "index": ...}]}}]}``
 (fiftyone/core/labels.py), or samples alone. Points are shares of the image, missing ones NaN, which
-MongoDB's JSON writes as ``{"$numberDouble": "NaN"}``. Scores of poses are an attribute, `score`.
+MongoDB's JSON writes as ``{"$numberDouble": "NaN"}``. Scores and boxes of poses are attributes,
+`score` and `bounding_box`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from refine.formats._instances import Facts, Instances, poses_of
 from refine.formats._keypoints import flat, matrix
 from refine.formats._named import category_of_label, label_of_category, skeleton_of_names
 from refine.formats._records import describe, list_in
-from refine.formats._rows import column, first_keys
+from refine.formats._rows import boxes, column, first_keys, sizes
 from refine.formats._units import shares_of
 from refine.formats._unlabelled import FIELD as HALVES, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
@@ -37,7 +38,9 @@ NAN = {"$numberDouble": "NaN"}
 
 SAMPLE = "sample"
 """Field of an image for its sample, without what is read of it."""
-OWN = frozenset({"points", "confidence", "score", "index", _history.FIELD})
+BOX = "bounding_box"
+"""Left, top, width and height, shares, as those of FiftyOne's `Detection`."""
+OWN = frozenset({"points", "confidence", "score", "index", BOX, _history.FIELD})
 MARKS = frozenset({"_id", "_cls", "attributes", "tags", "label", "instance"})
 """Fields of every `Keypoint`, which mean nothing elsewhere."""
 
@@ -74,7 +77,8 @@ def read_fiftyone(source: Source, options: Options) -> Poses:
     body = _skeleton(about, field, values.shape[1], options)
     chosen = options if body is None else Options(options.where, body, options.zero_is_missing)
     score = column(rows, "score", found.where)
-    poses = poses_of(found, values, chosen, Facts(OWN - {_history.FIELD}, score))
+    facts = Facts(OWN - {_history.FIELD}, score, boxes(rows, BOX, found.where))
+    poses = poses_of(found, values, chosen, facts)
     track = [whole(row.get("index"), "index", found.where(i)) for i, row in enumerate(rows)]
     extra = [
         {**row, "category_id": category_of_label(row["label"])}
@@ -102,10 +106,14 @@ def write_fiftyone(poses: Poses, precision: int | None, held: Holding) -> Docume
     shares = poses if as_read else shares_of(poses, precision, "fiftyone")
     shares = shares.replace(meta={"missing": "null", **poses.meta})
     lists = flat(shares, precision if as_read else None)
+    size = 1.0 if as_read else np.tile(poses.image_sizes[poses.image], 2)
+    box = sizes(None if poses.box is None else poses.box / size)
     field = poses.meta.get("field", FIELD)
     samples = []
     for ref, rows in poses.by_image():
         people = [_written(poses, i, lists[i], precision) for i in rows.tolist()]
+        for person, i in zip(people, rows.tolist(), strict=True):
+            person |= {} if box is None or box[i] is None else {BOX: box[i]}
         sample = {k: v for k, v in ref.extra.items() if k != SAMPLE}
         sample |= {"filepath": str(ref.id) if ref.file_name is None else ref.file_name}
         sample |= ref.extra.get(SAMPLE, {"tags": [], "_media_type": "image"})
@@ -255,6 +263,6 @@ FORMATS = (
         fields=_FIELDS,
         private=_FIELDS - {"category_id"} | {HALVES},
         shares=1,
-        cannot_hold=("image ids", "score kind", "boxes", "areas"),
+        cannot_hold=("image ids", "score kind", "areas"),
     ),
 )

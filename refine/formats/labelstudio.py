@@ -35,10 +35,10 @@ from refine.formats._regions import (
     persons_of,
     regions_of,
 )
-from refine.formats._rows import column, first_keys, fours, give_boxes
+from refine.formats._rows import column, first_keys, fours
 from refine.formats._units import shares_of
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
-from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
+from refine.geometry import keypoint_box, xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
 
 MADE = ("annotations", "predictions")
@@ -47,6 +47,9 @@ MADE = ("annotations", "predictions")
 PERCENT = 100.0
 DOT = 0.5
 """Width of a point on the screen in percents of the image, as the interface draws it first."""
+
+DRAWN = {"text": ["around the joints"]}
+"""`meta` of rectangles that tie the points of a pose without a box, and are none."""
 
 LABEL, REGIONS = "label", "regions"
 """Fields of a pose: the label of its rectangle, and what is carried of its results."""
@@ -108,7 +111,8 @@ def read_labelstudio(source: Source, options: Options) -> Poses:
     values = place_joints(marks, body, "value", instances.where)
     if not any("score" in r.result for person in persons for r in person.points.values()):
         values[..., 2] = np.nan
-    box = fours([p.box.place if p.box else None for p in persons], "value", instances.where)
+    boxes = [p.box if p.box and p.box.result.get("meta") != DRAWN else None for p in persons]
+    box = fours([each and each.place for each in boxes], "value", instances.where)
     facts = Facts(
         frozenset({"score"}),
         column(rows, "score", instances.where),
@@ -131,7 +135,9 @@ def write_labelstudio(poses: Poses, precision: int | None, held: Holding) -> Doc
     own = poses.meta.get("format") == "labelstudio" and not poses.meta.get("normalised")
     shares = poses if own else shares_of(poses, precision, "labelstudio", PERCENT)
     box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box
-    if (~np.isfinite(box).all(1) & ~poses.present.any(1)).any():
+    drawn = ~np.isfinite(box).all(1)
+    box = np.where(drawn[:, None], keypoint_box(poses.xy), box)
+    if not np.isfinite(box).all():
         raise FormatError(
             "expected joints or a box of every pose for labelstudio, got a pose without both",
             hint="`refine nms --score-threshold`, which drops empty poses, or another --to",
@@ -142,7 +148,11 @@ def write_labelstudio(poses: Poses, precision: int | None, held: Holding) -> Doc
     field = poses.meta.get("made", MADE[1])
     tasks = []
     for ref, rows in poses.by_image():
-        results = [each for i in rows.tolist() for each in _results(poses, i, lists[i], box[i])]
+        results = []
+        for i in rows.tolist():
+            rectangle, *points = _results(poses, i, lists[i], box[i])
+            rectangle = {k: v for k, v in rectangle.items() if drawn[i] or v != DRAWN}
+            results += [rectangle | ({"meta": DRAWN} if drawn[i] else {}), *points]
         size_ = {k: v for k, v in zip(SIZE, (ref.width, ref.height), strict=True) if v}
         results = [{**size_, **each} for each in results]
         task = dict(ref.extra.get(TASK, {}))
@@ -161,9 +171,10 @@ def write_labelstudio(poses: Poses, precision: int | None, held: Holding) -> Doc
     return tasks
 
 
-def give_parents(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
-    """Give poses the box that ties their points, and say what is lost of missing joints."""
-    poses, notes = give_boxes(poses)
+def tell_of_parents(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Say which poses get a rectangle that ties their points, and what missing joints lose."""
+    count = len(poses) if poses.box is None else int((~np.isfinite(poses.box).all(1)).sum())
+    notes = (f"rectangles around the joints of {count} poses without a box",) if count else ()
     return poses, (*notes, *unplaced(poses, "labelstudio"))
 
 
@@ -222,23 +233,17 @@ def _results(poses: Poses, i: int, values: list[float], box: Any) -> list[dict[s
     carried = extra.get(REGIONS, {})
     label = extra.get(LABEL, label_of_category(category_of(extra)))
     parent = carried.get("", {}).get("id", f"person-{i}")
-    results = []
-    boxed = bool(np.isfinite(box).all())
-    if boxed:
-        value = {
-            **dict(zip(PLACES[BOX], box.tolist(), strict=True)),
-            BOX: [label],
-        }
-        common = {"type": BOX, "from_name": "box", "to_name": "image", "id": parent}
-        score = float(poses.instance_score[i])
-        results.append(_result(carried.get("", common), {"rotation": 0} | value, score))
+    value: dict[str, Any] = dict(zip(PLACES[BOX], box.tolist(), strict=True))
+    common = {"type": BOX, "from_name": "box", "to_name": "image", "id": parent}
+    about = {"rotation": 0} | value | {BOX: [label]}
+    results = [_result(carried.get("", common), about, float(poses.instance_score[i]))]
     for j, joint in enumerate(poses.skeleton.joints):
         if not poses.present[i, j]:
             continue
         x, y, score = values[3 * j : 3 * j + 3]
         value = {"x": x, "y": y, POINT: [joint]}
         common = {"type": POINT, "from_name": "keypoint", "to_name": "image"}
-        common |= {"id": f"{parent}-{j}"} | ({"parentID": parent} if boxed else {})
+        common |= {"id": f"{parent}-{j}", "parentID": parent}
         score = np.nan if poses.score_kind == "none" else score
         results.append(_result(carried.get(joint, common), {"width": DOT} | value, score))
     return results
@@ -269,7 +274,7 @@ FORMATS = (
         holdings=("document", "lines"),
         fields=_FIELDS,
         private=_FIELDS - {"category_id"},
-        complete=give_parents,
+        complete=tell_of_parents,
         shares=PERCENT,
         cannot_hold=(
             "frame numbers",

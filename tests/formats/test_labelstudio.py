@@ -166,7 +166,7 @@ def test_predictions_for_annotators(cli, file, row, tmp_path):
     out = tmp_path / "tasks.json"
     done = cli("convert", file(rows), "--to", "labelstudio", "-o", out, "--sizes", sizes)
     assert done.code == 0
-    assert "box of 1 poses without one" in done.err
+    assert "rectangles around the joints of 1 poses without a box" in done.err
     assert "scores of 1 missing joints" in done.err
     first, second = json.loads(out.read_text())
     assert (first["id"], first["data"]) == (1, {"image": "d/1.jpg"})
@@ -185,6 +185,9 @@ def test_predictions_for_annotators(cli, file, row, tmp_path):
     np.testing.assert_array_equal(after.xy, before.xy)
     np.testing.assert_array_equal(after.instance_score, before.instance_score)
     assert [e["category_id"] for e in after.extra] == [1, 3]
+    np.testing.assert_array_equal(after.box, [[10, 20, 110, 220], [np.nan] * 4])
+    write(after, tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text()) == json.loads(out.read_text())
     done = cli("convert", file(rows), "--to", "labelstudio", "-o", out)
     assert (done.code, "expected the size of image 1" in done.err) == (3, True)
     ref = refine.ImageRef(1, "1.jpg", 640, 480)
