@@ -106,8 +106,8 @@ def write_fiftyone(poses: Poses, precision: int | None, held: Holding) -> Docume
     shares = poses if as_read else shares_of(poses, precision, "fiftyone")
     shares = shares.replace(meta={"missing": "null", **poses.meta})
     lists = flat(shares, precision if as_read else None)
-    size = 1.0 if as_read else np.tile(poses.image_sizes[poses.image], 2)
-    box = sizes(None if poses.box is None else poses.box / size)
+    per_box = 1.0 if as_read else np.tile(poses.image_sizes[poses.image], 2)
+    box = sizes(None if poses.box is None else poses.box / per_box)
     field = poses.meta.get("field", FIELD)
     samples = []
     for ref, rows in poses.by_image():

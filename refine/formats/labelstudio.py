@@ -135,7 +135,7 @@ def write_labelstudio(poses: Poses, precision: int | None, held: Holding) -> Doc
     own = poses.meta.get("format") == "labelstudio" and not poses.meta.get("normalised")
     shares = poses if own else shares_of(poses, precision, "labelstudio", PERCENT)
     box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box
-    drawn = ~np.isfinite(box).all(1)
+    drawn = np.asarray(~np.isfinite(box).all(1))
     box = np.where(drawn[:, None], keypoint_box(poses.xy), box)
     if not np.isfinite(box).all():
         raise FormatError(
