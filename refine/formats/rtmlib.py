@@ -3,7 +3,7 @@
 `keypoints` (N, K, 2) px and `scores` (N, K) of an image, or (T, N, K, 2) and (T, N, K) of frames;
 rtmlib/tools/pose_estimation. Joints of no score above 0 were not found, though they have places
 (post_processings.py puts them at -1 before it scales them); RTMO tells of nobody by a person of
-zeros. Beside these stand, where they are known, `image` (N,), the number of the image of each pose
+zeros. What is written here has beside these `image` (N,), the number of the image of each pose
 among `image_ids`, `boxes` (N, 4) xyxy, `pose_scores` (N,) and `track_ids` (N,).
 """
 
@@ -81,7 +81,7 @@ def read_rtmlib(source: Source, options: Options) -> Poses:
     nobody = (values == 0).all((1, 2)) & theirs
     kept = np.flatnonzero(~nobody)
     values = values[kept]
-    unseen = (values[..., 2] <= 0) & (values[..., :2] != 0).any(-1)
+    unseen = (values[..., 2] <= 0) & (values[..., :2] != 0).any(-1) & theirs[kept, None]
     values[unseen, :2] = np.nan
     ids = columns["track_ids"][kept, 0].tolist()
     rows: list[Any] = [{} if each != each else {"track_id": each} for each in ids]
@@ -122,10 +122,11 @@ def write_rtmlib(poses: Poses, precision: int | None, held: Holding) -> Document
     if poses.track is not None:
         arrays["track_ids"] = poses.track
     if held == "folder":
-        rows = [of for _, of in poses.by_image()]
-        return [_held({name: a[of] for name, a in arrays.items()}, poses) for of in rows]
-    about = {IMAGE: poses.image, IDS: id_array(poses.images)}
-    return _held({**arrays, **about}, poses)
+        return [
+            _held({name: a[of] for name, a in arrays.items()} | {IDS: id_array([ref])}, poses)
+            for ref, of in poses.by_image()
+        ]
+    return _held({**arrays, IMAGE: poses.image, IDS: id_array(poses.images)}, poses)
 
 
 def _held(arrays: dict[str, Any], poses: Poses) -> Document:

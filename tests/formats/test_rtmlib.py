@@ -99,7 +99,13 @@ def test_all_that_it_holds_comes_back(cli, file, row, saved, arrays, tmp_path):
     assert [ref.id for ref in after.images] == [1, 2]
     assert cli("convert", source, "--to", "rtmlib", "-o", f"{tmp_path}/many/").code == 0
     assert sorted(f.name for f in (tmp_path / "many").iterdir()) == ["1.npz", "2.npz"]
-    assert [ref.id for ref in read(tmp_path / "many").images] == ["1", "2"]
+    assert [ref.id for ref in read(tmp_path / "many").images] == [1, 2]
+    bare = before.replace(xy=np.full((2, 17, 2), np.nan), score=np.full((2, 17), -1.0))
+    write(bare, tmp_path / "bare.npz", "rtmlib")
+    assert len(read(tmp_path / "bare.npz")) == 2
+    logits = before.replace(score=np.full((2, 17), -1.0), score_kind="logit")
+    write(logits, tmp_path / "logits.npz", "rtmlib")
+    assert read(tmp_path / "logits.npz").present.all()
     with pytest.raises(FormatError, match="open for bytes for rtmlib"):
         write(before, io.StringIO(), "rtmlib")
     poses = read(saved(**arrays(), mine=np.zeros(3)))
