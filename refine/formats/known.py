@@ -20,6 +20,7 @@ from refine.formats import (
     vitpose,
     yolo,
 )
+from refine.formats._arrays import NPZ
 from refine.formats._records import describe
 from refine.formats.base import Document, Format, Source, Verdict
 
@@ -100,6 +101,12 @@ def tell(source: Source) -> Format:
 
 
 def _unknown(head: Document, where: str, alone: bool) -> FormatError:
+    if isinstance(head, dict) and isinstance(arrays := head.get(NPZ), dict):
+        return FormatError(
+            f"expected arrays of keypoints, got {', '.join(map(repr, arrays))[:200]}",
+            where=where,
+            hint="`refine decode`, if these are the raw outputs of a network",
+        )
     if not isinstance(head, dict | list) and alone:
         return FormatError(f"expected a list or an object, got {describe(head)}", where=where)
     if isinstance(head, list) and head:

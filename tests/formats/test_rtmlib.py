@@ -130,6 +130,11 @@ def test_what_is_refused(saved, arrays, fields, message):
         read(saved(**arrays() | fields))
 
 
+def test_raw_outputs_are_no_poses(saved):
+    with pytest.raises(FormatError, match=r"got 'heatmaps'; try `refine decode`, if these are the"):
+        read(saved(heatmaps=np.zeros((1, 17, 64, 48))))
+
+
 def test_damaged_archives(file, saved, arrays):
     data = saved(**arrays()).read_bytes()
     cut, torn = data[:-30], data[:200] + b"\xff" * 50 + data[250:]
