@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
+from refine.history import Step, join_histories
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 ScoreKind = Literal[
@@ -51,51 +52,6 @@ class ImageRef:
             value = getattr(self, name)
             if hasattr(value, "item"):  # NumPy's number is no int to who writes files.
                 object.__setattr__(self, name, value.item())
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was done to poses: its name, parameters, and the weights it used."""
-
-    name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    weights: str | None = None
-
-
-COUNTS = frozenset({"fragments", "joints", "poses", "removed", "without_picture"})
-"""Parameters of steps that count what was done to these very poses; the others say how."""
-
-
-def join_histories(one: Sequence[Step], other: Sequence[Step]) -> tuple[Step, ...] | None:
-    """Return the history of poses of two runs, None where they went through different steps.
-
-    Steps are the same if name, weights and parameters are, but for `COUNTS`; counts that differ
-    are left out, for they tell of neither.
-
-    >>> once, again = Step("complete", {"joints": 3}), Step("complete", {"joints": 5})
-    >>> join_histories([once], [again])
-    (Step(name='complete', parameters={}, weights=None),)
-    >>> join_histories([once], []) is None
-    True
-    """
-    if len(one) != len(other):
-        return None
-    steps = []
-    for a, b in zip(one, other, strict=True):
-        mine, others = dict(a.parameters), dict(b.parameters)
-        for key in COUNTS & (mine.keys() | others.keys()):
-            if key not in mine or key not in others or mine[key] != others[key]:
-                mine.pop(key, None)
-                others.pop(key, None)
-        if (a.name, a.weights, mine) != (b.name, b.weights, others):
-            return None
-        steps.append(Step(a.name, mine, a.weights))
-    return tuple(steps)
-
-
-EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
-"""Steps that put expected keypoint similarities in the place of keypoint scores. Files do not say
-of what kind their scores are; their history does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -25,6 +25,7 @@ FLOORS = (
     "skeletons",
     "geometry",
     "crops",
+    "history",
     "poses",
     "categories",
     "images",

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from refine.exceptions import ArrayError, SkeletonError
-from refine.poses import ImageRef, Poses, Step
+from refine.history import Step
+from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton
 
 TABLE = Skeleton("three", ("a", "b", "c"))

@@ -11,7 +11,8 @@ import numpy as np
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats.base import Options, Where
-from refine.poses import EXPECTED_KS_STEPS, Poses, ScoreKind, Step
+from refine.history import EXPECTED_KS_STEPS, Step
+from refine.poses import Poses, ScoreKind
 from refine.skeletons import Skeleton, skeleton, skeleton_names
 
 FAR = 1e6

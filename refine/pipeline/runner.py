@@ -9,7 +9,8 @@ from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
 
 if TYPE_CHECKING:
-    from refine.poses import Poses, Step
+    from refine.history import Step
+    from refine.poses import Poses
 
 
 def run(
@@ -93,7 +94,7 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
     Returns:
         what the steps that ran say of themselves, and all counts, 0 for steps that did not run.
 
-    >>> from refine.poses import Step
+    >>> from refine.history import Step
     >>> summarise([Step("complete", {"joints": 3})])[0]
     '3 joints filled'
     """

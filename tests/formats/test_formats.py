@@ -9,8 +9,8 @@ import pytest
 import refine
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import read, sniff, write
-from refine.formats._history import encode, parse
-from refine.poses import Step, convert
+from refine.history import Step, encode, parse
+from refine.poses import convert
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from refine.exceptions import RefineError
 from refine.formats import read, write
+from refine.history import EXPECTED_KS_STEPS
 from refine.pipeline import Config, run, steps
-from refine.poses import EXPECTED_KS_STEPS, Poses
+from refine.poses import Poses
 from refine.skeletons import skeleton
 
 COCO = skeleton("coco17")

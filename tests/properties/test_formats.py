@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 import refine
 from refine.formats.containers import natural_key
-from refine.poses import Step
+from refine.history import Step
 
 COCO, OPENPOSE = refine.skeleton("coco17"), refine.skeleton("openpose18")
 OWN = refine.Skeleton(
