@@ -163,21 +163,31 @@ def read_poses(
 
 def write_poses(
     poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
-) -> tuple[str, tuple[str, ...]]:
-    """Write poses, say what was changed for that, and return the format and what was said.
+) -> dict[str, Any]:
+    """Write poses, and say what was changed for that and what was lost by it.
 
-    What becomes COCO gets the ids of the `images` file.
+    What becomes COCO gets the ids of the `images` file. What that file tells is not lost.
+
+    Returns:
+        of the summary the format, the notes of reading and writing, and the losses by name.
     """
-    from refine.formats import format_for, prepared, with_images, write
+    from refine.formats import format_for, get_format, losses, prepared, with_images, write
+    from refine.formats._losses import tell_losses
 
     found = to or format_for(poses, output)
+    told = {"image names", "image sizes"} if images else set()
+    lost = {k: n for k, n in losses(poses, found, output).items() if k not in told}
     if images and found.startswith("coco") and found != poses.meta["format"]:
         poses = with_images(poses, images, rename=True)
     _, notes = prepared(poses, found)
     write(poses, output, found, precision=precision)
-    for note in notes:
+    for note in (*notes, *([tell_losses(lost, get_format(found))] if lost else [])):
         say(f"{output}: {note}")
-    return found, notes
+    return {
+        "format": found,
+        "notes": [*poses.meta.get("notes", ()), *notes],
+        "lost": lost,
+    }
 
 
 def read_image_ids(source: str) -> list[int | str]:

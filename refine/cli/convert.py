@@ -56,20 +56,19 @@ def command(
             if (to or format_for(done, target)) != "coco-gt":
                 raise click.UsageError("--visible-above is for annotations, --to coco-gt")
             done = done.replace(score=visibility(done, visible_above), score_kind="flag")
-        found, notes = write_poses(done, target, to, inputs.images, precision)
+        written = write_poses(done, target, to, inputs.images, precision)
         quality = _quality(done.skeleton, poses.skeleton)
         facts: dict[str, Any] = {
             "poses": len(done),
             "images": len(done.images),
-            "format": found,
+            **written,
             "skeleton": done.skeleton.name,
             "joints_in": int(poses.present.sum()),
             "joints_out": int(done.present.sum()),
-            "notes": [*poses.meta.get("notes", ()), *notes],
             **quality,
         }
         say(
-            f"wrote {len(done)} poses as {found}, {done.skeleton.name}: "
+            f"wrote {len(done)} poses as {written['format']}, {done.skeleton.name}: "
             f"{facts['joints_out']} of {facts['joints_in']} joints"
         )
         for kind, words in (("near", "about the same point"), ("none", "no source")):

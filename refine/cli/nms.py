@@ -54,13 +54,12 @@ def command(
     def thin(source: str, target: str) -> dict[str, Any]:
         poses = read_poses(source, inputs)
         kept = suppress(poses, **options)
-        found, notes = write_poses(kept, target, to, inputs.images, None)
+        written = write_poses(kept, target, to, inputs.images, None)
         facts = {
             "poses_in": len(poses),
             "poses_out": len(kept),
             "images": len(poses.images),
-            "format": found,
-            "notes": [*poses.meta.get("notes", ()), *notes],
+            **written,
             **kept.history[-1].parameters,
         }
         say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")

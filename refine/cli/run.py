@@ -150,7 +150,7 @@ def _refine(
     result = count_poses(len(poses), lambda bar: run(poses, config, bar), written.progress)
     if body:
         result = convert(result, body)
-    found, notes = write_poses(result, target, written.to, inputs.images, written.precision)
+    told = write_poses(result, target, written.to, inputs.images, written.precision)
     new = result.history[len(poses.history) :]
     done = {step.name: step.parameters for step in new}
     sentence, counts = summarise(new)
@@ -158,8 +158,7 @@ def _refine(
         "poses_in": len(poses),
         "poses_out": len(result),
         "images": len(poses.images),
-        "format": found,
-        "notes": [*poses.meta.get("notes", ()), *notes],
+        **told,
         **counts,
         "weights": next((s.weights for s in new if s.weights), None),
         "steps": list(done),

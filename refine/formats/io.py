@@ -11,8 +11,9 @@ from refine.exceptions import ArrayError, FormatError
 from refine.files import STDIO, plain_data, unpack
 from refine.formats._crossing import prepare
 from refine.formats._images import with_images
+from refine.formats._losses import count_losses
 from refine.formats._units import in_pixels
-from refine.formats.base import HOLDINGS, Format, Options, Source
+from refine.formats.base import HOLDINGS, Format, Loss, Options, Source
 from refine.formats.containers import (
     documents_of,
     dump,
@@ -149,6 +150,25 @@ def prepared(poses: Poses, format: str) -> tuple[Poses, tuple[str, ...]]:
         SkeletonError: joints that the format has no order for.
     """
     return prepare(poses, get_format(format), FORMATS.get(str(poses.meta.get("format"))))
+
+
+def losses(poses: Poses, format: str, path: str | Path | None = None) -> dict[Loss, int]:
+    """Count what of poses is lost by writing them in a format, by the names of `cannot_hold`.
+
+    Args:
+        poses: any.
+        format: one of `FORMATS`.
+        path: of the target, which may be a folder; None is the usual way of holding the format.
+
+    Raises:
+        FormatError: no such format, or a target that cannot be written.
+
+    >>> poses = Poses.from_arrays("coco17", [[[1, 2]] * 17], box=[[1, 2, 3, 4]])
+    >>> losses(poses, "openpose")
+    {'boxes': 1}
+    """
+    form = get_format(format)
+    return count_losses(poses, form, None if path is None else holding_for(form, poses, path))
 
 
 def format_for(poses: Poses, path: str | Path) -> str:
