@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+import refine.tables as tables
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.history import Step, join_histories
@@ -180,6 +181,53 @@ class Poses:
         body = find_skeleton(skeleton)
         return cls.from_arrays(body, np.empty((0, len(body), 2)), images=images)
 
+    @classmethod
+    def from_pandas(cls, frame: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from a pandas DataFrame with a row per joint, as `to_pandas` writes them.
+
+        Columns `image_id`, `joint`, `x` and `y` must be there; `skeleton` is for joints whose own
+        is not told, see `refine.tables.columns.from_columns`.
+
+        Raises:
+            ArrayError: columns or rows that tell no poses.
+            SkeletonError: joints that the skeleton lacks.
+        """
+        return cls._of(tables.from_pandas(frame, skeleton))
+
+    @classmethod
+    def from_polars(cls, frame: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from a polars DataFrame, as `from_pandas` does."""
+        return cls._of(tables.from_polars(frame, skeleton))
+
+    @classmethod
+    def from_xarray(cls, dataset: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from an xarray Dataset of `to_xarray` or of movement.
+
+        Raises:
+            ArrayError: no `position` of time, space, keypoints and individuals.
+            SkeletonError: no such skeleton.
+        """
+        return cls._of(tables.from_xarray(dataset, skeleton))
+
+    @classmethod
+    def _of(cls, given: dict[str, Any]) -> Self:
+        return cls(**given | {"images": tuple(ImageRef(**ref) for ref in given["images"])})
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with a row per joint; `from_pandas` gives all back but `meta`.
+
+        The columns are those of the CSV format; rows may be filtered and sorted.
+        """
+        return tables.to_pandas(self)
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame with the columns of `to_pandas`."""
+        return tables.to_polars(self)
+
+    def to_xarray(self) -> Any:
+        """Return an xarray Dataset as movement has it; `from_xarray` gives all back but `meta`."""
+        return tables.to_xarray(self)
+
     def __len__(self) -> int:
         return len(self.xy)
 
@@ -346,9 +394,5 @@ class Poses:
 
 
 def convert(poses: Poses, skeleton: Skeleton | str | Path) -> Poses:
-    """Map poses onto another skeleton by joint name, see `Poses.to`.
-
-    Raises:
-        SkeletonError: no joint is shared, or no such skeleton.
-    """
+    """Map poses onto another skeleton by joint name, as `Poses.to` does."""
     return poses.to(skeleton)

@@ -26,6 +26,7 @@ FLOORS = (
     "geometry",
     "crops",
     "history",
+    "tables",
     "poses",
     "categories",
     "images",
