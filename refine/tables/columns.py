@@ -26,11 +26,10 @@ POSE = ("pose", "category_id", "track_id", "pose_score", *BOX, "area")
 JOINT = ("joint", "x", "y", "score")
 FILE = ("skeleton", "score_kind", HISTORY)
 NEEDED = ("image_id", "joint", "x", "y")
-INTEGERS = frozenset({"width", "height", "frame", "pose", "track_id"})
-"""Columns of whole numbers, some of which may be missing."""
-FLOATS = frozenset({"pose_score", *BOX, "area", "x", "y", "score"})
 CATEGORIES = frozenset({"joint", *FILE})
 """Columns of few different texts."""
+KNOWN = frozenset({*IMAGE, *POSE, *JOINT, *FILE, "extra", "image_extra"})
+"""Columns that are read."""
 
 Table = Mapping[str, Sequence[Any]]
 """Columns by name; None or NaN where a row has nothing."""
@@ -239,15 +238,24 @@ def _one(table: Table, name: str) -> str | None:
 
 
 def _numbers(table: Table, name: str) -> npt.NDArray[np.float64]:
+    values: Any = table[name]
+    held = values if _is_numeric(values) else _plain(values)
     try:
-        return np.array(_plain(table[name]), np.float64)
+        return np.array(held, np.float64)
     except (TypeError, ValueError) as error:
         raise ArrayError(f"expected numbers in {name!r}, got: {error}") from None
 
 
-def _plain(values: Sequence[Any]) -> list[Any]:
+def _is_numeric(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "iuf"
+
+
+def _plain(values: Any) -> list[Any]:
     """Return values as Python has them, None for NaN."""
-    return [None if v is None or v != v else v for v in values]
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    if _is_numeric(values) and values.dtype.kind != "f":
+        return listed
+    return [None if v is None or v != v else v for v in listed]
 
 
 def _whole(value: Any) -> Any:

@@ -25,6 +25,8 @@ DIMS = ("time", "space", "keypoints", "individuals")
 """Of `position`, as in movement's validators/datasets.py; `confidence` has no space."""
 INDIVIDUAL = "id_"
 """What movement calls individuals without names, before their number."""
+NAME = "individual"
+"""Unknown field that names the individual of a pose."""
 BOX = ("x1", "y1", "x2", "y2")
 SOURCE = "refine"
 """Of `source_software`."""
@@ -113,8 +115,8 @@ def from_xarray(dataset: Any, skeleton: Skeleton | str | Path | None = None) -> 
     """Return the attributes of poses in an xarray Dataset of `to_xarray` or of movement.
 
     Without `pose`, an individual with a joint or a confidence in a frame is a pose. The individuals
-    of movement become tracks, numbered in their order, and their names the field `individual`.
-    Times in seconds become frames by `fps`.
+    of movement become tracks: by the number in `id_3`, else numbered in their order with the name
+    in the field `individual`. Times in seconds become frames by `fps`.
 
     Args:
         dataset: with `position` (time, space, keypoints, individuals), in any order of these, and
@@ -144,7 +146,6 @@ def from_xarray(dataset: Any, skeleton: Skeleton | str | Path | None = None) -> 
     image, who = np.nonzero(number >= 0)
     order = np.argsort(number[image, who], kind="stable")
     image, who = image[order], who[order]
-    own = "pose" in dataset
 
     def rows(name: str, *more: str) -> npt.NDArray[Any] | None:
         values = _array(dataset, name, (*pairs, *more))
@@ -152,9 +153,14 @@ def from_xarray(dataset: Any, skeleton: Skeleton | str | Path | None = None) -> 
 
     track, names = rows("track"), [str(name) for name in dataset["individuals"].values]
     extra = [parse_fields(text, i) for i, text in enumerate(_texts(rows("extra"), len(image)))]
-    if not own:
-        track = who
-        extra = [{"individual": names[i]} for i in who]
+    if "pose" not in dataset:
+        numbers = [n.removeprefix(INDIVIDUAL) for n in names]
+        numbered = all(
+            n.isdecimal() and f"{INDIVIDUAL}{int(n)}" == m
+            for n, m in zip(numbers, names, strict=True)
+        )
+        track = np.array([int(n) for n in numbers])[who] if numbered else who
+        extra = [{} if numbered else {NAME: names[i]} for i in who]
     instance, kind = rows("instance_score"), dataset.attrs.get("score_kind")
     history = dataset.attrs.get(HISTORY) or None
     return {
@@ -179,6 +185,11 @@ def _individuals(poses: Any) -> tuple[Indices, list[str]]:
     if track is not None and len(track) and (track >= 0).all():
         known, who = np.unique(track, return_inverse=True)
         if len({*zip(image.tolist(), who.tolist(), strict=True)}) == len(image):
+            told = {
+                (int(i), str(e[NAME])) for i, e in zip(who, poses.extra, strict=True) if NAME in e
+            }
+            if len(told) == len({n for _, n in told}) == len(known):
+                return who, [name for _, name in sorted(told)]
             return who, [f"{INDIVIDUAL}{number}" for number in known]
     order = np.argsort(image, kind="stable")
     starts = np.searchsorted(image[order], np.arange(len(poses.images)))

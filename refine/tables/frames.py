@@ -8,7 +8,7 @@ import numpy as np
 
 from refine.exceptions import ArrayError, RefineError
 from refine.skeletons import Skeleton
-from refine.tables.columns import CATEGORIES, from_columns, to_columns
+from refine.tables.columns import CATEGORIES, KNOWN, from_columns, to_columns
 
 
 def library(name: str) -> Any:
@@ -45,10 +45,16 @@ def to_pandas(poses: Any) -> Any:
 
 def from_pandas(frame: Any, skeleton: Skeleton | str | Path | None = None) -> dict[str, Any]:
     """Return the attributes of poses in a pandas DataFrame, see `from_columns`."""
-    columns = {}
-    for name in frame.columns:
-        column = frame[name].astype(object)
-        columns[str(name)] = column.where(column.notna(), None).tolist()
+    columns: dict[str, Any] = {}
+    for name in KNOWN.intersection(frame.columns):
+        column = frame[name]
+        gaps = column.isna().to_numpy()
+        if column.dtype.kind in "iuf":
+            columns[name] = column.to_numpy(np.float64, na_value=np.nan) if gaps.any() else column
+            columns[name] = np.asarray(columns[name])
+        else:
+            values = column.to_numpy(object)
+            columns[name] = np.where(gaps, None, values)
     return from_columns(columns, skeleton)
 
 
@@ -77,7 +83,11 @@ def to_polars(poses: Any) -> Any:
 
 def from_polars(frame: Any, skeleton: Skeleton | str | Path | None = None) -> dict[str, Any]:
     """Return the attributes of poses in a polars DataFrame, see `from_columns`."""
-    return from_columns({name: frame[name].to_list() for name in frame.columns}, skeleton)
+    columns: dict[str, Any] = {}
+    for name in KNOWN.intersection(frame.columns):
+        column = frame[name]
+        columns[name] = column.to_numpy() if column.dtype.is_numeric() else column.to_list()
+    return from_columns(columns, skeleton)
 
 
 def _check_alike(values: Any, name: str) -> None:

@@ -53,6 +53,10 @@ def test_movement_takes_ours_and_we_take_its(library):
     assert poses.track.tolist()[:3] == [0, 1, 1]
     np.testing.assert_array_equal(poses.xy[0], position[0, :, :, 0].T)
     np.testing.assert_array_equal(poses.score[1], confidence[0, :, 1])
+    assert poses.to_xarray()["individuals"].values.tolist() == ["Alice", "Bob"]
+    numbered = load(position, confidence, ["id_7", "id_2"], list(OWN.joints))
+    poses = refine.Poses.from_xarray(numbered)
+    assert (poses.track.tolist()[:3], poses.extra[0]) == ([7, 2, 2], {})
 
 
 def test_files_of_datasets_come_back(library, tmp_path):
