@@ -252,7 +252,7 @@ def _is_numeric(values: Any) -> bool:
 
 def _plain(values: Any) -> list[Any]:
     """Return values as Python has them, None for NaN."""
-    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    listed: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
     if _is_numeric(values) and values.dtype.kind != "f":
         return listed
     return [None if v is None or v != v else v for v in listed]
