@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,9 +78,9 @@ def _moved(poses: Poses, move: Move, *, sized: bool = True) -> Poses:
 
 
 def _are_around(box: Floats, xy: Floats) -> bool:
-    known = np.isfinite(xy).all(-1) & np.isfinite(box).all(1)[:, None]
-    inside = ((xy >= box[:, None, :2]) & (xy <= box[:, None, 2:])).all(-1)
-    return bool(inside[known].mean() >= WITHIN) if known.any() else False
+    known = np.isfinite(xy).all(-1) & np.isfinite(box).all(1, keepdims=True)
+    inside = np.all((xy >= box[:, None, :2]) & (xy <= box[:, None, 2:]), axis=-1)
+    return int((known & inside).sum()) >= WITHIN * max(int(known.sum()), 1)
 
 
 def _numbers(text: str, count: int) -> Floats:
@@ -144,28 +145,23 @@ def _upright(poses: Poses, folder: str) -> Poses:
     """Turn poses on pictures that EXIF turns from the picture as stored to the upright one."""
     seen = look_at_pictures(Path(folder), poses.images)
     way, size = seen.orientation[poses.image], seen.sizes[poses.image][:, None]
-    out = poses
-    for orientation in set(way.tolist()) - {1}:
-        rows = way == orientation
-        turned = _moved(
-            poses[rows], lambda xy, _, o=orientation, s=size[rows]: upright(xy, s, o), sized=False
-        )
+    for orientation in sorted(set(way.tolist()) - {1}):
+        turn = partial(_turned, orientation=orientation, size=size)
+        turned = _moved(poses, turn, sized=False)
         turned = _swap_sides(turned, "") if orientation in MIRRORED else turned
-        out = out.replace(
-            **{
-                name: _put(getattr(out, name), rows, getattr(turned, name))
-                for name in ("xy", "score", "box")
-            }
+        rows, box = (way == orientation)[:, None], poses.box
+        if box is not None and turned.box is not None:
+            box = np.where(rows, turned.box, box)
+        poses = poses.replace(
+            xy=np.where(rows[..., None], turned.xy, poses.xy),
+            score=np.where(rows, turned.score, poses.score),
+            box=box,
         )
-    return out
+    return poses
 
 
-def _put(values: Floats | None, rows: Floats, new: Floats) -> Floats | None:
-    if values is None:
-        return None
-    values = values.copy()
-    values[rows] = new
-    return values
+def _turned(xy: Floats, _: Floats, *, orientation: int, size: Floats) -> Floats:
+    return upright(xy, size, orientation)
 
 
 def _missing_scores(poses: Poses, _: str) -> Poses:
@@ -178,8 +174,8 @@ def _missing_scores(poses: Poses, _: str) -> Poses:
 
 def _boxes(poses: Poses, _: str) -> Poses:
     box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box
-    bad = ~((box[:, 2:] - box[:, :2]) > 0).all(1)
-    return poses.replace(box=np.where(bad[:, None], keypoint_box(poses.xy), box))
+    good = np.all(box[:, 2:] - box[:, :2] > 0, axis=1, keepdims=True)
+    return poses.replace(box=np.where(good, box, keypoint_box(poses.xy)))
 
 
 def _ids(poses: Poses, path: str) -> Poses:

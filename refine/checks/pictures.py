@@ -26,11 +26,6 @@ class Pictures(NamedTuple):
     sizes: Floats
     orientation: Indices
 
-    @property
-    def count(self) -> int:
-        """How many images have a picture."""
-        return int(np.isfinite(self.sizes).all(1).sum())
-
 
 def look_at_pictures(folder: Path, images: tuple[ImageRef, ...]) -> Pictures:
     """Read the headers of the pictures of some images.
