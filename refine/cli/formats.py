@@ -1,5 +1,6 @@
 """`refine formats`: what is read and written, what each form cannot hold, what it looks like."""
 
+import tomllib
 from typing import TYPE_CHECKING
 
 import click
@@ -11,10 +12,18 @@ if TYPE_CHECKING:
 @click.command("formats")
 @click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="Print the table of refine/formats/README.md.")
+@click.option("--drop-ins", is_flag=True, help="The lines that change in other tools instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the formats as one JSON object.")
-def command(name: str | None, markdown: bool, as_json: bool) -> None:
+def command(name: str | None, markdown: bool, drop_ins: bool, as_json: bool) -> None:
     """List the file formats, or print one with a sample of it."""
     from refine.files import dump_json
+
+    if drop_ins:
+        rows = _drop_ins()
+        lines = [f"{row['name']:42} {row['line']}" for row in rows]
+        shown = _table([_as_cells(row) for row in rows]) if markdown else "\n".join(lines)
+        click.echo(dump_json(rows).decode() if as_json else shown)
+        return
     from refine.formats import FORMATS, get_format
     from refine.formats.containers import dump
 
@@ -22,7 +31,7 @@ def command(name: str | None, markdown: bool, as_json: bool) -> None:
     if as_json:
         click.echo(dump_json({form.name: _facts(form) for form in chosen}).decode())
     elif markdown:
-        click.echo(_table(chosen))
+        click.echo(_table([_words(form) for form in chosen]))
     elif name:
         click.echo("\n".join(f"{key:13} {value}" for key, value in _words(chosen[0]).items()))
         sample = dump(chosen[0].sample(), "document", chosen[0].ending).decode()
@@ -54,7 +63,24 @@ def _words(form: "Format") -> dict[str, str]:
     }
 
 
-def _table(forms: list["Format"]) -> str:
-    rows = [_words(form) for form in forms]
+def _drop_ins() -> list[dict[str, str]]:
+    from importlib.resources import files
+
+    text = files("refine.adapters").joinpath("drop_ins.toml").read_text("utf-8")
+    rows: list[dict[str, str]] = tomllib.loads(text)["drop_in"]
+    return rows
+
+
+def _as_cells(row: dict[str, str]) -> dict[str, str]:
+    return {
+        "tool": row["name"],
+        "the line": f"`{row['line']}`",
+        "stands in for": f"`{row['source']}`" if "/" in row["source"] else row["source"],
+        "tested against": row["tested"],
+        "what is lost": row["lost"],
+    }
+
+
+def _table(rows: list[dict[str, str]]) -> str:
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
