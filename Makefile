@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WHEEL := build/wheel
 LOWEST := build/lowest
+INTEROP := build/interop
 # Of test-lowest: where the oldest torch is to be had as a CUDA build alone, TORCH=torch=2.13.0.
 TORCH ?=
 # Of fuzz: for how long, and where to begin.
 SECONDS ?= 3600
 SEED ?= 1
 
-.PHONY: demo test lint fuzz test-wheel test-lowest clean
+.PHONY: demo test lint fuzz test-wheel test-lowest test-interop clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -56,6 +57,14 @@ test-lowest:
 	$(PYTHON) tests/lowest.py draw export test $(TORCH) > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt --editable ".[draw,test]"
 	$(LOWEST)/bin/python -m pytest --ignore tests/test_typing.py
+
+# The tools of others, which read what we write and write what we read, in an environment of their
+# own: they bring what they want.
+test-interop:
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(INTEROP)/bin/pip install --quiet --editable ".[interop,test]"
+	$(INTEROP)/bin/python -m pytest tests/formats tests/tables tests/adapters
 
 clean:
 	rm -rf $(VENV) build refine-demo

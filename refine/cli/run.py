@@ -79,7 +79,10 @@ def _list_steps() -> str:
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
 @click.option(
-    "--stream", is_flag=True, help="Refine NDJSON from - to - line by line, flushed at once."
+    "--stream",
+    is_flag=True,
+    help="Refine NDJSON from - to - line by line, flushed at once; a bad line is answered by an "
+    "error, and what becomes of a line depends on no other.",
 )
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @progress_option
