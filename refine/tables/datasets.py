@@ -11,6 +11,7 @@ from refine._types import Indices
 from refine.exceptions import ArrayError
 from refine.history import FIELD as HISTORY
 from refine.skeletons import Skeleton
+from refine.tables.columns import BOX
 from refine.tables.frames import library
 from refine.tables.text import (
     dump_fields,
@@ -27,7 +28,6 @@ INDIVIDUAL = "id_"
 """What movement calls individuals without names, before their number."""
 NAME = "individual"
 """Unknown field that names the individual of a pose."""
-BOX = ("x1", "y1", "x2", "y2")
 SOURCE = "refine"
 """Of `source_software`."""
 
