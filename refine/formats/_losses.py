@@ -23,7 +23,8 @@ def count_losses(poses: Poses, form: Format, held: Holding | None = None) -> dic
         form: the format.
         held: in which way; None is the usual one. Files of a folder are named after the images.
     """
-    kept = _Kept(form, held or form.holdings[0])
+    own = poses.meta.get("format") == form.name
+    kept = _Kept(form, held or form.holdings[0], own=own)
     counts = {loss: COUNTERS[loss](poses, kept) for loss in form.cannot_hold}
     return {loss: count for loss, count in counts.items() if count}
 
@@ -35,9 +36,14 @@ def tell_losses(lost: Mapping[Loss, int], form: Format) -> str:
 
 
 class _Kept:
-    """What a format keeps of images, and whether its history tells of what kind scores are."""
+    """What a format keeps of images, and whether its history tells of what kind scores are.
 
-    def __init__(self, form: Format, held: Holding) -> None:
+    What came in a format goes back in it: images that it numbers, and fields that are its own.
+    """
+
+    def __init__(self, form: Format, held: Holding, *, own: bool) -> None:
+        self.own = own
+        self.fields = {"category_id", *((form.fields | form.private) if own else ())}
         self.ids = "image ids" not in form.cannot_hold
         self.names = "image names" not in form.cannot_hold or held == "folder"
         self.flags = "keypoint scores" in form.cannot_hold
@@ -92,7 +98,7 @@ def _rows(values: Floats | None) -> int:
 
 def _fields(poses: Poses, kept: _Kept) -> int:
     held = [*poses.extra, *(ref.extra for ref in poses.images)]
-    return sum(len(fields.keys() - {"category_id"}) for fields in held)
+    return sum(len(fields.keys() - kept.fields) for fields in held)
 
 
 def _strange(poses: Poses, kept: _Kept) -> int:
@@ -105,7 +111,9 @@ COUNTERS: dict[Loss, Callable[[Poses, _Kept], int]] = {
     "image names": _names,
     "image sizes": lambda poses, _: sum(ref.width is not None for ref in poses.images),
     "frame numbers": _frames,
-    "images without poses": lambda poses, _: len(poses.images) - len(np.unique(poses.image)),
+    "images without poses": lambda poses, kept: (
+        0 if kept.own else len(poses.images) - len(np.unique(poses.image))
+    ),
     "keypoint scores": _joint_scores,
     "score kind": _kind,
     "instance scores": lambda poses, _: _rows(poses.instance_score),
