@@ -63,7 +63,7 @@ test-lowest:
 test-interop:
 	$(PYTHON) -m venv $(INTEROP)
 	$(INTEROP)/bin/pip install --quiet --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
-	$(INTEROP)/bin/pip install --quiet --editable ".[interop,test]"
+	$(INTEROP)/bin/pip install --quiet --constraint constraints.txt --editable ".[interop,test]"
 	$(INTEROP)/bin/python -m pytest tests/formats tests/tables tests/adapters
 
 clean:

@@ -135,6 +135,13 @@ def test_of_what_was_read_from_a_format_it_loses_nothing(form, tmp_path):
     assert losses(after, form.name) == {}
 
 
+def test_what_a_format_gives_its_images_is_not_lost_in_it():
+    read_back = crowd(refine.skeleton("coco17")).replace(meta={"format": "alphapose"})
+    read_back = read_back.replace(extra=({"idx": 3}, {"note": 1}, {}))
+    assert "images without poses" not in losses(read_back, "alphapose")
+    assert losses(read_back, "yolo")["unknown fields"] == 2
+
+
 def test_counters_and_words_are_there_for_every_loss():
     assert COUNTERS.keys() == WORDS.keys() == set(get_args(Loss))
 
