@@ -70,7 +70,7 @@ class Subject:
 
     Attributes:
         poses: N poses on I images; coordinates are not scaled, (0, 0) is missing.
-        where: the file, as commands have it.
+        where: the file, and the options that it was read with, as commands have them.
         zeros: (N, K) joints at (0, 0) with a score.
         nulls: rows that give a joint without a place a score.
         truth: annotated persons, or None.

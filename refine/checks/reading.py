@@ -19,6 +19,14 @@ from refine.formats.containers import load
 from refine.formats.known import endings
 from refine.poses import ImageRef
 
+FLAGS = {
+    "format": "--from",
+    "skeleton": "--skeleton",
+    "images": "--sizes",
+    "category": "--category",
+}
+"""Options of `refine.read` on the command line."""
+
 
 def read_subject(
     path: str | Path,
@@ -55,7 +63,8 @@ def read_subject(
         sizes[there], turned = seen.sizes[there], seen.orientation > 2
     flags = zero & (poses.score > 0)
     folder = "DIR" if pictures is None else quote(str(pictures))
-    where, empty = quote(str(path)), tuple(_nulls(path))
+    told = [f"{FLAGS[name]} {quote(str(value))}" for name, value in options.items() if value]
+    where, empty = " ".join([quote(str(path)), *told]), tuple(_nulls(path))
     return Subject(poses, where, flags, empty, truth, known, sizes, turned, folder)
 
 
@@ -84,7 +93,7 @@ def _nulls(path: str | Path) -> Iterator[str]:
         for at, values in _keypoints(document, ""):
             joints = zip(values[0::3], values[1::3], values[2::3], strict=False)
             if any(map(_is_null, joints)):
-                yield ", ".join(filter(None, (place, f"record {at}" if at else "")))
+                yield ", ".join(filter(None, (place, f"record {at or 0}")))
         for row in _cells(document):
             yield f"row {row}"
 

@@ -30,12 +30,7 @@ def joint_number(s: Subject) -> list[Finding]:
             f"{theirs.name}; {shared} of these are shared by name",
             "a network of another data set, or the wrong --skeleton",
             f"--skeleton {theirs.name} on all verbs, where the poses are of the truth's joints",
-            (
-                f"refine convert {s.where} --skeleton {mine.name} --to-skeleton {theirs.name} "
-                f"-o {OUT}",
-            )
-            if shared
-            else (),
+            (f"refine convert {s.where} --to-skeleton {theirs.name} -o {OUT}",) if shared else (),
         )
     ]
 

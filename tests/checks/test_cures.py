@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,40 +133,28 @@ def mend(cli, tmp_path):
         assert finding.commands
         for command in finding.commands:
             verb, *arguments = shlex.split(command)[1:]
-            done = cli(
-                verb,
-                *[
-                    str(tmp_path / "OUT.json")
-                    if a == "OUT.json"
-                    else a.replace("C.json", str(tmp_path / "C.json"))
-                    if a == "C.json"
-                    else a
-                    for a in arguments
-                ],
-            )
+            names = {name: tmp_path / name for name in ("OUT.json", "C.json")}
+            done = cli(verb, *(names.get(a, a) for a in arguments))
             assert done.code == 0, done.err
         return tmp_path / "OUT.json"
 
     return go
 
 
-def plant(tmp_path, truth, rows, name="pred.json"):
-    if isinstance(rows, list):
-        (tmp_path / name).write_text(json.dumps(rows))
-    return tmp_path / name
+def store(path, rows):
+    path.write_text(json.dumps(rows))
+    return path
 
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_what_a_finding_names_mends_it(clean, tmp_path, mend, name):
     truth, rows = clean
     gt = tmp_path / "the gt.json"
-    digits = tuple(
-        refine.ImageRef(r.id, f"{9000 + r.id:012}.jpg", r.width, r.height) for r in truth.images
-    )
-    refine.write(
-        truth.replace(images=digits) if name == "images-by-digits" else truth, gt, "coco-gt"
-    )
-    pred = plant(tmp_path, truth, PLANTS[name](rows, truth))
+    if name == "images-by-digits":
+        names = [replace(ref, file_name=f"{9000 + ref.id:012}.jpg") for ref in truth.images]
+        truth = truth.replace(images=tuple(names))
+    refine.write(truth, gt, "coco-gt")
+    pred = store(tmp_path / "pred.json", PLANTS[name](rows, truth))
     found = {f.name: f for f in check(pred, gt)}
     out = mend(found[name.split()[0]])
     assert check(out, gt) == []
@@ -179,7 +168,7 @@ def test_what_a_finding_names_mends_it(clean, tmp_path, mend, name):
 @pytest.mark.parametrize("name", ALONE)
 def test_what_shows_without_annotations_is_mended(clean, tmp_path, mend, name):
     truth, rows = clean
-    pred = plant(tmp_path, truth, ALONE[name](rows, truth))
+    pred = store(tmp_path / "pred.json", ALONE[name](rows, truth))
     found = {f.name: f for f in check(pred)}
     assert check(mend(found[name])) == []
 
@@ -189,8 +178,9 @@ def test_joints_of_another_skeleton_are_mapped(clean, tmp_path, mend):
     refine.write(truth, tmp_path / "gt.json", "coco-gt")
     (tmp_path / "pred.json").write_text(json.dumps(rows))
     refine.write(refine.read(tmp_path / "pred.json").to("halpe26"), tmp_path / "halpe.json", "coco")
-    (found,) = check(tmp_path / "halpe.json", tmp_path / "gt.json")
+    (found,) = check(tmp_path / "halpe.json", tmp_path / "gt.json", skeleton="halpe26")
     assert found.name == "joints"
+    assert "--skeleton halpe26 --to-skeleton coco17" in found.commands[0]
     assert check(mend(found), tmp_path / "gt.json") == []
 
 
