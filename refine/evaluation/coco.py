@@ -22,7 +22,7 @@ from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError
 from refine.files import dump_json, read_bytes
 from refine.formats import read
-from refine.formats.base import Options
+from refine.formats.base import Options as ReadingOptions
 from refine.formats.plain import scan_results
 from refine.formats.scan import LARGE
 from refine.geometry import keypoint_box
@@ -108,6 +108,27 @@ class Report:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What of poses is scored, and how: the options of `evaluate`."""
+
+    sigmas: Floats | float | str | Path | Skeleton | None = None
+    image_ids: Sequence[int | str] | None = None
+    max_dets: int = 20
+    area: Area = "auto"
+    strict: bool = True
+    backend: Backend = "refine"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A report, and what it was counted from: `counts` on `images`, indices of the truth's."""
+
+    report: Report
+    counts: SupportsTables
+    images: list[int]
+
+
 def evaluate(
     gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
     poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
@@ -152,17 +173,32 @@ def evaluate(
     >>> round(evaluate(persons, found)["AP"], 4)
     1.0
     """
-    if max_dets < 1:
-        raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
+    options = Options(sigmas, image_ids, max_dets, area, strict, backend)
+    return evaluate_counted(gt, poses, options).report
+
+
+def evaluate_counted(
+    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
+    poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
+    options: Options,
+) -> Evaluation:
+    """Do what `evaluate` does, and also return what its figures were counted from.
+
+    Raises:
+        FormatError, SkeletonError, ArrayError: see `evaluate`.
+    """
+    if options.max_dets < 1:
+        raise ArrayError(f"expected max_dets of at least 1, got {options.max_dets}")
+    sigmas, image_ids = options.sigmas, options.image_ids
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
     truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
     own = truth.skeleton
     found = poses if isinstance(poses, Poses) else read_predictions(poses, own)
     values = (own if table is None else own.with_sigmas(table)).require_sigmas()
-    compared = compare(truth, found, image_ids, strict=strict)
+    compared = compare(truth, found, image_ids, strict=options.strict)
     persons, inside = compared.persons, compared.inside
-    detections, area_from = _detections(found, compared, own, area)
-    counts = _counter(backend)(persons, detections, values, max_dets)
+    detections, area_from = _detections(found, compared, own, options.area)
+    counts = _counter(options.backend)(persons, detections, values, options.max_dets)
     metrics = _figures(counts.tables(compared.images))
     levels = crowd_levels(truth, compared)
     metrics |= {
@@ -172,7 +208,7 @@ def evaluate(
 
     people = set(persons.image[~persons.ignore].tolist())
     bare = len(people - set(compared.image[inside].tolist()))
-    return Report(
+    report = Report(
         metrics,
         poses=int(inside.sum()),
         persons=int((~persons.ignore).sum()),
@@ -182,9 +218,10 @@ def evaluate(
         sigmas=_sigmas_of(own, table),
         official_sigmas=own.sigmas is not None and np.array_equal(values, own.sigmas),
         area=area_from,
-        max_dets=max_dets,
+        max_dets=options.max_dets,
         warnings=tuple(_warnings(truth, found, people, bare, compared)),
     )
+    return Evaluation(report, counts, compared.images)
 
 
 def _counter(backend: Backend) -> Callable[[Persons, Detections, Floats, int], SupportsTables]:
@@ -222,7 +259,7 @@ def read_predictions(
         rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
         data = dump_json(list(rows))
     if len(data) > LARGE:
-        options = Options("<file>" if path is None else str(path), default=default)
+        options = ReadingOptions("<file>" if path is None else str(path), default=default)
         found = scan_results(data, options, sniff=path is not None)
         if found is not None:
             return found

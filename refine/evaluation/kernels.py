@@ -75,3 +75,31 @@ def decide(pairs, thresholds, ignored, outside, crowd, real, place, taken, fate)
                     # pycocotools takes a person of id 0 for none.
                     out = 1
             fate[t, place[i]] = out
+
+
+@kernel
+def resample(draws, image, fate, persons, recalls, precision, recall):
+    """Average precision (R, T) and recall (R, T) with every image as often as it was drawn."""
+    reached, sure = np.empty(len(image)), np.empty(len(image))
+    for r in range(len(draws)):
+        if persons[r] == 0:
+            continue
+        for t in range(len(fate)):
+            seen = true = 0
+            hits = 0
+            for i in range(len(image)):
+                times = draws[r, image[i]]
+                if times == 0 or fate[t, i] == 2:
+                    continue
+                seen += times
+                if fate[t, i] == 1:
+                    true += times
+                    reached[hits], sure[hits] = true / persons[r], true / (seen + 2.0**-52)
+                    hits += 1
+            total, best, last = 0.0, 0.0, hits - 1
+            for q in range(len(recalls) - 1, -1, -1):
+                while last >= 0 and reached[last] >= recalls[q]:
+                    best = max(best, sure[last])
+                    last -= 1
+                total += best
+            precision[r, t], recall[r, t] = total / len(recalls), true / persons[r]
