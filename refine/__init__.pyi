@@ -20,6 +20,7 @@ from . import (
 from ._version import __version__ as __version__
 from .crops import crop as crop
 from .decoding import decode as decode
+from .drawing.poses import draw as draw
 from .evaluation import evaluate as evaluate
 from .exceptions import RefineError as RefineError
 from .formats import read as read, sniff as sniff, write as write

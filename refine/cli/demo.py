@@ -195,7 +195,7 @@ def _draw(
 ) -> "Image.Image":
     import numpy as np
 
-    from refine.drawing.poses import before_after
+    from refine.drawing.sheet import before_after
 
     count = np.bincount(truth.image, minlength=len(truth.images))
     several = np.flatnonzero(count > 1)

@@ -66,7 +66,7 @@ def test_json(cli, files):
 
 def test_picture(cli, files):
     """Every kind has its colour, and as much of it as its share."""
-    from refine.drawing.errors import COLOURS
+    from refine.drawing.palette import KINDS as COLOURS
 
     out = files / "errors.png"
     gt, before, after = (files / f"{name}.json" for name in ("gt", "before", "after"))

@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 import refine
-from refine.drawing._canvas import PAPER
-from refine.drawing.poses import COLOURS, before_after, draw_poses
+from refine.drawing.palette import CENTRE, LEFT, PAPER, RIGHT
+from refine.drawing.poses import draw
+from refine.drawing.sheet import before_after
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 
@@ -38,30 +39,30 @@ ARMS = {
 
 
 def test_limbs_have_the_colour_of_their_side():
-    image = draw_poses(None, pose(ARMS))
+    image = draw(pose(ARMS))
     assert image.size == (200, 200)
     assert image.mode == "RGB"
-    assert close(image, 120, 70, COLOURS["left"])
-    assert close(image, 40, 70, COLOURS["right"])
-    assert close(image, 80, 40, COLOURS["middle"])
+    assert close(image, 120, 70, LEFT)
+    assert close(image, 40, 70, RIGHT)
+    assert close(image, 80, 40, CENTRE)
     assert close(image, 80, 100, PAPER, 0)
 
 
 @pytest.mark.parametrize("gone", ["left_elbow", "right_elbow"])
 def test_missing_joints_take_their_limbs_along(gone):
-    image = draw_poses(None, pose({k: v for k, v in ARMS.items() if k != gone}))
+    image = draw(pose({k: v for k, v in ARMS.items() if k != gone}))
     x = ARMS[gone][0]
     assert close(image, x, 70, PAPER, 0)
     assert close(image, x, 100, PAPER, 0)
-    assert close(image, 160 - x, 70, COLOURS["right" if gone.startswith("left") else "left"])
+    assert close(image, 160 - x, 70, RIGHT if gone.startswith("left") else LEFT)
 
 
 def test_filled_joints_are_hollow_and_their_limbs_thin():
     old = pose({k: v for k, v in ARMS.items() if k != "left_elbow"})
-    given, filled = draw_poses(None, pose(ARMS)), draw_poses(None, pose(ARMS), before=old)
-    assert close(given, 120, 100, COLOURS["left"])
+    given, filled = draw(pose(ARMS)), draw(pose(ARMS), before=old)
+    assert close(given, 120, 100, LEFT)
     assert close(filled, 120, 100, PAPER)
-    assert close(filled, 40, 100, COLOURS["right"])
+    assert close(filled, 40, 100, RIGHT)
 
     def ink(image):
         return (255 - np.asarray(image, int)[70, 110:131]).sum()
@@ -71,15 +72,15 @@ def test_filled_joints_are_hollow_and_their_limbs_thin():
 
 def test_moved_joints_trail_from_the_old_place():
     old = pose({**ARMS, "left_elbow": (180, 100)})
-    image = draw_poses(None, pose(ARMS), before=old)
+    image = draw(pose(ARMS), before=old)
     assert np.asarray(image)[100, 150].sum() < 300
     assert np.asarray(image)[100, 180].sum() < 200
-    assert close(draw_poses(None, pose(ARMS), before=pose(ARMS)), 150, 100, PAPER, 0)
+    assert close(draw(pose(ARMS), before=pose(ARMS)), 150, 100, PAPER, 0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5, 0.5])
 def test_pixel_centres_are_on_integers_at_every_scale(scale):
-    image = draw_poses(None, pose({"nose": (60, 90)}), scale=scale)
+    image = draw(pose({"nose": (60, 90)}), size_px=round(200 * scale))
     dark = 255.0 - np.asarray(image.convert("L"), float)
     y, x = (np.arange(n) + 0.5 for n in dark.shape)
     centre = (dark.sum(0) @ x / dark.sum(), dark.sum(1) @ y / dark.sum())
@@ -88,7 +89,7 @@ def test_pixel_centres_are_on_integers_at_every_scale(scale):
 
 
 def test_edges_are_smooth():
-    slanted = draw_poses(None, pose({"left_shoulder": (20, 20), "left_elbow": (180, 131)}))
+    slanted = draw(pose({"left_shoulder": (20, 20), "left_elbow": (180, 131)}))
     assert len(np.unique(np.asarray(slanted).reshape(-1, 3), axis=0)) > 4
 
 
@@ -96,33 +97,33 @@ def test_pictures_of_every_kind_are_drawn_over_and_not_changed():
     grey = np.full((50, 80), 200, np.uint8)
     for picture in (grey, np.dstack([grey] * 3), Image.fromarray(grey)):
         before = np.array(picture)
-        image = draw_poses(picture, pose({"nose": (40, 25)}))
+        image = draw(pose({"nose": (40, 25)}), picture)
         assert image.size == (80, 50)
         assert close(image, 70, 45, "#C8C8C8", 0)
-        assert close(image, 40, 25, COLOURS["middle"])
+        assert close(image, 40, 25, CENTRE)
         np.testing.assert_array_equal(np.asarray(picture), before)
 
 
 def test_a_canvas_without_a_size_holds_the_poses():
     bare = Poses.from_arrays(BODY, np.where(np.arange(34).reshape(17, 2) < 4, 30.0, np.nan))
-    assert draw_poses(None, bare).size == (31, 31)
-    assert draw_poses(None, bare[:0]).size == (1, 1)
+    assert draw(bare).size == (31, 31)
+    assert draw(bare[:0]).size == (1, 1)
 
 
 @pytest.mark.parametrize("place", [(np.nan, np.nan), (1e300, 5.0), (-1e9, -1e9), (5.0, 601.0)])
 def test_joints_beyond_reach_are_not_drawn(place):
     poses = pose({"left_shoulder": place, "nose": (20, 20)})
-    image = draw_poses(None, poses)
-    alone = draw_poses(None, pose({"nose": (20, 20)}))
+    image = draw(poses)
+    alone = draw(pose({"nose": (20, 20)}))
     assert image.tobytes() == alone.tobytes()
-    assert draw_poses(None, pose({"nose": (20, 20)}), before=poses).size == (200, 200)
+    assert draw(pose({"nose": (20, 20)}), before=poses).size == (200, 200)
 
 
 @pytest.mark.parametrize("name", ["mpii16", "openpose25", "hand21", "wholebody133"])
 def test_any_skeleton(name):
     body = refine.skeleton(name)
     xy = np.random.default_rng(0).uniform(0, 100, (2, len(body), 2))
-    image = draw_poses(None, Poses.from_arrays(body, xy))
+    image = draw(Poses.from_arrays(body, xy))
     assert (np.asarray(image) < 200).any(-1).mean() > 0.05
 
 
@@ -130,13 +131,13 @@ def test_bad_arguments():
     poses = pose(ARMS)
     both = Poses.concat([poses, poses.replace(images=(ImageRef(2),))])
     with pytest.raises(ArrayError, match="on one image"):
-        draw_poses(None, both)
+        draw(both)
     with pytest.raises(ArrayError, match="same poses before"):
-        draw_poses(None, poses, before=poses[:0])
-    with pytest.raises(ArrayError, match="scale above 0"):
-        draw_poses(None, poses, scale=0)
+        draw(poses, before=poses[:0])
+    with pytest.raises(ArrayError, match="at least 1 px"):
+        draw(poses, size_px=0)
     with pytest.raises(ArrayError, match="of uint8"):
-        draw_poses(np.zeros((5, 5, 4), np.uint8), poses)
+        draw(poses, np.zeros((5, 5, 4), np.uint8))
     with pytest.raises(ArrayError, match=r"expected source \(1,\)"):
         before_after(poses, poses, source=[1])
     with pytest.raises(ArrayError, match="at least one image"):

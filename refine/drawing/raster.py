@@ -1,0 +1,130 @@
+"""A canvas as pixels."""
+
+import io
+import math
+
+from PIL import Image, ImageColor, ImageDraw
+
+from refine.drawing.canvas import Box, Canvas, Line, Oval, Point, Polygon, Shape, font
+
+FINE = 3
+"""Shapes are drawn so many times larger, then reduced, for smooth edges; what lies beside them
+stays as it was to the bit."""
+CORNERS = 40
+"""Of the polygon that stands for a turned ellipse."""
+SHARP = 2
+"""Charts are so many times larger than what is told, for sharp text."""
+
+
+def paint(canvas: Canvas, factor: float = 1.0) -> Image.Image:
+    """Return what is drawn as an RGB picture, `factor` times as large as the canvas."""
+    size = max(1, round(canvas.width * factor)), max(1, round(canvas.height * factor))
+    image = Image.new("RGB", size, canvas.paper)
+    for placed in canvas.pictures:
+        x, y, right, bottom = (
+            round(v * factor)
+            for v in (placed.x, placed.y, placed.x + placed.width, placed.y + placed.height)
+        )
+        fitted = (max(1, right - x), max(1, bottom - y))
+        image.paste(resized(placed.image, fitted), (x, y))
+    _paint_shapes(image, canvas.shapes, factor)
+    pen = ImageDraw.Draw(image)
+    for text in canvas.texts:
+        at = (text.at[0] * factor, text.at[1] * factor)
+        pen.text(at, text.text, text.colour, font(round(text.size * factor)), anchor=text.anchor)
+    for part, x, y in canvas.parts:
+        image.paste(paint(part, factor), (round(x * factor), round(y * factor)))
+    return image
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Return a picture as RGB in another size, itself if it has that size."""
+    image = image.convert("RGB") if image.mode != "RGB" else image
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def png(canvas: Canvas) -> bytes:
+    """Return a chart as a PNG file, `SHARP` times as large as was told."""
+    data = io.BytesIO()
+    paint(canvas, SHARP).save(data, "PNG", optimize=True)
+    return data.getvalue()
+
+
+def _paint_shapes(image: Image.Image, shapes: list[Shape], factor: float) -> None:
+    """Draw over the part of a picture that shapes reach."""
+    reach = [_reach(shape) for shape in shapes]
+    if not reach:
+        return
+    left, top = (max(0, math.floor(min(r[i] for r in reach) * factor) - 1) for i in (0, 1))
+    right, bottom = (
+        min(side, math.ceil(max(r[i] for r in reach) * factor) + 1)
+        for i, side in zip((2, 3), image.size, strict=True)
+    )
+    if right <= left or bottom <= top:
+        return
+    region = (left, top, right, bottom)
+    fine = image.crop(region)
+    fine = fine.resize((fine.width * FINE, fine.height * FINE), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(fine, "RGBA")
+    scale = factor * FINE
+    for shape in shapes:
+        _paint_shape(pen, shape, scale, (left * FINE, top * FINE))
+    image.paste(fine.reduce(FINE), region)
+
+
+def _reach(shape: Shape) -> tuple[float, float, float, float]:
+    """Return the box xyxy that a shape lies in."""
+    match shape:
+        case Line((ax, ay), (bx, by), _, width):
+            r = width / 2 + 1
+            return min(ax, bx) - r, min(ay, by) - r, max(ax, bx) + r, max(ay, by) + r
+        case Oval((x, y), radii):
+            r = max(radii)
+            return x - r, y - r, x + r, y + r
+        case Polygon(points):
+            xs, ys = zip(*points, strict=True)
+            return min(xs), min(ys), max(xs), max(ys)
+        case Box(x, y, width, height):
+            return x, y, x + width, y + height
+
+
+def _paint_shape(pen: ImageDraw.ImageDraw, shape: Shape, scale: float, corner: Point) -> None:
+    def fine(point: Point) -> Point:
+        return point[0] * scale - corner[0], point[1] * scale - corner[1]
+
+    def rounded(point: Point) -> tuple[int, int]:
+        x, y = fine(point)
+        return math.floor(x), math.floor(y)
+
+    match shape:
+        case Line(a, b, colour, width, opacity):
+            wide = max(1, round(width * scale))
+            pen.line([rounded(a), rounded(b)], fill=_ink(colour, opacity), width=wide)
+        case Oval(at, (rx, ry), fill, opacity, turn):
+            if rx != ry:
+                pen.polygon([rounded(p) for p in outline(at, (rx, ry), turn)], _ink(fill, opacity))
+                return
+            x, y = fine(at)
+            wide = max(1, round(2 * rx * scale))
+            left, top = round(x - wide / 2), round(y - wide / 2)
+            pen.ellipse((left, top, left + wide - 1, top + wide - 1), fill=_ink(fill, opacity))
+        case Polygon(points, fill, opacity):
+            pen.polygon([rounded(p) for p in points], _ink(fill, opacity))
+        case Box(x, y, width, height, fill, opacity):
+            (left, top), (right, bottom) = (
+                tuple(map(round, fine(p))) for p in ((x, y), (x + width, y + height))
+            )
+            if right > left and bottom > top:
+                pen.rectangle((left, top, right - 1, bottom - 1), _ink(fill, opacity))
+
+
+def outline(at: Point, radii: Point, turn: float) -> list[Point]:
+    """Return points on an ellipse."""
+    cos, sin = math.cos(turn), math.sin(turn)
+    angles = [2 * math.pi * i / CORNERS for i in range(CORNERS)]
+    along = [(radii[0] * math.cos(t), radii[1] * math.sin(t)) for t in angles]
+    return [(at[0] + u * cos - v * sin, at[1] + u * sin + v * cos) for u, v in along]
+
+
+def _ink(colour: str, opacity: float) -> tuple[int, ...]:
+    return (*ImageColor.getrgb(colour)[:3], round(255 * opacity))
