@@ -42,6 +42,7 @@ FLOORS = (
     "pipeline",
     "sample",
     "drawing",
+    "report",
     "adapters",
     "cli",
     "__main__",

@@ -119,13 +119,14 @@ _ALWAYS = (
 
 
 def ground_truth_options(
-    *names: str, argument: bool = False
+    *names: str, argument: bool = False, optional: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a verb --gt, --image-ids and --sigmas, as the `Truth` named `truth`.
 
     Args:
         names: which of "keep_going" and "max_dets" it has, too.
         argument: whether the annotations may also be its last argument.
+        optional: whether there may be none, for which `truth` is None.
     """
 
     def give(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,6 +141,8 @@ def ground_truth_options(
             max_dets: int = 20,
             **others: Any,
         ) -> Any:
+            if optional and gt is None:
+                return function(*arguments, truth=None, **others)
             if (gt is None) == (annotations is None):
                 raise click.UsageError("expected the annotations once, as GT or as --gt GT")
             ids = read_image_ids(image_ids) if image_ids else None
@@ -152,7 +155,9 @@ def ground_truth_options(
         for option in (*(_OPTIONAL[name] for name in names), *_ALWAYS):
             verb = option(verb)
         text = "The same as GT." if argument else "COCO keypoint annotations."
-        verb = click.option("--gt", metavar="GT.json", required=not argument, help=text)(verb)
+        verb = click.option(
+            "--gt", metavar="GT.json", required=not (argument or optional), help=text
+        )(verb)
         if argument:
             verb = click.argument("annotations", metavar="GT", required=False)(verb)
         return verb

@@ -9,8 +9,6 @@ from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import say, table
 from refine.cli._truth import Truth, ground_truth_options
 
-_COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
-
 
 @click.command("eval")
 @click.argument("predictions", nargs=-1, required=True, metavar="PRED...")
@@ -48,9 +46,9 @@ def command(
     one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
     """
     from refine.evaluation.coco import evaluate
-    from refine.evaluation.crowding import CROWD_METRICS
     from refine.evaluation.pck import evaluate_pckh
     from refine.files import dump_json
+    from refine.report.tables import evaluation_table
 
     persons = truth.read(inputs)
     which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
@@ -77,19 +75,7 @@ def command(
         rows = [[n, f"{r.mean:.4f}", r.poses, r.persons] for n, r in reports.items()]
         click.echo(table(["predictions", "PCKh@0.5", "poses", "persons"], rows))
     else:
-        known = {m for report in reports.values() for m in report.metrics}
-        columns = [*_COLUMNS, *(m for m in CROWD_METRICS if m in known)]
-        rows = [
-            [
-                name,
-                *(f"{report[m]:.4f}" for m in columns),
-                report.poses,
-                report.images,
-                report.images_without_predictions,
-            ]
-            for name, report in reports.items()
-        ]
-        click.echo(table(["predictions", *columns, "poses", "images", "without"], rows))
+        click.echo(table(*evaluation_table(reports)))
         first = next(iter(reports.values()))
         say(
             f"sigmas of {first.sigmas}"

@@ -1,0 +1,217 @@
+"""The persons to look at: which ones, and their crops."""
+
+import io
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from refine._types import Floats
+from refine.drawing.poses import draw
+from refine.evaluation.persons import Persons
+from refine.exceptions import FormatError
+from refine.poses import Poses
+from refine.refiner.image.pictures import read_picture
+from refine.report.rows import Row
+
+TRUTH = "Truth"
+"""What the crop of an annotated person is called."""
+SIZE = 280
+"""Px of the sides of a crop."""
+QUALITY = 72
+"""Of its JPEG."""
+MARGIN = 0.12
+"""Room around the poses, over the longer side of what holds them."""
+OUTSIDE = 0.25
+"""Of the picture: joints further outside do not widen a crop."""
+LEAST = 48.0
+"""Px of the picture that a crop shows at least."""
+BUDGET = 10_500_000
+"""Bytes of all crops as text, which leaves room for the rest of 15 MB."""
+WORSE = -0.01
+"""Gain of OKS below which a person counts as worse: less is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One crop: what it shows, in words and as a data URI, and its width and height in px."""
+
+    title: str
+    alt: str
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A person to look at: the index of its row, why it is shown, and its crops."""
+
+    row: int
+    group: str
+    shots: tuple[Shot, ...]
+
+
+def choose_cases(rows: Sequence[Row], most: int) -> dict[str, list[int]]:
+    """Choose the rows to look at, group by group, none of them twice.
+
+    Args:
+        rows: see `refine.report.rows`.
+        most: of all groups together; each may have an equal share, and what others leave.
+
+    Returns:
+        group -> indices of rows, the first to look at first.
+    """
+    several = bool(rows) and len(rows[0].poses) > 1
+    known = [i for i, row in enumerate(rows) if row.person >= 0]
+    nobody = [i for i, row in enumerate(rows) if row.person < 0 and row.poses[-1] >= 0]
+    ranked: dict[str, list[int]] = {}
+    if known:
+        if several:
+            lost = [i for i in known if rows[i].gain < WORSE]
+            won = [i for i in known if rows[i].gain > 0]
+            ranked["Lost most"] = sorted(lost, key=lambda i: rows[i].gain)
+            ranked["Gained most"] = sorted(won, key=lambda i: -rows[i].gain)
+        there = [i for i in known if rows[i].poses[-1] >= 0]
+        ranked["Worst"] = sorted(there, key=lambda i: rows[i].oks[-1])
+        ranked["Not found"] = [i for i in known if max(rows[i].poses) < 0]
+        ranked["Nobody there"] = sorted(nobody, key=lambda i: -_known(rows[i].score))
+    if several:
+        moved = [i for i, row in enumerate(rows) if row.moved > 0]
+        ranked["Moved most"] = sorted(moved, key=lambda i: -rows[i].moved)
+        filled = [i for i, row in enumerate(rows) if row.filled]
+        ranked["Filled most"] = sorted(filled, key=lambda i: -rows[i].filled)
+        gone = [i for i, r in enumerate(rows) if r.person < 0 and r.poses[0] >= 0 > r.poses[-1]]
+        ranked["Removed"] = gone
+    elif not known:
+        ranked["Scored lowest"] = sorted(nobody, key=lambda i: _known(rows[i].score))
+    return _dealt(ranked, most)
+
+
+def _known(score: float) -> float:
+    return score if np.isfinite(score) else -np.inf
+
+
+def _dealt(ranked: Mapping[str, Sequence[int]], most: int) -> dict[str, list[int]]:
+    """Deal rows out to groups in turns, so that all have about as many."""
+    chosen: dict[str, list[int]] = {name: [] for name in ranked}
+    waiting = {name: iter(order) for name, order in ranked.items()}
+    used: set[int] = set()
+    while waiting and len(used) < most:
+        for name in list(waiting):
+            row = next((i for i in waiting[name] if i not in used), None)
+            if row is None:
+                del waiting[name]
+            elif len(used) < most:
+                used.add(row)
+                chosen[name].append(row)
+    return {name: rows for name, rows in chosen.items() if rows}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Where crops come from.
+
+    Attributes:
+        files: label -> poses, all of one skeleton.
+        persons: annotated ones, or None.
+        pictures: image id -> its file.
+    """
+
+    files: Mapping[str, Poses]
+    persons: Persons | None
+    pictures: Mapping[int | str, Path]
+
+    def parts(self, row: Row) -> dict[str, Poses]:
+        """Return what annotators and files say of a row, one pose each, on an image of its own."""
+        skeleton = next(iter(self.files.values())).skeleton
+        parts: dict[str, Poses] = {}
+        if self.persons is not None and row.person >= 0:
+            xy = self.persons.xy[[row.person]]
+            parts[TRUTH] = Poses.from_arrays(skeleton, xy, images=[row.image])
+        for (label, poses), i in zip(self.files.items(), row.poses, strict=True):
+            rows = [i] if i >= 0 else []
+            parts[label] = poses[rows].replace(
+                images=(row.image,), image=np.zeros(len(rows), np.intp)
+            )
+        return parts
+
+    def shots(self, row: Row) -> tuple[Shot, ...]:
+        """Draw the crops of a row: what annotators say, then every file.
+
+        Raises:
+            FormatError: a file that is no picture.
+        """
+        parts = self.parts(row)
+        path = self.pictures.get(row.image.id)
+        picture = None if path is None else read_picture(path)
+        size = (row.image.width, row.image.height)
+        if picture is not None:
+            size = (picture.shape[1], picture.shape[0])
+        box = _frame(np.concatenate([part.xy for part in parts.values()]), size)
+        first = parts[next(iter(self.files))]
+        out = []
+        for label, shown in parts.items():
+            known = len(shown) and len(first) and label != TRUTH and shown is not first
+            before = first if known else None
+            image = draw(shown, picture, before=before, box_xyxy=box, size_px=SIZE)
+            out.append(_shot(label, shown, row, image))
+        return tuple(out)
+
+
+def _frame(xy: Floats, size: tuple[int | None, int | None]) -> Floats:
+    """Return the square (4,) xyxy px around poses (P, K, 2), not far outside the picture."""
+    most = np.array([side or np.inf for side in size])
+    points = xy.reshape(-1, 2)
+    near = ((points > -OUTSIDE * most) & (points < (1 + OUTSIDE) * most)).all(1)
+    points = points[near] if near.any() else np.nan_to_num(points.clip(0, LEAST))
+    low, high = points.min(0), points.max(0)
+    side = max(float((high - low).max()) * (1 + 2 * MARGIN), LEAST)
+    start = (low + high - side) / 2
+    if (most < np.inf).all():
+        start = np.where(side <= most, start.clip(-0.5, most - side - 0.5), start)
+    return np.concatenate([start, start + side])
+
+
+def _shot(label: str, shown: Poses, row: Row, image: Image.Image) -> Shot:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=QUALITY, optimize=True)
+    uri = "data:image/jpeg;base64," + b64encode(data.getvalue()).decode()
+    joints = f"{int(shown.present.sum())} joints" if len(shown) else "no pose"
+    title = label if len(shown) else f"{label}: no pose"
+    return Shot(title, f"{label}: {joints}, image {row.image.id}", uri, *image.size)
+
+
+def draw_cases(
+    rows: Sequence[Row], chosen: Mapping[str, Sequence[int]], gallery: Gallery
+) -> tuple[list[Case], list[str]]:
+    """Draw the chosen rows, until their crops fill `BUDGET`.
+
+    Args:
+        rows: see `refine.report.rows`.
+        chosen: see `choose_cases`.
+        gallery: where crops come from.
+
+    Returns:
+        the cases, and what had to be left out, in words.
+    """
+    cases: list[Case] = []
+    notes, used, broken = [], 0, {}
+    wanted = [(name, row) for name, indices in chosen.items() for row in indices]
+    for name, i in wanted:
+        try:
+            shots = gallery.shots(rows[i])
+        except FormatError as error:
+            broken[rows[i].image.id] = str(error)
+            bare = replace(gallery, pictures={})
+            shots = bare.shots(rows[i])
+        used += sum(len(shot.uri) for shot in shots)
+        if used > BUDGET:
+            notes.append(f"{len(cases)} of {len(wanted)} cases are drawn, more would be too large")
+            break
+        cases.append(Case(i, name, shots))
+    notes += [f"picture of image {name}: {text}" for name, text in broken.items()]
+    return cases, notes
