@@ -14,6 +14,7 @@ from refine.cli._output import json_option, output_option, say, summary
 from refine.cli._truth import Truth, ground_truth_options
 
 if TYPE_CHECKING:
+    from refine.checks import Finding
     from refine.evaluation.ground_truth import GroundTruth
     from refine.report.subject import File
 
@@ -87,23 +88,40 @@ def command(
 
 
 def _read(path: str, name: str, inputs: Input, persons: "GroundTruth | None") -> "File":
-    from refine.checks import run_checks
-    from refine.checks.reading import read_subject
     from refine.report.subject import File
 
     poses = read_poses(path, inputs, None if persons is None else persons.skeleton)
     if path == "-":
         return File(path, name, poses)
-    looked = read_subject(
-        path,
-        persons,
-        inputs.pictures,
-        format=inputs.format,
-        skeleton=inputs.skeleton,
-        images=inputs.images,
-        category=inputs.category,
-    )
-    return File(path, name, poses, _digest(path), run_checks(looked), poses.meta.get("notes", ()))
+    findings, notes = _check(path, inputs, persons)
+    notes = [*poses.meta.get("notes", ()), *notes]
+    return File(path, name, poses, _digest(path), findings, notes)
+
+
+def _check(
+    path: str, inputs: Input, persons: "GroundTruth | None"
+) -> "tuple[list[Finding], list[str]]":
+    """Return what `refine check` finds, and what kept it from looking at the pictures."""
+    from refine.checks import run_checks
+    from refine.checks.reading import read_subject
+    from refine.exceptions import FormatError
+
+    def look(pictures: str | None) -> "list[Finding]":
+        subject = read_subject(
+            path,
+            persons,
+            pictures,
+            format=inputs.format,
+            skeleton=inputs.skeleton,
+            images=inputs.images,
+            category=inputs.category,
+        )
+        return run_checks(subject)
+
+    try:
+        return look(inputs.pictures), []
+    except FormatError as error:
+        return look(None), [f"checked without pictures: {error}"]
 
 
 def _digest(path: str) -> str:

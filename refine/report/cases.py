@@ -86,6 +86,7 @@ def choose_cases(rows: Sequence[Row], most: int) -> dict[str, list[int]]:
         ranked["Filled most"] = sorted(filled, key=lambda i: -rows[i].filled)
         gone = [i for i, r in enumerate(rows) if r.person < 0 and r.poses[0] >= 0 > r.poses[-1]]
         ranked["Removed"] = gone
+        ranked["New"] = [i for i in nobody if max(rows[i].poses[:-1]) < 0]
     elif not known:
         ranked["Scored lowest"] = sorted(nobody, key=lambda i: _known(rows[i].score))
     return _dealt(ranked, most)
@@ -151,7 +152,12 @@ class Gallery:
         size = (row.image.width, row.image.height)
         if picture is not None:
             size = (picture.shape[1], picture.shape[0])
-        box = _frame(np.concatenate([part.xy for part in parts.values()]), size)
+        box: Floats | None = _frame(np.concatenate([part.xy for part in parts.values()]), size)
+        if picture is None and box is not None:
+            scale = SIZE / (box[2] - box[0])
+            picture, start = np.full((SIZE, SIZE, 3), 255, np.uint8), box[:2]
+            parts = {k: p.replace(xy=(p.xy - start) * scale) for k, p in parts.items()}
+            box = None
         first = parts[next(iter(self.files))]
         out = []
         for label, shown in parts.items():

@@ -67,7 +67,7 @@ def precision_recall(measured: Mapping[str, Measured]) -> list[str]:
                 known = table[:, (table >= 0).all(0)]
                 if known.size:
                     curve = known.mean(1)
-                    curve[np.flatnonzero(curve)[-1:][0] + 2 :] = np.nan
+                    curve[int(np.count_nonzero(curve)) + 1 :] = np.nan
                     axes.plot(RECALLS, curve, markevery=20, **series(i))
                     told.append(f"{name} {each.evaluation.report[f'AP{threshold * 100:.0f}']:.4f}")
             axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")

@@ -4,7 +4,7 @@ import numpy as np
 
 from refine._types import Indices
 from refine.evaluation.matching import same_image
-from refine.evaluation.taxonomy import MATCH_OKS
+from refine.evaluation.taxonomy import MATCH_OKS, SMALLEST
 from refine.images import find_images
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
@@ -16,6 +16,8 @@ PLAIN_SIGMA = 0.08
 
 def pair_poses(before: Poses, after: Poses) -> Indices:
     """Find for every pose the one that it most likely was: by OKS, the likest pairs first.
+
+    Poses of few joints count as no smaller than COCO's persons, `SMALLEST`.
 
     Args:
         before: N poses.
@@ -37,9 +39,8 @@ def pair_poses(before: Poses, after: Poses) -> Indices:
     image = np.array([-1 if row is None else row for row in rows], np.intp)[after.image]
     pairs = same_image(image, before.image)
     sigmas = np.nan_to_num(borrow_sigmas(before.skeleton), nan=PLAIN_SIGMA)
-    area = np.maximum(
-        pose_area(before.xy, "keypoints")[pairs.b], pose_area(after.xy, "keypoints")[pairs.a]
-    )
+    theirs, own = (pose_area(poses.xy, "keypoints") for poses in (before, after))
+    area = np.maximum.reduce([theirs[pairs.b], own[pairs.a], np.full(len(pairs.a), SMALLEST)])
     ks = keypoint_similarity(before.xy[pairs.b], after.xy[pairs.a], area, sigmas)
     both = np.isfinite(ks)
     oks = np.where(both, ks, 0).sum(1) / np.maximum(both.sum(1), 1)

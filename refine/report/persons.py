@@ -18,6 +18,7 @@ LEADS = {
     "Moved most": "Poses whose joints moved furthest, measured by the size of the pose.",
     "Filled most": "Poses that were given most of the joints they lacked.",
     "Removed": "Poses that only the first file has: duplicates, or parts of others.",
+    "New": "Poses that only the last file has.",
     "Scored lowest": "Poses with the lowest scores.",
 }
 MARKS = (

@@ -7,6 +7,7 @@ import numpy as np
 
 from refine._types import Indices
 from refine.evaluation.kinds import GOOD
+from refine.evaluation.taxonomy import SMALLEST
 from refine.oks import pose_area
 from refine.poses import ImageRef, Poses
 from refine.report.measured import Measured
@@ -66,19 +67,12 @@ def rows_of_persons(
         owner[f][m.rows] = m.person
         owned = np.flatnonzero(m.person >= 0)
         place[f][m.person[owned]] = owned
+    wrong = [(each.matched.kind > GOOD).sum(1) for each in measured]
     for g in np.flatnonzero(~measured[0].matched.ignore).tolist():
-        at = [int(p[g]) for p in place]
-        poses = tuple(
-            int(each.matched.rows[a]) if a >= 0 else -1
-            for each, a in zip(measured, at, strict=True)
-        )
-        oks = tuple(
-            float(each.oks[a]) if a >= 0 else 0.0 for each, a in zip(measured, at, strict=True)
-        )
-        errors = tuple(
-            float((each.matched.kind[a] > GOOD).sum()) if a >= 0 else np.nan
-            for each, a in zip(measured, at, strict=True)
-        )
+        at = [(f, int(of[g])) for f, of in enumerate(place)]
+        poses = tuple(int(measured[f].matched.rows[a]) if a >= 0 else -1 for f, a in at)
+        oks = tuple(float(measured[f].oks[a]) if a >= 0 else 0.0 for f, a in at)
+        errors = tuple(float(wrong[f][a]) if a >= 0 else np.nan for f, a in at)
         out.append(_row(images[truth.image[g] // most], g, poses, oks, errors, files))
     alone = [np.flatnonzero(who == -1) for who in owner]
     return out + _unowned(files, alone, {ref.id: ref for ref in images})
@@ -133,7 +127,7 @@ def _row(
         away = np.hypot(*(new[both] - old[both]).T)
         if both.any():
             area = pose_area(np.stack([old, new]), "keypoints").max()
-            moved = float(away.mean() / np.sqrt(max(area, 1.0)))
+            moved = float(away.mean() / np.sqrt(max(area, SMALLEST)))
     return Row(
         ref, person, poses, oks, errors, scores[-1] if scores else np.nan, moved, filled, removed
     )
