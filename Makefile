@@ -11,7 +11,7 @@ TORCH ?=
 SECONDS ?= 3600
 SEED ?= 1
 
-.PHONY: demo test lint fuzz test-wheel test-lowest clean
+.PHONY: demo test lint fuzz test-browser test-wheel test-lowest clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -35,6 +35,12 @@ lint: $(VENV)/.installed
 # Long: make fuzz SECONDS=3600 SEED=1. Rounds of the property tests, with more examples each.
 fuzz: $(VENV)/.installed
 	$(BIN)/python tests/fuzz.py $(SECONDS) $(SEED)
+
+# The report in Chromium, where the system has it with its driver (Debian: apt-get install chromium
+# chromium-driver); SCREENSHOTS=FOLDER make test-browser keeps pictures.
+test-browser: $(VENV)/.installed
+	$(INSTALL) selenium
+	$(BIN)/python -m pytest -rs tests/report/test_browser.py
 
 # The wheel is made from the sdist and runs where the checkout is out of sight. Its environment is
 # fresh but for the dependencies, which are those of $(VENV); pip checks that none is missing.
