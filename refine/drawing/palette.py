@@ -8,8 +8,8 @@ ORANGE, VERMILION, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
 PAPER, INK, GRID, QUIET = "#FFFFFF", "#222222", "#C8C8C8", "#666666"
 """Ground, text, lines of charts and frames, and text that matters less."""
 
-LEFT, RIGHT, CENTRE = BLUE, VERMILION, "#444444"
-"""By side of the body."""
+LEFT, RIGHT, CENTRE, SIDELESS = BLUE, VERMILION, "#444444", SKY
+"""By side of the body; the last where no joint has one, as of a hand."""
 BEFORE, AFTER, TRUTH = VERMILION, BLUE, GREEN
 """Before and after something was done, and what annotators say."""
 TRAIL, CASING = "#000000", "#FFFFFF"

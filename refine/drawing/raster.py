@@ -106,13 +106,14 @@ def _paint_shape(pen: ImageDraw.ImageDraw, shape: Shape, scale: float, corner: P
                 return
             x, y = fine(at)
             wide = max(1, round(2 * rx * scale))
-            left, top = round(x - wide / 2), round(y - wide / 2)
+            # Not round(), which lets the place of halves depend on the corner.
+            left, top = (math.floor(v - wide / 2 + 0.5) for v in (x, y))
             pen.ellipse((left, top, left + wide - 1, top + wide - 1), fill=_ink(fill, opacity))
         case Polygon(points, fill, opacity):
             pen.polygon([rounded(p) for p in points], _ink(fill, opacity))
         case Box(x, y, width, height, fill, opacity):
             (left, top), (right, bottom) = (
-                tuple(map(round, fine(p))) for p in ((x, y), (x + width, y + height))
+                (math.floor(v + 0.5) for v in fine(p)) for p in ((x, y), (x + width, y + height))
             )
             if right > left and bottom > top:
                 pen.rectangle((left, top, right - 1, bottom - 1), _ink(fill, opacity))
