@@ -115,7 +115,7 @@ def sort_cases(cases: Sequence[Case], order: Order) -> list[Case]:
 
 def _changes(stages: Stages) -> Floats:
     """Return how unlike each pose of the last stage is to what it was, NaN where it was not."""
-    last, was = stages.poses[-1], stages.before(len(stages.poses) - 1)
+    last, was = stages.poses[-1], stages.before[-1]
     if was is None:
         return np.full(len(last), np.nan)
     sigmas = likeness_sigmas(last.skeleton)

@@ -56,7 +56,7 @@ def show_case(stages: Stages, case: Case, picture: Picture | None, look: Look) -
     parts += [] if stages.truth is None else [(stages.truth, case.truth)]
     cells = []
     for stage, (poses, rows) in enumerate(parts):
-        was = stages.before(stage) if stage < len(stages.poses) else None
+        was = stages.before[stage] if stage < len(stages.poses) else None
         before = None if was is None else _on_one(was, rows, ref)
         there = _on_one(poses, rows, ref)
         cells.append(overlay(there, shown, before=before, box_xyxy=box, size_px=look.size_px))
@@ -75,8 +75,7 @@ def draw_case(stages: Stages, case: Case, picture: Picture | None, look: Look) -
     """
     shown = None if picture is None else pixels(picture)
     ref, box = _view(stages, case, None if shown is None else shown.size, look)
-    last, rows, truth = len(stages.poses) - 1, case.rows[-1], stages.truth
-    was = stages.before(last)
+    rows, was, truth = case.rows[-1], stages.before[-1], stages.truth
     return overlay(
         _on_one(stages.poses[-1], rows, ref),
         shown,
@@ -140,9 +139,10 @@ def _on_one(poses: Poses, rows: Indices, ref: ImageRef) -> Poses:
 
 def _told(stages: Stages, case: Case, stage: int) -> str:
     """Say what is seen of a case in a stage."""
-    poses, was, rows = stages.poses[stage], stages.before(stage), case.rows[stage]
+    poses, was, rows = stages.poses[stage], stages.before[stage], case.rows[stage]
     there = poses.present[rows]
-    text = f"{_count(len(rows), 'pose')}, {_count(int(there.sum()), 'joint')}"
+    text = _count(len(rows), "pose")
+    text += f", {_count(int(there.sum()), 'joint')}" * bool(len(rows))
     if was is not None and len(rows):
         had = was.present[rows]
         with np.errstate(invalid="ignore", over="ignore"):

@@ -84,7 +84,7 @@ def draw_pose(
             draw_arrow(canvas, old[j], new[j] - away * min(radius[j] / length, 0.4))
     for j in np.flatnonzero(there).tolist():
         at, shade = _at(new, j), float(opacity[j])
-        canvas.dot(at, radius[j] + 0.75, CASING, shade**2)
+        canvas.dot(at, radius[j] + min(0.75, 0.4 * radius[j]), CASING, shade**2)
         canvas.dot(at, radius[j], colour[j], shade)
         if filled[j]:
             canvas.dot(at, max(radius[j] - 1.25, 0.6 * radius[j]), CASING, shade)

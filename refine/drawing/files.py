@@ -32,8 +32,8 @@ Encoding = Literal["png", "jpg", "svg"]
 ENDINGS: dict[str, Encoding] = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".svg": "svg"}
 QUALITY = 90
 """Of JPEGs."""
-EFFORT = 4
-"""Of the deflate of PNGs: above it takes twice as long for a few hundredths."""
+EFFORT = 1
+"""Of the deflate of PNGs: pictures of a seventh more in a third of the time of zlib's usual 6."""
 TALLEST = 65_500
 """Px that a JPEG may be wide or high (libjpeg, JPEG_MAX_DIMENSION), and no one looks further."""
 LONGEST = 120

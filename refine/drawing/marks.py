@@ -10,8 +10,6 @@ from refine.poses import Poses
 
 FAINT = 0.25
 """Opacity of a joint that the source gives no confidence at all: it is still seen."""
-HIDDEN = 0.6
-"""Confidence that stands for the flag 1: labelled, not visible."""
 COVARIANCE = "covariance"
 """Name in `Poses.extra` of (K, 2, 2) px^2."""
 LEAST_KS = 1e-3
@@ -21,24 +19,26 @@ LEAST_KS = 1e-3
 def opacities(poses: Poses) -> Floats:
     """Return how opaque each joint is drawn, (N, K) in [`FAINT`, 1], from its confidence.
 
-    Probabilities, peaks and expected similarities are taken as they are, logits as probabilities,
-    scores beyond 1 as shares of the highest; joints without a score are opaque.
+    Scores up to 1 are taken as they are, others and flags as shares of the highest, logits as
+    probabilities; joints without a score are opaque.
 
     >>> one = Poses.from_arrays("coco17", np.zeros((1, 17, 2)), [[0.0] * 16 + [1.0]])
     >>> opacities(one)[0, -2:].tolist()
     [0.25, 1.0]
     """
     score = poses.score
-    if poses.score_kind == "flag":
-        value = np.select([score >= 2, score >= 1], [1.0, HIDDEN], 0.0)
-    elif poses.score_kind == "logit":
+    if poses.score_kind == "logit":
         value = 1 / (1 + np.exp(-score.clip(-50, 50)))
     else:
-        most = np.max(score, where=np.isfinite(score), initial=1.0)
-        value = (score / most).clip(0, 1)
+        value = (score / highest(poses)).clip(0, 1)
     value = np.where(np.isnan(score) | (poses.score_kind == "none"), 1.0, value)
     # Peaks of good joints are often about .5: the root tells them from bad ones as well.
     return np.asarray(FAINT + (1 - FAINT) * np.sqrt(value))
+
+
+def highest(poses: Poses) -> float:
+    """Return the highest keypoint score, at least 1."""
+    return float(np.max(poses.score, where=np.isfinite(poses.score), initial=1.0))
 
 
 def ellipses(poses: Poses) -> Floats:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from refine._types import Floats, Indices
+from refine.drawing.marks import highest
 from refine.evaluation.ground_truth import GroundTruth
 from refine.evaluation.pairing import pair_poses
 from refine.exceptions import ArrayError
@@ -23,12 +25,15 @@ class Stages:
         names: of the stages; the first is what the others are compared with.
         poses: of each stage, all of the same images in the same order.
         sources: of each stage: which pose of the first each one was, (M,), -1 for none.
+        before: of each stage: its poses as they were in the first, NaN where they were not; None
+            for the first itself.
         truth: annotated persons on these images, NaN where a joint is not labelled; None without.
     """
 
     names: tuple[str, ...]
     poses: tuple[Poses, ...]
     sources: tuple[Indices, ...]
+    before: tuple[Poses | None, ...]
     truth: Poses | None
 
     @property
@@ -42,21 +47,13 @@ class Stages:
         truth = [TRUTH_NAME] * (self.truth is not None)
         return [*self.names, *truth] if truth or len(self.names) > 1 else []
 
-    def before(self, stage: int) -> Poses | None:
-        """Return the poses of a stage as they were in the first; None for the first itself."""
-        if stage == 0:
-            return None
-        poses, source = self.poses[stage], self.sources[stage]
-        first = self.poses[0].to(poses.skeleton).xy
-        none = np.full((1, *first.shape[1:]), np.nan)
-        return poses.replace(xy=np.concatenate([first, none])[source])
-
 
 def line_up(stages: Mapping[str, Poses], truth: GroundTruth | None = None) -> Stages:
     """Put poses of several stages on the same images, and find which pose became which.
 
     Images are those of the first stage, then those that only others have; names and sizes that
-    the poses do not tell are taken from the truth.
+    the poses do not tell are taken from the truth. Keypoint scores beyond 1 become shares of the
+    highest of their stage.
 
     Args:
         stages: name -> poses, at least one.
@@ -82,13 +79,26 @@ def line_up(stages: Mapping[str, Poses], truth: GroundTruth | None = None) -> St
         moved.append(np.array(rows, np.intp)[poses.image])
     known = _told_by(truth, images)
     lined = tuple(
-        poses.replace(images=known, image=image)
+        poses.replace(images=known, image=image, score=_shares(poses))
         for poses, image in zip(stages.values(), moved, strict=True)
     )
     sources = [np.arange(len(lined[0]))]
     sources += [pair_poses(lined[0].to(after.skeleton), after) for after in lined[1:]]
     annotated = None if truth is None else _annotated(truth, known)
-    return Stages(tuple(stages), lined, tuple(sources), annotated)
+    before = [None, *map(partial(_as_in, lined[0]), lined[1:], sources[1:])]
+    return Stages(tuple(stages), lined, tuple(sources), tuple(before), annotated)
+
+
+def _shares(poses: Poses) -> Floats:
+    """Return keypoint scores that are alike on all images: beyond 1 as shares of the highest."""
+    return poses.score if poses.score_kind == "logit" else poses.score / highest(poses)
+
+
+def _as_in(first: Poses, poses: Poses, source: Indices) -> Poses:
+    """Return poses as they were in the first stage."""
+    xy = first.to(poses.skeleton).xy
+    none = np.full((1, *xy.shape[1:]), np.nan)
+    return poses.replace(xy=np.concatenate([xy, none])[source])
 
 
 def _told_by(truth: GroundTruth | None, images: Sequence[ImageRef]) -> tuple[ImageRef, ...]:

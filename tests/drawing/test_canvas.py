@@ -77,6 +77,15 @@ def test_shapes_blend_and_do_not_depend_on_their_neighbours():
     assert one[41, 40].tolist() == pytest.approx([255, 127, 127], abs=1)
 
 
+def test_bands_meet_without_a_seam():
+    tall, short = Canvas(60, 1600), Canvas(60, 400)
+    for canvas, y in ((tall, 300), (short, 0)):
+        canvas.line((7.3, y + 100.4), (50.1, y + 300.2), "#D55E00", 5.5, 0.6)
+        canvas.dot((30.2, y + 212.7), 17.4, "#0072B2", 0.5)
+        canvas.oval((20.2, y + 212.7), (17.4, 3), 0.3, "#0072B2", 0.5)
+    np.testing.assert_array_equal(np.asarray(paint(tall))[300:700], np.asarray(paint(short)))
+
+
 @pytest.mark.parametrize("at", [(-500, -500), (1e6, 5), (5, 1e6)])
 def test_shapes_beyond_the_edge(at):
     canvas = Canvas(30, 20)

@@ -34,10 +34,10 @@ def test_poses_find_what_they_were():
     stages = line_up({"a": before, "b": after})
     assert [ref.id for ref in stages.images] == [0, 1]
     assert stages.sources[1].tolist() == [3, 2, -1]
-    was = stages.before(1)
+    was = stages.before[1]
     np.testing.assert_array_equal(was.xy[:2], before.xy[[3, 2]])
     assert np.isnan(was.xy[2]).all()
-    assert stages.before(0) is None
+    assert stages.before[0] is None
 
 
 def test_images_meet_by_name_and_learn_from_the_truth():
@@ -142,3 +142,12 @@ def test_other_skeletons():
     assert len(find_cases(line_up({"a": two, "b": two}))) == 1
     with pytest.raises(SkeletonError, match="sigmas"):
         find_cases(line_up({"a": two}, truth_of(two)))
+
+
+def test_scores_beyond_one_are_alike_on_all_images():
+    poses = people((0, 0), (1, 0)).replace(
+        score=np.array([[2.0], [12.0]]) * np.ones(17), score_kind="unknown"
+    )
+    np.testing.assert_allclose(line_up({"a": poses}).poses[0].score[:, 0], [1 / 6, 1])
+    logits = line_up({"a": poses.replace(score_kind="logit")}).poses[0]
+    np.testing.assert_array_equal(logits.score, poses.score)
