@@ -4,10 +4,10 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.drawing.canvas import Canvas
-from refine.drawing.palette import CASING, CENTRE, LEFT, RIGHT, SIDELESS, TRAIL, TRUTH
+from refine.drawing.palette import CASING, TRAIL, TRUTH
 from refine.geometry import keypoint_box
 from refine.skeletons import Skeleton
-from refine.skeletons.model import split_side
+from refine.sketch import joint_colours, limbs
 
 THICKNESS = 0.02
 """Of limbs over the square root of a pose's box area,"""
@@ -63,12 +63,9 @@ def draw_pose(
     within = np.isfinite(spread).all((-1, -2)) & (np.trace(spread.T) < 2 * (LARGE * extent) ** 2)
     for j in np.flatnonzero(there & within).tolist():
         _draw_ellipse(canvas, _at(new, j), spread[j], colour[j], PALE * float(opacity[j]))
-    limbs = [(a, b) for a, b in skeleton.edges if there[a] and there[b]]
     for casing in (True, False):
-        for a, b in limbs:
+        for a, b, paint in limbs(skeleton, there):
             width = min(thick, 2 * radius[a], 2 * radius[b]) * (0.5 if filled[a] | filled[b] else 1)
-            sides = {colour[a], colour[b]} - {CENTRE}
-            paint = sides.pop() if len(sides) == 1 else CENTRE
             faint = float(min(opacity[a], opacity[b]))
             ends = _at(new, a), _at(new, b)
             if casing:
@@ -90,19 +87,11 @@ def draw_pose(
             canvas.dot(at, max(radius[j] - 1.25, 0.6 * radius[j]), CASING, shade)
 
 
-def joint_colours(skeleton: Skeleton) -> list[str]:
-    """Return the colour of each joint: by side, or one for all where no joint has a side."""
-    sides = [split_side(joint)[0] for joint in skeleton.joints]
-    middle = CENTRE if any(sides) else SIDELESS
-    return [{"left": LEFT, "right": RIGHT}.get(side, middle) for side in sides]
-
-
 def draw_truth(canvas: Canvas, points: Floats, skeleton: Skeleton) -> None:
     """Draw what annotators say, (K, 2) px of the canvas: thin, in one colour."""
     there = np.asarray(np.isfinite(points).all(-1))
-    limbs = [(a, b) for a, b in skeleton.edges if there[a] and there[b]]
     for paint, more in ((CASING, 1.5), (TRUTH, 0.0)):
-        for a, b in limbs:
+        for a, b, _ in limbs(skeleton, there):
             canvas.line(_at(points, a), _at(points, b), paint, 1.5 + more)
         for j in np.flatnonzero(there).tolist():
             canvas.dot(_at(points, j), 2.0 + more / 2, paint)

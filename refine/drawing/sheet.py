@@ -6,9 +6,10 @@ import numpy as np
 
 from refine.drawing.canvas import Canvas, fitting, text_width
 from refine.drawing.cells import Row
-from refine.drawing.figure import PALE, draw_arrow, joint_colours
+from refine.drawing.figure import PALE, draw_arrow
 from refine.drawing.palette import CASING, CENTRE, GRID, LEFT, QUIET, RIGHT
 from refine.skeletons import Skeleton
+from refine.sketch import joint_colours
 
 ACROSS = 4
 """Cells in a row of a sheet of pictures that stand for themselves."""
