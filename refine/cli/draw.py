@@ -1,5 +1,6 @@
 """`refine draw`: poses over their pictures, one by one or side by side."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from refine.files import STDIO
 
 if TYPE_CHECKING:
     from refine.drawing.cases import Case
-    from refine.drawing.files import Pictures
     from refine.drawing.stages import Stages
     from refine.evaluation.ground_truth import GroundTruth
     from refine.poses import ImageRef, Poses
@@ -127,10 +127,8 @@ def command(
     if as_json:
         facts = {"drawn": len(shown), "of": len(cases), "order": order, **facts}
         facts["cases"] = [_facts(stages, case) for case in shown]
-        partial = facts.pop("partial")
         summary(facts, data_on_stdout=output == STDIO)
-        facts["partial"] = partial
-    if facts["partial"]:
+    if facts["pictures_unread"] or facts["pictures_unfit"]:
         raise click.exceptions.Exit(PARTIAL)
 
 
@@ -230,68 +228,41 @@ def _draw(
 ) -> dict[str, Any]:
     """Draw cases, write them, and return the facts of the summary."""
     from refine.drawing.cells import Look
-    from refine.drawing.files import ENDINGS, contact_sheet, encode, write_each
+    from refine.drawing.files import (
+        ENDINGS,
+        Pictures,
+        contact_sheet,
+        encode,
+        find_drawn,
+        write_each,
+    )  # fmt: skip
     from refine.files import write_bytes
+    from refine.refiner.image.pictures import tell
 
-    pictures, unfit = _pictures(stages, shown, inputs.pictures, wanted.exif)
+    pictures = Pictures([None] * len(stages.images))
+    if inputs.pictures:
+        pictures = find_drawn(stages, shown, inputs.pictures, exif=wanted.exif)
     usual = Look() if sheet else Look(None, crop=False)
     crop = usual.crop if wanted.crop is None else wanted.crop
     look = Look(wanted.size or usual.size_px, wanted.persons or crop)
     encoding: Any = wanted.encoding or "jpg"
     facts: dict[str, Any] = {"output": output}
-    if sheet:
-        canvas = count_poses(
-            len(shown),
-            lambda bar: contact_sheet(stages, shown, pictures, look, bar),
-            wanted.progress,
-            "cases",
-        )
-        ending = ENDINGS.get(Path(output).suffix.lower(), encoding)
-        write_bytes(output, encode(canvas, ending, Path(output).name))
-    else:
-        facts["files"] = count_poses(
-            len(shown),
-            lambda bar: write_each(stages, shown, pictures, look, output, encoding, bar),
-            wanted.progress,
-            "files",
-        )
-    for name, reason in {**pictures.unread, **unfit}.items():
-        say(f"drawn on plain paper, for its picture does not serve: {name} ({reason})", least=-1)
-    facts["pictures_unread"], facts["pictures_unfit"] = len(pictures.unread), len(unfit)
-    return facts | {"partial": bool(pictures.unread or unfit)}
 
+    def show(bar: Callable[[int], None] | None) -> None:
+        if sheet:
+            canvas = contact_sheet(stages, shown, pictures, look, bar)
+            ending = ENDINGS.get(Path(output).suffix.lower(), encoding)
+            write_bytes(output, encode(canvas, ending, Path(output).name))
+        else:
+            facts["files"] = write_each(stages, shown, pictures, look, output, encoding, bar)
 
-def _pictures(
-    stages: "Stages", shown: "list[Case]", folder: str | None, exif: bool
-) -> "tuple[Pictures, dict[str, str]]":
-    """Find the pictures of cases, and tell which do not fit what is to be drawn on them.
-
-    Raises:
-        FormatError: no such folder, or no picture in it of any of these.
-    """
-    import numpy as np
-
-    from refine.drawing.files import Pictures
-    from refine.refiner.image.crops import find_pictures
-    from refine.refiner.image.pictures import check_found, look_at
-
-    paths: list[Path | None] = [None] * len(stages.images)
-    if folder is None:
-        return Pictures(paths, exif), {}
-    drawn = sorted({case.image for case in shown})
-    last = stages.poses[-1]
-    place = np.full(len(stages.images), -1)
-    place[drawn] = np.arange(len(drawn))
-    rows = np.flatnonzero(place[last.image] >= 0)
-    images = tuple(stages.images[i] for i in drawn)
-    poses = last[rows].replace(images=images, image=place[last.image[rows]])
-    found = find_pictures(folder, images)
-    check_found(folder, found, poses)
-    sight = look_at(poses, found, exif=exif)
-    for image, path, usable in zip(drawn, found, sight.pictures, strict=True):
-        unread = path is not None and path.name in sight.unread
-        paths[image] = path if usable is not None or unread else None
-    return Pictures(paths, exif), sight.unfit
+    count_poses(len(shown), show, wanted.progress, "pictures")
+    unread, unfit = 0, 0
+    if pictures.sight:
+        tell(pictures.sight, exif=wanted.exif, done="drawn")
+        unread, unfit = len(pictures.sight.unread), len(pictures.sight.unfit)
+    facts |= {"pictures_unread": unread, "pictures_unfit": unfit}
+    return facts
 
 
 def _facts(stages: "Stages", case: "Case") -> dict[str, Any]:

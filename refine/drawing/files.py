@@ -6,7 +6,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,8 +23,8 @@ from refine.drawing.stages import Stages
 from refine.drawing.svg import svg
 from refine.exceptions import ArrayError, FormatError
 from refine.files import write_bytes
-from refine.refiner.image.crops import SUFFIXES
-from refine.refiner.image.pictures import read_picture
+from refine.refiner.image.crops import SUFFIXES, find_pictures
+from refine.refiner.image.pictures import Sight, check_found, look_at, read_picture, short
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -47,25 +47,61 @@ class Pictures:
     """Pictures of the images of stages, read when they are drawn on.
 
     Attributes:
-        paths: one per image, None where there is none.
+        paths: one per image, None where there is none that serves.
         exif: whether EXIF orientation is applied.
-        unread: names of those that cannot be read, and why; filled as they are met.
+        sight: which of them do not serve, and why; None without any.
     """
 
     paths: Sequence[Path | None]
     exif: bool = True
-    unread: dict[str, str] = field(default_factory=dict)
+    sight: Sight | None = None
 
     def read(self, image: int) -> Image.Image | None:
-        """Return the picture of an image, None where there is none that can be read."""
+        """Return the picture of an image, None where there is none.
+
+        Raises:
+            FormatError: one that cannot be read, without a `sight` that takes note.
+        """
         path = self.paths[image]
         if path is None:
             return None
         try:
             return Image.fromarray(read_picture(path, exif=self.exif))
         except FormatError as error:
-            self.unread[path.name] = error.message
+            if self.sight is None:
+                raise
+            self.sight.unread[path.name] = short(error)
             return None
+
+
+def find_drawn(
+    stages: Stages, cases: Sequence[Case], folder: str | Path, *, exif: bool = True
+) -> Pictures:
+    """Find the pictures of cases in a folder, and leave out those that do not serve.
+
+    Args:
+        stages: that the cases are of.
+        cases: that will be drawn.
+        folder: of pictures, see `refine.refiner.image.crops.find_pictures`.
+        exif: whether EXIF orientation is applied.
+
+    Raises:
+        FormatError: no such folder, or no picture of any of these images in it.
+    """
+    drawn = sorted({case.image for case in cases})
+    place = np.full(len(stages.images), -1)
+    place[drawn] = np.arange(len(drawn))
+    images = tuple(stages.images[i] for i in drawn)
+    last = stages.poses[-1]
+    poses = last[place[last.image] >= 0]
+    poses = poses.replace(images=images, image=place[poses.image])
+    found = find_pictures(folder, images)
+    check_found(folder, found, poses)
+    sight = look_at(poses, found, exif=exif)
+    paths: list[Path | None] = [None] * len(stages.images)
+    for image, path, usable in zip(drawn, found, sight.pictures, strict=True):
+        paths[image] = None if usable is None else path
+    return Pictures(paths, exif, sight)
 
 
 def encode(canvas: Canvas, encoding: Encoding, title: str = "poses") -> bytes:

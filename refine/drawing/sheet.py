@@ -108,7 +108,7 @@ def _draw_mark(canvas: Canvas, mark: str, x: float, y: float) -> None:
     else:
         middle = (x + MARK - 14.0, y)
         if mark == "uncertain":
-            canvas.dot(middle, 10.0, LEFT, PALE)
-        canvas.dot(middle, 4.5, LEFT)
+            canvas.dot(middle, 8.0, LEFT, 2 * PALE)
+        canvas.dot(middle, 4.0, LEFT)
         if mark == "filled":
-            canvas.dot(middle, 3.25, CASING)
+            canvas.dot(middle, 2.75, CASING)

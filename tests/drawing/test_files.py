@@ -9,11 +9,11 @@ from PIL import Image
 import refine
 from refine.drawing.cases import find_cases
 from refine.drawing.cells import Look, draw_case, frame_around, show_case
-from refine.drawing.files import Pictures, contact_sheet, encode, names_of, write_each
+from refine.drawing.files import Pictures, contact_sheet, encode, find_drawn, names_of, write_each
 from refine.drawing.palette import LEFT, SIDELESS, TRUTH
 from refine.drawing.raster import paint
 from refine.drawing.stages import line_up
-from refine.exceptions import ArrayError
+from refine.exceptions import ArrayError, FormatError
 from refine.poses import ImageRef, Poses
 from tests.drawing.test_cases import people, truth_of
 from tests.oracles.records import STANDING
@@ -63,11 +63,14 @@ def test_a_sheet_in_pixels_shows_the_pictures(tmp_path):
     stages = three_stages()
     Image.new("RGB", (640, 480), "#FF00FF").save(tmp_path / "0.png")
     (tmp_path / "1.png").write_bytes(b"\x89PNG broken")
-    pictures = Pictures([tmp_path / "0.png", tmp_path / "1.png", None, None, None])
+    pictures = find_drawn(stages, find_cases(stages), tmp_path)
     image = paint(contact_sheet(stages, find_cases(stages), pictures, Look(200)))
     assert has(image, "#FF00FF")
     assert has(image, LEFT)
-    assert list(pictures.unread) == ["1.png"]
+    assert list(pictures.sight.unread) == ["1.png"]
+    broken = Pictures([None, tmp_path / "1.png", None, None, None])
+    with pytest.raises(FormatError, match="expected a picture"):
+        contact_sheet(stages, find_cases(stages), broken, Look(200))
 
 
 def test_a_file_per_case(tmp_path):
