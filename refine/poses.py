@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+import refine.sketch as sketch
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.skeletons import Skeleton, skeleton as find_skeleton
@@ -21,9 +21,6 @@ ScoreKind = Literal[
 
 DERIVED_DECIMALS = 3
 """Of derived joints: means of two rounded numbers carry noise in the last bits."""
-
-ROWS_SHOWN = 8
-"""Poses in the table that notebooks show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,18 +235,17 @@ class Poses:
         )
 
     def _repr_html_(self) -> str:
-        """Return the first poses as a table, which is what notebooks show."""
+        """Return what notebooks show: the poses of the first image drawn, and the first listed."""
         names = [ref.id if ref.file_name is None else ref.file_name for ref in self.images]
         joints = self.present.sum(1)
         rows: list[tuple[object, ...]] = [("", "image", "score", "joints", "track")]
-        for i in range(min(len(self), ROWS_SHOWN)):
+        for i in range(min(len(self), sketch.ROWS_SHOWN + 1)):
             track = "" if self.track is None else self.track[i]
             score = f"{self.instance_score[i]:.3f}"
             rows.append((i, names[self.image[i]], score, joints[i], track))
-        rows += [("...",)] if len(self) > ROWS_SHOWN else []
-        lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
-        table = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f"<table><caption>{escape(repr(self)[1:-1])}</caption>{table}</table>"
+        return sketch.show(
+            repr(self)[1:-1], rows, self.xy[self.image == self.image[:1]], self.skeleton
+        )
 
     @property
     def present(self) -> Bools:

@@ -25,6 +25,7 @@ FLOORS = (
     "skeletons",
     "geometry",
     "crops",
+    "sketch",
     "poses",
     "categories",
     "images",

@@ -15,6 +15,7 @@ VERBS = {
     "eval": "Score poses against ground truth (COCO AP and AR).",
     "check": "Look for what is wrong with a file of poses, and tell what mends it.",
     "diagnose": "Tell what is wrong with poses, joint by joint, and what it costs.",
+    "draw": "Draw poses over their pictures: what changed most, what is worst.",
     "report": "Write one page with figures, charts and the cases to look at.",
     "convert": "Convert poses between file formats and skeletons.",
     "formats": "List the file formats and what each cannot hold, or show one.",

@@ -65,20 +65,18 @@ _OPTIONS = (
 )
 
 
-_IMAGES = click.option(
-    "--images", metavar="DIR", help="Folder of pictures: every pose is looked at again in its own."
-)
+_LOOKED_AT = "Folder of pictures: every pose is looked at again in its own."
 _OLD_IMAGES = click.option("--images", metavar="FILE.json", hidden=True)
 
 
 def input_options(
-    function: Callable[..., Any] | None = None, *, pictures: bool = False
+    function: Callable[..., Any] | None = None, *, pictures: bool | str = False
 ) -> Callable[..., Any]:
     """Give a verb the options of `Input`, as the argument named `inputs`.
 
     Args:
         function: the verb; without it a decorator is returned.
-        pictures: whether it looks at pictures, the folder --images.
+        pictures: whether it looks at pictures, the folder --images; or what it does with them.
     """
     if function is None:
         return partial(input_options, pictures=pictures)
@@ -95,12 +93,14 @@ def input_options(
         category: str | None,
         **others: Any,
     ) -> Any:
-        sizes, folder = _tell_apart(sizes, images, pictures)
+        sizes, folder = _tell_apart(sizes, images, bool(pictures))
         inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder, category)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
-    for option in reversed((*_OPTIONS, _IMAGES if pictures else _OLD_IMAGES)):
+    text = pictures if isinstance(pictures, str) else _LOOKED_AT
+    folder_option = click.option("--images", metavar="DIR", help=text)
+    for option in reversed((*_OPTIONS, folder_option if pictures else _OLD_IMAGES)):
         verb = option(verb)
     return verb
 

@@ -19,14 +19,18 @@ def is_first() -> bool:
 
 
 def count_poses(
-    total: int, work: Callable[[Callable[[int], None] | None], T], progress: bool | None
+    total: int,
+    work: Callable[[Callable[[int], None] | None], T],
+    progress: bool | None,
+    what: str = "poses",
 ) -> T:
-    """Do work on poses under a bar.
+    """Do work on poses, or on something else, under a bar.
 
     Args:
         total: number of poses.
         work: called with what is to be told how many are done; None without a bar.
         progress: of `progress_option`.
+        what: is counted.
     """
     if not wants_progress(progress):
         return work(None)
@@ -35,7 +39,7 @@ def count_poses(
 
     columns = (*Bar.get_default_columns(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("poses", total=total)
+        task = bar.add_task(what, total=total)
         return work(lambda done: bar.update(task, completed=done))
 
 

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from refine.report.subject import File
 
 _CASES = 60
+_FILES = 6
+"""That charts can tell apart."""
 
 
 @click.command("report")
 @click.argument("predictions", nargs=-1, required=True, metavar="PRED...")
 @output_option("Where to write the page (HTML); - is standard output.")
-@ground_truth_options("keep_going", "max_dets", optional=True)
+@ground_truth_options("keep_going", "max_dets", required=False)
 @click.option(
     "--cases",
     type=click.IntRange(0, 500),
@@ -32,7 +34,7 @@ _CASES = 60
     show_default=True,
     help="Most persons that are shown as crops.",
 )
-@input_options(pictures=True)
+@input_options(pictures="Folder of pictures: crops show the poses in their own.")
 @json_option
 def command(
     predictions: tuple[str, ...],
@@ -40,7 +42,7 @@ def command(
     cases: int,
     as_json: bool,
     inputs: Input,
-    truth: Truth | None,
+    truth: Truth,
 ) -> Any:
     """Write one page about the poses in PRED: figures, charts, and the cases to look at.
 
@@ -49,6 +51,8 @@ def command(
     With a folder of pictures in --images, crops show them. The page is one file, needs no network,
     and opens in any browser.
     """
+    if len(predictions) > _FILES:
+        raise click.UsageError(f"expected at most {_FILES} files, got {len(predictions)}")
     try:
         import jinja2 as jinja2
         import matplotlib as matplotlib
@@ -59,19 +63,15 @@ def command(
     from refine.report.page import report_html
     from refine.report.subject import Subject
 
-    persons = None if truth is None else truth.read(inputs)
-    options = Options(area="auto")
-    if truth is not None:
-        options = Options(
-            truth.sigma_source(), truth.image_ids, truth.max_dets, "auto", truth.strict
-        )
+    persons = truth.read(inputs) if truth.path else None
+    options = Options(truth.sigma_source(), truth.image_ids, truth.max_dets, "auto", truth.strict)
     subject = Subject(
         files=[
             _read(path, name, inputs, persons)
             for path, name in zip(predictions, _names(predictions), strict=True)
         ],
         truth=persons,
-        truth_sha256="" if truth is None else _digest(truth.path),
+        truth_sha256=_digest(truth.path),
         options=options,
         pictures=inputs.pictures,
         cases=cases,
@@ -133,6 +133,6 @@ def _names(paths: tuple[str, ...]) -> list[str]:
     parts = [Path(path).parts for path in paths]
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-depth:]) for each in parts]
-        if len(set(names)) == len(names):
+        if len(set(names)) == len(set(paths)):
             return names
     return list(paths)

@@ -119,6 +119,7 @@ class Canvas:
 
     def text(self, at: Point, text: str, size: int, anchor: str = "la", colour: str = INK) -> float:
         """Write at a point, anchored as Pillow has it, and return the width in px."""
+        text = printable(text)
         self.texts.append(Text(_plain(at), text, size, anchor, colour))
         return text_width(text, size)
 
@@ -129,6 +130,20 @@ class Canvas:
     def put(self, part: "Canvas", x: int, y: int) -> None:
         """Put another canvas onto this one."""
         self.parts.append((part, x, y))
+
+
+def printable(text: str) -> str:
+    """Return text in which what cannot be printed, such as bytes that are no text, is "?"."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def fitting(text: str, size: int, width: float) -> str:
+    """Return text that is no wider than so many px: its beginning and "..." if need be."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(f"{text}...", size) > width:
+        text = text[:-1]
+    return f"{text}..."
 
 
 def text_width(text: str, size: int) -> float:

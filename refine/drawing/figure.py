@@ -4,12 +4,11 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.drawing.canvas import Canvas
-from refine.drawing.palette import CASING, CENTRE, LEFT, RIGHT, TRAIL, TRUTH
+from refine.drawing.palette import CASING, TRAIL, TRUTH
 from refine.geometry import keypoint_box
 from refine.skeletons import Skeleton
-from refine.skeletons.model import split_side
+from refine.sketch import joint_colours, limbs
 
-SIDES = {"left": LEFT, "right": RIGHT}
 THICKNESS = 0.02
 """Of limbs over the square root of a pose's box area,"""
 THINNEST, THICKEST = 1.5, 5.0
@@ -24,10 +23,13 @@ HEAD = 7.0
 """Length px of the head of an arrow,"""
 SHORT = 0.6
 """and no more of the arrow than this."""
-PALE = 0.3
+LEAST_SPREAD = 0.25
+"""px^2 of the canvas: variances are no lower."""
+PALE = 0.18
 """Opacity of ellipses over that of their joints."""
-LARGE = 0.15
-"""Standard deviation of an ellipse over the canvas from which it is not drawn: it says nothing."""
+LARGE = 0.2
+"""Standard deviation of an ellipse over the size of its pose, beyond which it is not drawn: that
+the joint is pale says as much."""
 
 
 def draw_pose(
@@ -53,30 +55,33 @@ def draw_pose(
         return
     had = there if old is None else np.asarray(np.isfinite(old).all(-1))
     filled = there & ~had
-    thick = _thickness(new)
+    (box,) = keypoint_box(new[None])
+    extent = float(np.sqrt(np.prod(box[2:] - box[:2])))
+    thick = float(np.clip(THICKNESS * extent, THINNEST, THICKEST))
     radius = _radii(new, 0.9 * thick + 0.75)
-    colour = [SIDES.get(split_side(joint)[0], CENTRE) for joint in skeleton.joints]
-    _draw_ellipses(canvas, new, spread, colour, opacity)
-    limbs = [(a, b) for a, b in skeleton.edges if there[a] and there[b]]
+    colour = joint_colours(skeleton)
+    within = np.isfinite(spread).all((-1, -2)) & (np.trace(spread.T) < 2 * (LARGE * extent) ** 2)
+    for j in np.flatnonzero(there & within).tolist():
+        _draw_ellipse(canvas, _at(new, j), spread[j], colour[j], PALE * float(opacity[j]))
     for casing in (True, False):
-        for a, b in limbs:
+        for a, b, paint in limbs(skeleton, there):
             width = min(thick, 2 * radius[a], 2 * radius[b]) * (0.5 if filled[a] | filled[b] else 1)
-            sides = {colour[a], colour[b]} - {CENTRE}
-            paint = sides.pop() if len(sides) == 1 else CENTRE
             faint = float(min(opacity[a], opacity[b]))
             ends = _at(new, a), _at(new, b)
             if casing:
-                canvas.line(*ends, CASING, width + 1.5, faint**2)
+                canvas.line(*ends, CASING, width + min(1.5, 0.6 * width), faint**2)
             else:
                 canvas.line(*ends, paint, width, faint)
     if old is not None:
         with np.errstate(invalid="ignore", over="ignore"):
             moved = there & had & (np.linalg.norm(new - old, axis=-1) > MOVED)
         for j in np.flatnonzero(moved).tolist():
-            _draw_arrow(canvas, old[j], new[j], radius[j])
+            away = new[j] - old[j]
+            length = float(np.linalg.norm(away))
+            draw_arrow(canvas, old[j], new[j] - away * min(radius[j] / length, 0.4))
     for j in np.flatnonzero(there).tolist():
         at, shade = _at(new, j), float(opacity[j])
-        canvas.dot(at, radius[j] + 0.75, CASING, shade**2)
+        canvas.dot(at, radius[j] + min(0.75, 0.4 * radius[j]), CASING, shade**2)
         canvas.dot(at, radius[j], colour[j], shade)
         if filled[j]:
             canvas.dot(at, max(radius[j] - 1.25, 0.6 * radius[j]), CASING, shade)
@@ -85,17 +90,11 @@ def draw_pose(
 def draw_truth(canvas: Canvas, points: Floats, skeleton: Skeleton) -> None:
     """Draw what annotators say, (K, 2) px of the canvas: thin, in one colour."""
     there = np.asarray(np.isfinite(points).all(-1))
-    limbs = [(a, b) for a, b in skeleton.edges if there[a] and there[b]]
     for paint, more in ((CASING, 1.5), (TRUTH, 0.0)):
-        for a, b in limbs:
+        for a, b, _ in limbs(skeleton, there):
             canvas.line(_at(points, a), _at(points, b), paint, 1.5 + more)
         for j in np.flatnonzero(there).tolist():
             canvas.dot(_at(points, j), 2.0 + more / 2, paint)
-
-
-def _thickness(points: Floats) -> float:
-    (box,) = keypoint_box(points[None])
-    return float(np.clip(THICKNESS * np.sqrt(np.prod(box[2:] - box[:2])), THINNEST, THICKEST))
 
 
 def _radii(points: Floats, usual: float) -> Floats:
@@ -105,27 +104,20 @@ def _radii(points: Floats, usual: float) -> Floats:
     return np.asarray((APART * away.min(1)).clip(SMALLEST, usual))
 
 
-def _draw_ellipses(
-    canvas: Canvas, at: Floats, spread: Floats, colour: list[str], opacity: Floats
+def _draw_ellipse(
+    canvas: Canvas, at: tuple[float, float], spread: Floats, colour: str, opacity: float
 ) -> None:
-    """Fill an ellipse of one standard deviation about each joint that tells of one."""
-    told = np.isfinite(at).all(-1) & np.isfinite(spread).all((-1, -2))
-    most = LARGE * max(canvas.width, canvas.height)
-    for j in np.flatnonzero(told).tolist():
-        values, axes = np.linalg.eigh(spread[j])
-        major, minor = np.sqrt(values[::-1].clip(0))
-        if 1 <= major <= most:
-            turn = float(np.arctan2(axes[1, 1], axes[0, 1]))
-            faint = PALE * float(opacity[j])
-            canvas.oval(_at(at, j), (major, max(minor, 0.5)), turn, colour[j], faint)
+    """Fill an ellipse of one standard deviation about a joint, of a covariance (2, 2) px^2."""
+    values, axes = np.linalg.eigh(spread)
+    minor, major = np.sqrt(values.clip(LEAST_SPREAD)).tolist()
+    turn = float(np.arctan2(axes[1, 1], axes[0, 1]))
+    canvas.oval(at, (major, minor), turn, colour, opacity)
 
 
-def _draw_arrow(canvas: Canvas, old: Floats, new: Floats, radius: float) -> None:
-    """Draw an arrow from where a joint was to the rim of its dot."""
-    length = float(np.linalg.norm(new - old))
-    along = (new - old) / length
-    tip = new - along * min(radius, 0.4 * length)
+def draw_arrow(canvas: Canvas, old: Floats, tip: Floats) -> None:
+    """Draw an arrow from where a joint was, (2,) px of the canvas, to a tip."""
     reach = float(np.linalg.norm(tip - old))
+    along = (tip - old) / reach
     head = min(HEAD, SHORT * reach)
     across = np.array([-along[1], along[0]]) * head * 0.45
     neck = tip - along * head

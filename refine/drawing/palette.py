@@ -3,13 +3,13 @@
 They are Okabe & Ito's, which the colour-blind tell apart (jfly.uni-koeln.de/color, 2008).
 """
 
-BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
-ORANGE, VERMILION, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
+from refine.sketch import CENTRE as CENTRE, LEFT as LEFT, RIGHT as RIGHT, SIDELESS as SIDELESS
+
+BLUE, VERMILION, SKY = LEFT, RIGHT, SIDELESS
+GREEN, YELLOW, ORANGE, PURPLE = "#009E73", "#F0E442", "#E69F00", "#CC79A7"
 PAPER, INK, GRID, QUIET = "#FFFFFF", "#222222", "#C8C8C8", "#666666"
 """Ground, text, lines of charts and frames, and text that matters less."""
 
-LEFT, RIGHT, CENTRE = BLUE, VERMILION, "#444444"
-"""By side of the body."""
 BEFORE, AFTER, TRUTH = VERMILION, BLUE, GREEN
 """Before and after something was done, and what annotators say."""
 TRAIL, CASING = "#000000", "#FFFFFF"

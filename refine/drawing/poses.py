@@ -20,7 +20,7 @@ Picture = Image.Image | npt.NDArray[np.uint8] | str | Path
 """Pixels (H, W) or (H, W, 3), or a file, which is turned as its EXIF says."""
 
 LARGEST = 4000
-"""Px of a plain canvas: poses of absurd coordinates do not ask for one of absurd size."""
+"""Px of a plain canvas: absurd sizes and coordinates do not ask for one of absurd size."""
 
 
 def draw(
@@ -94,14 +94,17 @@ def overlay(
             )
     if before is not None and before.xy.shape != poses.xy.shape:
         raise ArrayError(f"expected the same poses before, {poses.xy.shape}, got {before.xy.shape}")
-    picture = ground(image, poses)
-    whole = np.array(picture.size, np.float64)
-    x, y, width, height = _part(box_xyxy, picture.size)
+    picture = None if image is None else pixels(image)
+    size = _size(poses) if picture is None else picture.size
+    x, y, width, height = _part(box_xyxy, size)
     if size_px is not None and size_px < 1:
         raise ArrayError(f"expected a size of at least 1 px, got {size_px}")
-    scale = 1.0 if size_px is None else size_px / max(width, height)
+    longer = size_px or (max(width, height) if picture else min(max(width, height), LARGEST))
+    scale = longer / max(width, height)
     canvas = Canvas(max(1, round(width * scale)), max(1, round(height * scale)))
-    _place(canvas, picture, (x, y, width, height))
+    if picture is not None:
+        _place(canvas, picture, (x, y, width, height))
+    whole = np.array(size, np.float64)
 
     def shown(xy: Floats) -> Floats:
         """Return where joints lie on the canvas; pixel centres lie on integers."""
@@ -121,29 +124,32 @@ def overlay(
     return canvas
 
 
-def ground(image: Picture | None, poses: Poses) -> Image.Image:
-    """Return the picture of poses, or a plain one in its place, see `draw`.
+def pixels(image: Picture) -> Image.Image:
+    """Return a picture as RGB.
 
     Raises:
-        ArrayError, FormatError: no such image.
+        ArrayError, FormatError: no such image, see `draw`.
     """
     if isinstance(image, str | Path):
         return Image.fromarray(read_picture(Path(image)))
     if isinstance(image, Image.Image):
         return image if image.mode == "RGB" else image.convert("RGB")
-    if image is not None:
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
-            raise ArrayError(
-                f"expected a picture (H, W) or (H, W, 3) of uint8, got {image.dtype} {image.shape}"
-            )
-        if not image.size:
-            raise ArrayError(f"expected a picture of some pixels, got {image.shape}")
-        return Image.fromarray(image).convert("RGB")
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ArrayError(
+            f"expected a picture (H, W) or (H, W, 3) of uint8, got {image.dtype} {image.shape}"
+        )
+    if not image.size:
+        raise ArrayError(f"expected a picture of some pixels, got {image.shape}")
+    return Image.fromarray(image).convert("RGB")
+
+
+def _size(poses: Poses) -> tuple[int, int]:
+    """Return width and height of the image of poses: as told, or what holds their joints."""
     ref = poses.images[poses.image[0]] if len(poses) else (*poses.images, None)[0]
-    if ref is not None and ref.width and ref.height:
-        return Image.new("RGB", (min(ref.width, LARGEST), min(ref.height, LARGEST)), PAPER)
+    if ref is not None and (ref.width or 0) > 0 and (ref.height or 0) > 0:
+        return int(ref.width or 0), int(ref.height or 0)
     reach = np.nan_to_num(poses.xy, nan=0.0).clip(0, LARGEST).max((0, 1), initial=0)
-    return Image.new("RGB", (int(reach[0]) + 1, int(reach[1]) + 1), PAPER)
+    return int(reach[0]) + 1, int(reach[1]) + 1
 
 
 def _part(box_xyxy: npt.ArrayLike | None, size: tuple[int, int]) -> tuple[int, int, int, int]:

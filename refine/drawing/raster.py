@@ -10,6 +10,8 @@ from refine.drawing.canvas import Box, Canvas, Line, Oval, Point, Polygon, Shape
 FINE = 3
 """Shapes are drawn so many times larger, then reduced, for smooth edges; what lies beside them
 stays as it was to the bit."""
+BAND = 512
+"""Px of a picture that are drawn at a time: sheets may be tall."""
 CORNERS = 40
 """Of the polygon that stands for a turned ellipse."""
 SHARP = 2
@@ -51,24 +53,28 @@ def png(canvas: Canvas) -> bytes:
 
 
 def _paint_shapes(image: Image.Image, shapes: list[Shape], factor: float) -> None:
-    """Draw over the part of a picture that shapes reach."""
-    reach = [_reach(shape) for shape in shapes]
-    if not reach:
-        return
-    left, top = (max(0, math.floor(min(r[i] for r in reach) * factor) - 1) for i in (0, 1))
-    right, bottom = (
-        min(side, math.ceil(max(r[i] for r in reach) * factor) + 1)
-        for i, side in zip((2, 3), image.size, strict=True)
-    )
-    if right <= left or bottom <= top:
-        return
-    region = (left, top, right, bottom)
+    """Draw shapes over a picture, a band of it after the other, and only where shapes are."""
+    reach = [tuple(v * factor for v in _reach(shape)) for shape in shapes]
+    for top in range(0, image.height, BAND):
+        bottom = min(top + BAND, image.height)
+        here = [i for i, r in enumerate(reach) if r[1] < bottom and r[3] > top]
+        if not here:
+            continue
+        left, upper = (math.floor(min(reach[i][side] for i in here)) - 1 for side in (0, 1))
+        right, lower = (math.ceil(max(reach[i][side] for i in here)) + 1 for side in (2, 3))
+        region = (max(left, 0), max(upper, top), min(right, image.width), min(lower, bottom))
+        if region[0] < region[2]:
+            _paint_region(image, region, [shapes[i] for i in here], factor)
+
+
+def _paint_region(
+    image: Image.Image, region: tuple[int, int, int, int], shapes: list[Shape], factor: float
+) -> None:
     fine = image.crop(region)
     fine = fine.resize((fine.width * FINE, fine.height * FINE), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(fine, "RGBA")
-    scale = factor * FINE
     for shape in shapes:
-        _paint_shape(pen, shape, scale, (left * FINE, top * FINE))
+        _paint_shape(pen, shape, factor * FINE, (region[0] * FINE, region[1] * FINE))
     image.paste(fine.reduce(FINE), region)
 
 
@@ -106,13 +112,14 @@ def _paint_shape(pen: ImageDraw.ImageDraw, shape: Shape, scale: float, corner: P
                 return
             x, y = fine(at)
             wide = max(1, round(2 * rx * scale))
-            left, top = round(x - wide / 2), round(y - wide / 2)
+            # Not round(), which lets the place of halves depend on the corner.
+            left, top = (math.floor(v - wide / 2 + 0.5) for v in (x, y))
             pen.ellipse((left, top, left + wide - 1, top + wide - 1), fill=_ink(fill, opacity))
         case Polygon(points, fill, opacity):
             pen.polygon([rounded(p) for p in points], _ink(fill, opacity))
         case Box(x, y, width, height, fill, opacity):
             (left, top), (right, bottom) = (
-                tuple(map(round, fine(p))) for p in ((x, y), (x + width, y + height))
+                (math.floor(v + 0.5) for v in fine(p)) for p in ((x, y), (x + width, y + height))
             )
             if right > left and bottom > top:
                 pen.rectangle((left, top, right - 1, bottom - 1), _ink(fill, opacity))

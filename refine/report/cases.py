@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from refine._types import Floats
+from refine.drawing.cells import Box, frame_around
 from refine.drawing.poses import draw
 from refine.evaluation.persons import Persons
 from refine.exceptions import FormatError
@@ -23,12 +24,6 @@ SIZE = 280
 """Px of the sides of a crop."""
 QUALITY = 72
 """Of its JPEG."""
-MARGIN = 0.12
-"""Room around the poses, over the longer side of what holds them."""
-OUTSIDE = 0.25
-"""Of the picture: joints further outside do not widen a crop."""
-LEAST = 48.0
-"""Px of the picture that a crop shows at least."""
 BUDGET = 10_500_000
 """Bytes of all crops as text, which leaves room for the rest of 15 MB."""
 WORSE = -0.01
@@ -148,38 +143,32 @@ class Gallery:
         """
         parts = self.parts(row)
         path = self.pictures.get(row.image.id)
-        picture = None if path is None else read_picture(path)
-        size = (row.image.width, row.image.height)
-        if picture is not None:
-            size = (picture.shape[1], picture.shape[0])
-        box: Floats | None = _frame(np.concatenate([part.xy for part in parts.values()]), size)
-        if picture is None and box is not None:
-            scale = SIZE / (box[2] - box[0])
-            picture, start = np.full((SIZE, SIZE, 3), 255, np.uint8), box[:2]
+        shown = None if path is None else read_picture(path)
+        xy = [part.xy for part in parts.values()]
+        size = _size(row, xy) if shown is None else (shown.shape[1], shown.shape[0])
+        box: Box | None = frame_around(xy, size, aspect=1.0)
+        if shown is None and box is not None:
+            scale, start = SIZE / (box[2] - box[0]), box[:2]
+            shown = np.full((SIZE, SIZE, 3), 255, np.uint8)
             parts = {k: p.replace(xy=(p.xy - start) * scale) for k, p in parts.items()}
             box = None
         first = parts[next(iter(self.files))]
         out = []
-        for label, shown in parts.items():
-            known = len(shown) and len(first) and label != TRUTH and shown is not first
+        for label, pose in parts.items():
+            known = len(pose) and len(first) and label != TRUTH and pose is not first
             before = first if known else None
-            image = draw(shown, picture, before=before, box_xyxy=box, size_px=SIZE)
-            out.append(_shot(label, shown, row, image))
+            image = draw(pose, shown, before=before, box_xyxy=box, size_px=SIZE)
+            out.append(_shot(label, pose, row, image))
         return tuple(out)
 
 
-def _frame(xy: Floats, size: tuple[int | None, int | None]) -> Floats:
-    """Return the square (4,) xyxy px around poses (P, K, 2), not far outside the picture."""
-    most = np.array([side or np.inf for side in size])
-    points = xy.reshape(-1, 2)
-    near = ((points > -OUTSIDE * most) & (points < (1 + OUTSIDE) * most)).all(1)
-    points = points[near] if near.any() else np.nan_to_num(points.clip(0, LEAST))
-    low, high = points.min(0), points.max(0)
-    side = max(float((high - low).max()) * (1 + 2 * MARGIN), LEAST)
-    start = (low + high - side) / 2
-    if (most < np.inf).all():
-        start = np.where(side <= most, start.clip(-0.5, most - side - 0.5), start)
-    return np.concatenate([start, start + side])
+def _size(row: Row, parts: Sequence[Floats]) -> tuple[int, int]:
+    """Return the size of an image, or else the extent of what is on it."""
+    if row.image.width and row.image.height:
+        return row.image.width, row.image.height
+    points = np.concatenate([xy.reshape(-1, 2) for xy in parts])
+    width, height = np.nan_to_num(points).max(0, initial=1.0).tolist()
+    return int(width) + 1, int(height) + 1
 
 
 def _shot(label: str, shown: Poses, row: Row, image: Image.Image) -> Shot:

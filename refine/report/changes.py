@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from refine._types import Floats
+from refine.evaluation.pairing import pair_poses
 from refine.poses import Poses
-from refine.report.pairing import pair_poses
 from refine.report.tables import Table
 
 LEAST = 0.5

@@ -44,15 +44,9 @@ BINS = 24
 """Of histograms."""
 
 
-def colour(i: int) -> str:
-    """Return the colour of a file."""
-    return SERIES_COLOURS[i % len(SERIES_COLOURS)]
-
-
 def series(i: int) -> dict[str, Any]:
     """Return the style of the line of a file."""
-    n = len(SERIES_COLOURS)
-    return {"color": colour(i), "marker": SERIES_MARKS[i % n], "linestyle": SERIES_DASHES[i % n]}
+    return {"color": SERIES_COLOURS[i], "marker": SERIES_MARKS[i], "linestyle": SERIES_DASHES[i]}
 
 
 def precision_recall(measured: Mapping[str, Measured]) -> list[str]:
@@ -79,21 +73,20 @@ def precision_recall(measured: Mapping[str, Measured]) -> list[str]:
 
 def gains(measured: Mapping[str, Measured]) -> list[str]:
     """Draw what every figure gains over the first file, with intervals."""
-    names = [m for m in METRICS if not m.endswith(("50", "75"))] if len(measured) > 3 else METRICS
-    with chart(2 * WIDTH, 60 + 24 * len(names)) as (figure, axes):
-        others = list(measured.items())[1:]
+    others = list(measured.items())[1:]
+    with chart(2 * WIDTH, 60 + (12 + 10 * len(others)) * len(METRICS)) as (figure, axes):
         told = []
         for i, (name, each) in enumerate(others, 1):
             shift = (i - (len(others) + 1) / 2) * 0.6 / max(len(others), 1)
-            for row, metric in enumerate(names):
+            for row, metric in enumerate(METRICS):
                 gain = each.paired.gains[metric]
                 if np.isfinite(gain.low):
                     at = row + shift
-                    axes.plot([gain.low, gain.high], [at, at], color=colour(i))
-                    axes.plot([gain.value], [at], color=colour(i), marker=SERIES_MARKS[i % 6])
+                    axes.plot([gain.low, gain.high], [at, at], color=SERIES_COLOURS[i])
+                    axes.plot([gain.value], [at], color=SERIES_COLOURS[i], marker=SERIES_MARKS[i])
             told.append(f"{name} AP {each.paired.gains['AP'].value:+.4f}")
         axes.axvline(0, color=QUIET, linewidth=1)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(METRICS)), METRICS)
         axes.invert_yaxis()
         axes.set_xlabel(f"gain over {next(iter(measured))}, with 95 % interval")
         return [to_svg(figure, "gains", f"Gains over the first file: {'; '.join(told)}")]
@@ -123,7 +116,7 @@ def _bars(axes: Any, values: Sequence[float], i: int, of: int) -> None:
     """Draw the bars of one file, next to those of the others."""
     width = 0.8 / of
     at = np.arange(len(values)) + (i - (of - 1) / 2) * width
-    axes.bar(at, np.nan_to_num(values), width * 0.92, color=colour(i))
+    axes.bar(at, np.nan_to_num(values), width * 0.92, color=SERIES_COLOURS[i])
 
 
 def taxonomy(measured: Mapping[str, Measured], rows: Sequence[int]) -> list[str]:
@@ -164,7 +157,7 @@ def cures(measured: Mapping[str, Measured]) -> list[str]:
             base = each.diagnosis.ap.mean()
             values = [each.diagnosis.alone[cure].mean() - base for cure in CURES]
             at = np.arange(len(CURES)) + (i - (of - 1) / 2) * 0.8 / of
-            axes.barh(at, np.nan_to_num(values), 0.74 / of, color=colour(i))
+            axes.barh(at, np.nan_to_num(values), 0.74 / of, color=SERIES_COLOURS[i])
             gained = [f"{c} {v:+.4f}" for c, v in zip(CURES, values, strict=True)]
             told.append(f"{name} {', '.join(gained)}")
         axes.set_yticks(range(len(CURES)), [cure.replace("_", " ") for cure in CURES])
@@ -219,8 +212,8 @@ def distances(
                     continue
                 counts, _ = np.histogram(off.clip(max=FURTHEST - 1e-9), edges)
                 axes.stairs(
-                    100 * counts / len(off), edges, color=colour(i),
-                    linestyle=SERIES_DASHES[i % 6], linewidth=1.6,
+                    100 * counts / len(off), edges, color=SERIES_COLOURS[i],
+                    linestyle=SERIES_DASHES[i], linewidth=1.6,
                 )  # fmt: skip
                 told.append(f"{label} {np.median(off):.2f} of {len(off)}")
             axes.set(xlim=(0, FURTHEST), ylim=(0, None), title=name.replace("_", " "))
@@ -245,7 +238,7 @@ def histogram(values: Mapping[str, Floats], title: str, words: str, name: str) -
             if len(v):
                 counts, _ = np.histogram(v.clip(max=edges[-1]), edges)
                 axes.stairs(
-                    counts, edges, color=colour(i), linestyle=SERIES_DASHES[i % 6],
+                    counts, edges, color=SERIES_COLOURS[i], linestyle=SERIES_DASHES[i],
                     linewidth=1.8,
                 )  # fmt: skip
                 told.append(f"{label} median {np.median(v):.3f} of {len(v)}")

@@ -80,7 +80,7 @@ def report_html(subject: Subject) -> tuple[bytes, dict[str, Any]]:
         sections.append(cases_section(found.rows, found.cases, found.labels, found.names))
     sections += [persons, findings_section(subject), _made(subject, found)]
     names = [file.name for file in subject.files]
-    heading = names[0] if len(names) == 1 else " → ".join(names[:3])
+    heading = " → ".join(names) if len(names) < 3 else f"{len(names)} files compared"
     page = Page(
         title=f"{heading} · pose report",
         heading=heading,

@@ -131,8 +131,8 @@ def _told(row: Row, labels: Sequence[str]) -> str:
     parts = []
     if row.person >= 0:
         both = zip(row.poses, row.oks, strict=True)
-        oks = " → ".join("not found" if i < 0 else f"{v:.3f}" for i, v in both)
-        parts.append(f"OKS {oks}")
+        oks = " → ".join("none" if i < 0 else f"{v:.3f}" for i, v in both)
+        parts.append(f"OKS {oks}" if max(row.poses) >= 0 else "not found")
         wrong = " → ".join(f"{count:.0f}" for count in row.errors if np.isfinite(count))
         parts += [f"wrong joints {wrong}"] if wrong else []
     else:

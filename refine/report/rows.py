@@ -7,11 +7,11 @@ import numpy as np
 
 from refine._types import Indices
 from refine.evaluation.kinds import GOOD
+from refine.evaluation.pairing import pair_poses
 from refine.evaluation.taxonomy import SMALLEST
 from refine.oks import pose_area
 from refine.poses import ImageRef, Poses
 from refine.report.measured import Measured
-from refine.report.pairing import pair_poses
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,24 +53,24 @@ def measured_sections(subject: Subject, a: Analysis) -> list[Section]:
 def verdict(a: Analysis) -> str:
     """Return the first thing to know, in a sentence or two."""
     if a.measured:
-        last, images = a.measured[-1], a.measured[0].evaluation.report.images
+        images = a.measured[0].evaluation.report.images
+        label, best = _best(dict(zip(a.labels, a.measured, strict=True)))
+        ap, gain = best.paired.figures["AP"], best.paired.gains["AP"]
+        if not np.isfinite(ap.value):
+            return "No person of the ground truth counts, so there is no AP."
         if len(a.measured) == 1:
-            ap = last.paired.figures["AP"]
             return (
                 f"AP {ap.value:.4f} on {images} images; 95 % of resampled images give "
                 f"{ap.low:.3f} to {ap.high:.3f}."
             )
-        gain = last.paired.gains["AP"]
-        if not np.isfinite(gain.value):
-            return "No person of the ground truth counts, so there is no AP."
         sure = (
             "That is more than chance."
             if gain.low > 0 or gain.high < 0
             else "That may be chance: the interval holds zero."
         )
         return (
-            f"{a.labels[-1]} has an AP {abs(gain.value):.4f} "
-            f"{'higher' if gain.value >= 0 else 'lower'} than {a.labels[0].lower()} on {images} "
+            f"{label} has an AP {abs(gain.value):.4f} "
+            f"{'higher' if gain.value >= 0 else 'lower'} than {a.labels[0]} on {images} "
             f"images (95 % interval {gain.low:+.3f} to {gain.high:+.3f}). {sure}"
         )
     if a.changes:
@@ -83,9 +83,16 @@ def verdict(a: Analysis) -> str:
     return f"{len(a.files[0])} poses. How good they are only annotations tell: --gt."
 
 
+def _best(measured: Mapping[str, Measured]) -> tuple[str, Measured]:
+    """Return the file of the highest AP that is compared with the first, if there are others."""
+    compared = list(measured.items())[1:] or list(measured.items())
+    return max(compared, key=lambda each: each[1].evaluation.report["AP"])
+
+
 def _headline(subject: Subject, measured: Mapping[str, Measured]) -> Section:
-    first, last = next(iter(measured.values())), list(measured.values())[-1]
-    cards = [_card(name, first, last) for name in HEADLINE]
+    first, (label, best) = next(iter(measured.values())), _best(measured)
+    suffix = f" of {label}" if len(measured) > 2 else ""
+    cards = [_card(name, suffix, first, best) for name in HEADLINE]
     reports = {
         f"{label}: {file.name}": each.evaluation.report
         for file, (label, each) in zip(subject.files, measured.items(), strict=True)
@@ -121,16 +128,15 @@ def _headline(subject: Subject, measured: Mapping[str, Measured]) -> Section:
     return Section("figures", "Figures", "How good the poses are", lead, blocks)
 
 
-def _card(name: str, first: Measured, last: Measured) -> Card:
-    value = last.evaluation.report[name]
-    if first is last:
-        sure = last.paired.figures[name]
-        return Card(name, "", f"{value:.4f}", f"95 %: {sure.low:.3f} to {sure.high:.3f}", "same")
-    gain = last.paired.gains[name]
+def _card(name: str, suffix: str, first: Measured, best: Measured) -> Card:
+    value = f"{best.evaluation.report[name]:.4f}"
+    if first is best:
+        sure = best.paired.figures[name]
+        return Card(name, "", value, f"95 %: {sure.low:.3f} to {sure.high:.3f}", "same")
+    gain = best.paired.gains[name]
     trend: Trend = "better" if gain.low > 0 else "worse" if gain.high < 0 else "same"
-    return Card(
-        name, f"{first.evaluation.report[name]:.4f}", f"{value:.4f}", _interval(gain), trend
-    )  # fmt: skip
+    before = f"{first.evaluation.report[name]:.4f}"
+    return Card(name + suffix, before, value, _interval(gain), trend)
 
 
 def _interval(gain: Interval) -> str:
@@ -233,8 +239,9 @@ def _distances(a: Analysis, measured: Mapping[str, Measured]) -> Section:
 def scores_section(subject: Subject, a: Analysis) -> Section:
     """Return the section of scores: what they are like, and whether they keep their promise."""
     blocks: list[Block] = []
-    lead = "How the scores of poses and of joints are distributed."
+    title, lead = "Scores", "How the scores of poses and of joints are distributed."
     if a.measured:
+        title = "Whether scores can be trusted"
         lead = (
             "A score is honest if it is what comes: on the diagonal. Poses below it are promised "
             "too much, above it too little."
@@ -290,7 +297,7 @@ def scores_section(subject: Subject, a: Analysis) -> Section:
         )
     elif a.calibration is not None:
         blocks.append(Notes([f"no calibration of the first file: {a.calibration.reason}"]))
-    return Section("scores", "Scores", "Whether scores can be trusted", lead, blocks)
+    return Section("scores", "Scores", title, lead, blocks)
 
 
 def changes_section(a: Analysis) -> Section:

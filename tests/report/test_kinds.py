@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import refine
+from refine.evaluation.pairing import pair_poses
 from refine.poses import ImageRef, Poses
 from refine.report.cases import choose_cases
-from refine.report.pairing import pair_poses
 from refine.report.rows import rows_of_poses
 
 FIVE = ["hub", "left_arm", "right_arm", "left_leg", "right_leg"]
@@ -115,6 +115,7 @@ def test_nobody_is_predicted(write, desk, tmp_path):
         "--skeleton", "coco17", "--cases", "3",
     )  # fmt: skip
     assert "not found" in page.text
+    assert ["Before: none.json", "0.0000"] in [row[:2] for row in page.rows]
     write(tmp_path / "none.json", "--skeleton", "coco17")
 
 
@@ -154,6 +155,9 @@ def test_no_cases_and_no_folder(cli, write, desk, tmp_path):
     assert (result.code, result.out) == (3, "")
     result = cli("report", desk / "before.json", "--gt", desk / "before.json", "-o", "-")
     assert (result.code, result.out) == (3, "")
+    result = cli("report", *[desk / "before.json"] * 7, "-o", "-")
+    assert (result.code, result.out) == (2, "")
+    assert "at most 6 files" in result.err
 
 
 def test_standard_streams_and_json(cli, desk):

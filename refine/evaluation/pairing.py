@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from refine._types import Indices
+from refine._types import Floats, Indices
 from refine.evaluation.matching import same_image
 from refine.evaluation.taxonomy import MATCH_OKS, SMALLEST
 from refine.images import find_images
 from refine.oks import keypoint_similarity, pose_area
 from refine.poses import Poses
-from refine.skeletons import borrow_sigmas
+from refine.skeletons import Skeleton, borrow_sigmas
 
 PLAIN_SIGMA = 0.08
 """Of joints that have none: about the mean of COCO's."""
@@ -24,7 +24,7 @@ def pair_poses(before: Poses, after: Poses) -> Indices:
         after: M poses of the same skeleton; images are found by name and id.
 
     Returns:
-        (M,) row of `before`, -1 for none of at least `MATCH_OKS`.
+        (M,) row of `before`, -1 for none of at least `MATCH_OKS`; each is taken once.
 
     Raises:
         FormatError: an image that is two by id and by name.
@@ -38,10 +38,11 @@ def pair_poses(before: Poses, after: Poses) -> Indices:
     rows = find_images(after.images, names, ids, where="the first file")
     image = np.array([-1 if row is None else row for row in rows], np.intp)[after.image]
     pairs = same_image(image, before.image)
-    sigmas = np.nan_to_num(borrow_sigmas(before.skeleton), nan=PLAIN_SIGMA)
-    theirs, own = (pose_area(poses.xy, "keypoints") for poses in (before, after))
-    area = np.maximum.reduce([theirs[pairs.b], own[pairs.a], np.full(len(pairs.a), SMALLEST)])
-    ks = keypoint_similarity(before.xy[pairs.b], after.xy[pairs.a], area, sigmas)
+    sigmas = likeness_sigmas(before.skeleton)
+    with np.errstate(over="ignore", invalid="ignore"):  # places beyond all reason are like none
+        theirs, own = (pose_area(poses.xy, "keypoints") for poses in (before, after))
+        area = np.maximum(theirs[pairs.b], own[pairs.a]).clip(SMALLEST)
+        ks = keypoint_similarity(before.xy[pairs.b], after.xy[pairs.a], area, sigmas)
     both = np.isfinite(ks)
     oks = np.where(both, ks, 0).sum(1) / np.maximum(both.sum(1), 1)
     found = np.full(len(after), -1)
@@ -53,3 +54,8 @@ def pair_poses(before: Poses, after: Poses) -> Indices:
         if found[a] < 0 and not taken[b]:
             found[a], taken[b] = b, True
     return found
+
+
+def likeness_sigmas(body: Skeleton) -> Floats:
+    """Return sigmas (K,) by which poses of any skeleton are likened: its own, COCO's, or plain."""
+    return np.nan_to_num(borrow_sigmas(body), nan=PLAIN_SIGMA)
