@@ -58,17 +58,8 @@ def main() -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to((options.data / PICTURES / link.name).resolve())
         page = folder / "report.html"
-        words = [
-            "report",
-            "before.json",
-            "after.json",
-            "--gt",
-            "gt.json",
-            "--images",
-            "pictures",
-            "--cases",
-        ]
-        command = [sys.executable, "-m", "refine", *words, str(options.cases), "-o", str(page)]
+        command = [sys.executable, "-m", "refine", "report", "before.json", "after.json"]
+        command += ["--gt", "gt.json", "--images", "pictures", "--cases", str(options.cases)]
         start = time.perf_counter()
         subprocess.run([*command, "-o", str(page)], check=True, cwd=folder)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
