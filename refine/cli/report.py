@@ -5,10 +5,11 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from refine.cli._batch import PARTIAL
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, say, summary
 from refine.cli._truth import Truth, ground_truth_options
@@ -34,16 +35,22 @@ _FILES = 6
     show_default=True,
     help="Most persons that are shown as crops.",
 )
+@click.option(
+    "--exif/--no-exif",
+    default=True,
+    help="Turn pictures as their EXIF says, as cv2 did for who predicted with it.  [exif]",
+)
 @input_options(pictures="Folder of pictures: crops show the poses in their own.")
 @json_option
 def command(
     predictions: tuple[str, ...],
     output: str,
     cases: int,
+    exif: bool,
     as_json: bool,
     inputs: Input,
     truth: Truth,
-) -> Any:
+) -> None:
     """Write one page about the poses in PRED: figures, charts, and the cases to look at.
 
     The first PRED is what the others are compared with, say before and after `refine run`. With
@@ -74,6 +81,7 @@ def command(
         truth_sha256=_digest(truth.path),
         options=options,
         pictures=inputs.pictures,
+        exif=exif,
         cases=cases,
         command=shlex.join(["refine", *sys.argv[1:]]),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -85,6 +93,8 @@ def command(
     say(f"{output}: {len(page) / 1e6:.1f} MB, {facts['cases']} cases of {facts['rows']} persons")
     if as_json:
         summary({"bytes": len(page), **facts}, data_on_stdout=output == "-")
+    if facts["pictures_left_out"]:
+        raise click.exceptions.Exit(PARTIAL)
 
 
 def _read(path: str, name: str, inputs: Input, persons: "GroundTruth | None") -> "File":

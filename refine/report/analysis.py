@@ -7,8 +7,7 @@ import numpy as np
 
 from refine.evaluation.taxonomy import ALL_KINDS
 from refine.poses import Poses
-from refine.refiner.image.crops import find_pictures
-from refine.report.cases import Case, Gallery, choose_cases, draw_cases
+from refine.report.cases import Case, Found, Gallery, choose_cases, draw_cases, find_shown
 from refine.report.changes import Changes, find_changes
 from refine.report.measured import (
     Calibrated,
@@ -38,6 +37,7 @@ class Analysis:
         names: what each row's person is called.
         cases: those to look at.
         notes: what was left out, and why.
+        pictures_left_out: how many cannot be read or do not fit.
     """
 
     labels: tuple[str, ...]
@@ -49,6 +49,7 @@ class Analysis:
     names: Sequence[str]
     cases: Sequence[Case]
     notes: Sequence[str]
+    pictures_left_out: int
 
 
 def analyse(subject: Subject) -> Analysis:
@@ -87,19 +88,24 @@ def analyse(subject: Subject) -> Analysis:
     ]
     chosen = choose_cases(rows, subject.cases)
     shown = {rows[i].image.id: rows[i].image for each in chosen.values() for i in each}
-    pictures = {}
+    found = Found({}, 0, {})
     if subject.pictures is not None:
-        found = find_pictures(subject.pictures, list(shown.values()))
-        pictures = {i: path for i, path in zip(shown, found, strict=True) if path is not None}
-        if missing := len(shown) - len(pictures):
-            notes.append(f"{missing} of {len(shown)} images of the cases have no picture")
-    gallery = Gallery(dict(zip(labels, files, strict=True)), persons, pictures)
-    cases, left_out = draw_cases(rows, chosen, gallery)
+        images = list(shown.values())
+        found = find_shown(images, files[-1], subject.pictures, exif=subject.exif)
+    gallery = Gallery(
+        dict(zip(labels, files, strict=True)), persons, found.pictures, exif=subject.exif
+    )
+    cases, broken = draw_cases(rows, chosen, gallery)
+    left_out = {**found.left_out, **broken}
+    if found.missing:
+        notes.append(f"{found.missing} of {len(shown)} images of the cases have no picture")
+    notes += [f"without the picture {name}: {why}" for name, why in left_out.items()]
+    if len(cases) < (wanted := sum(map(len, chosen.values()))):
+        notes.append(f"{len(cases)} of {wanted} cases are drawn, more would be too large")
+    changes = [find_changes(files[0], other) for other in files[1:]]
     return Analysis(
-        labels, files, measured, calibration,
-        [find_changes(files[0], other) for other in files[1:]],
-        rows, names, cases, [*notes, *left_out],
-    )  # fmt: skip
+        labels, files, measured, calibration, changes, rows, names, cases, notes, len(left_out)
+    )
 
 
 def _letter(i: int) -> str:

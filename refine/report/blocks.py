@@ -85,7 +85,7 @@ class Findings:
     """What `refine check` finds in a file."""
 
     title: str
-    findings: Sequence[Finding]
+    findings: Sequence[Finding] | None
     kind: ClassVar[str] = "findings"
 
 

@@ -14,8 +14,9 @@ from refine.drawing.cells import Box, frame_around
 from refine.drawing.poses import draw
 from refine.evaluation.persons import Persons
 from refine.exceptions import FormatError
-from refine.poses import Poses
-from refine.refiner.image.pictures import read_picture
+from refine.poses import ImageRef, Poses
+from refine.refiner.image.crops import Picture, find_pictures
+from refine.refiner.image.pictures import check_found, look_at, read_picture, short
 from refine.report.rows import Row
 
 TRUTH = "Truth"
@@ -114,12 +115,14 @@ class Gallery:
     Attributes:
         files: label -> poses, all of one skeleton.
         persons: annotated ones, or None.
-        pictures: image id -> its file.
+        pictures: image id -> its picture.
+        exif: whether EXIF orientation is applied.
     """
 
     files: Mapping[str, Poses]
     persons: Persons | None
-    pictures: Mapping[int | str, Path]
+    pictures: Mapping[int | str, Picture]
+    exif: bool = True
 
     def parts(self, row: Row) -> dict[str, Poses]:
         """Return what annotators and files say of a row, one pose each, on an image of its own."""
@@ -143,7 +146,7 @@ class Gallery:
         """
         parts = self.parts(row)
         path = self.pictures.get(row.image.id)
-        shown = None if path is None else read_picture(path)
+        shown = None if path is None else read_picture(path, exif=self.exif)
         xy = [part.xy for part in parts.values()]
         size = _size(row, xy) if shown is None else (shown.shape[1], shown.shape[0])
         box: Box | None = frame_around(xy, size, aspect=1.0)
@@ -180,9 +183,47 @@ def _shot(label: str, shown: Poses, row: Row, image: Image.Image) -> Shot:
     return Shot(title, f"{label}: {joints}, image {row.image.id}", uri, *image.size)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Pictures by image id; and what of the others is missing, cannot be read or does not fit."""
+
+    pictures: Mapping[int | str, Picture]
+    missing: int
+    left_out: Mapping[str, str]
+
+
+def find_shown(
+    images: Sequence[ImageRef], poses: Poses, folder: str | Path, *, exif: bool = True
+) -> Found:
+    """Find the pictures of images, and leave out those that do not fit what is told of them.
+
+    Args:
+        images: of the cases.
+        poses: of the file whose places the pictures have to fit.
+        folder: of pictures, see `refine.refiner.image.crops.find_pictures`.
+        exif: whether EXIF orientation is applied.
+
+    Raises:
+        FormatError: no such folder, or no picture of any of these images in it.
+    """
+    place = {ref.id: i for i, ref in enumerate(images)}
+    at = np.array([place.get(ref.id, -1) for ref in poses.images], np.intp)[poses.image]
+    there = poses[at >= 0].replace(images=tuple(images), image=at[at >= 0])
+    found = find_pictures(folder, images)
+    if images and not any(found):
+        check_found(folder, found, there)
+    sight = look_at(there, found, exif=exif)
+    usable = zip(images, sight.pictures, strict=True)
+    return Found(
+        {ref.id: picture for ref, picture in usable if picture is not None},
+        sum(picture is None for picture in found),
+        {**sight.unread, **sight.unfit},
+    )
+
+
 def draw_cases(
     rows: Sequence[Row], chosen: Mapping[str, Sequence[int]], gallery: Gallery
-) -> tuple[list[Case], list[str]]:
+) -> tuple[list[Case], dict[str, str]]:
     """Draw the chosen rows, until their crops fill `BUDGET`.
 
     Args:
@@ -191,22 +232,19 @@ def draw_cases(
         gallery: where crops come from.
 
     Returns:
-        the cases, and what had to be left out, in words.
+        the cases; and by name the pictures that break off, and why.
     """
     cases: list[Case] = []
-    notes, used, broken = [], 0, {}
-    wanted = [(name, row) for name, indices in chosen.items() for row in indices]
-    for name, i in wanted:
-        try:
-            shots = gallery.shots(rows[i])
-        except FormatError as error:
-            broken[rows[i].image.id] = str(error)
-            bare = replace(gallery, pictures={})
-            shots = bare.shots(rows[i])
-        used += sum(len(shot.uri) for shot in shots)
-        if used > BUDGET:
-            notes.append(f"{len(cases)} of {len(wanted)} cases are drawn, more would be too large")
-            break
-        cases.append(Case(i, name, shots))
-    notes += [f"picture of image {name}: {text}" for name, text in broken.items()]
-    return cases, notes
+    used, broken = 0, {}
+    for group, indices in chosen.items():
+        for i in indices:
+            try:
+                shots = gallery.shots(rows[i])
+            except FormatError as error:
+                broken[str(rows[i].image.file_name or rows[i].image.id)] = short(error)
+                shots = replace(gallery, pictures={}).shots(rows[i])
+            used += sum(len(shot.uri) for shot in shots)
+            if used > BUDGET:
+                return cases, broken
+            cases.append(Case(i, group, shots))
+    return cases, broken

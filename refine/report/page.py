@@ -111,6 +111,7 @@ def _facts(found: Analysis) -> dict[str, Any]:
         "rows": len(found.rows),
         "cases": len(found.cases),
         "notes": list(found.notes),
+        "pictures_left_out": found.pictures_left_out,
     }
     if found.measured:
         reports = [each.evaluation.report for each in found.measured]

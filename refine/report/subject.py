@@ -18,7 +18,7 @@ class File:
         name: what tells it from the others of the report, short.
         poses: as read.
         sha256: of its bytes, "" where unknown.
-        findings: of `refine check`.
+        findings: of `refine check`; None where it did not look.
         notes: what was said when it was read.
     """
 
@@ -26,7 +26,7 @@ class File:
     name: str
     poses: Poses
     sha256: str = ""
-    findings: Sequence[Finding] = ()
+    findings: Sequence[Finding] | None = None
     notes: Sequence[str] = ()
 
 
@@ -40,6 +40,7 @@ class Subject:
         truth_sha256: of their file, "" where unknown.
         options: which of them count, as `refine.evaluate` takes them.
         pictures: folder, or None.
+        exif: whether EXIF orientation is applied to them.
         cases: most persons that are shown.
         command: that made the report.
         made: when.
@@ -50,6 +51,7 @@ class Subject:
     truth_sha256: str = ""
     options: Options = field(default_factory=Options)
     pictures: str | None = None
+    exif: bool = True
     cases: int = 60
     command: str = ""
     made: str = ""

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import refine
 from refine.evaluation.pairing import pair_poses
@@ -133,19 +134,29 @@ def test_places_far_away_and_missing_ones(write, tmp_path):
     assert groups == ["Moved most", "Removed", "Removed", "New", "New"]
 
 
-def test_pictures_that_are_missing_or_broken_are_named(write, desk, tmp_path):
+def test_pictures_that_are_missing_broken_or_of_others_are_named(cli, desk, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     files = sorted((desk / "images").iterdir())
     for file in files[:8]:
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / files[0].name).write_bytes(b"no picture")
-    page = write(
-        desk / "before.json", desk / "after.json", "--gt", desk / "gt.json",
-        "--images", folder, "--cases", "60",
-    )  # fmt: skip
-    assert "have no picture" in page.text
-    assert f"{files[0].name}: " in page.text
+    (folder / files[1].name).write_bytes(files[1].read_bytes()[:-3000])
+    Image.new("RGB", (30, 20)).save(folder / files[2].name)
+    out = tmp_path / "page.html"
+    what = desk / "before.json", desk / "after.json", "--gt", desk / "gt.json", "--cases", "60"
+    result = cli("report", *what, "--images", folder, "-o", out, "--json")
+    assert result.code == 4
+    text = out.read_text("utf-8")
+    for file in files[:3]:
+        assert f"without the picture {file.name}: " in text
+        assert f"without the picture {file.name}: " in result.err
+    assert "8 of 16 images of the cases have no picture" in text
+    assert json.loads(result.out)["pictures_left_out"] == 3
+    (tmp_path / "others").mkdir()
+    result = cli("report", *what, "--images", tmp_path / "others", "-o", out)
+    assert result.code == 3
+    assert "expected pictures of 16 images" in result.err
 
 
 def test_no_cases_and_no_folder(cli, write, desk, tmp_path):
