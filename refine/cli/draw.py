@@ -136,7 +136,7 @@ def _is_sheet(output: str) -> bool:
     """Whether OUT is a file, by its ending.
 
     Raises:
-        FormatError: the ending of a file that is not drawn, or a folder that cannot be made.
+        FormatError: the ending of a file that is not drawn, or a file where a folder should be.
     """
     from refine.drawing.files import ENDINGS
 
@@ -150,15 +150,18 @@ def _is_sheet(output: str) -> bool:
             where=output,
             hint="another -o",
         )
+    return False
+
+
+def _make_folder(output: str) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        Path(output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FormatError(
             f"expected a folder to write to, got: {error.strerror}",
             where=output,
             hint="another -o",
         ) from None
-    return False
 
 
 def _named(paths: tuple[str, ...]) -> dict[str, str]:
@@ -254,6 +257,7 @@ def _draw(
             ending = ENDINGS.get(Path(output).suffix.lower(), encoding)
             write_bytes(output, encode(canvas, ending, Path(output).name))
         else:
+            _make_folder(output)
             facts["files"] = write_each(stages, shown, pictures, look, output, encoding, bar)
 
     count_poses(len(shown), show, wanted.progress, "pictures")
