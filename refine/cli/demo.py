@@ -94,9 +94,11 @@ def command(output: str, seed: int, as_json: bool) -> None:
         "refine decode {heatmaps} --preset refine -o {decoded}",
         "refine run {seen}/predictions.json --images {seen} -o {seen}/refined.json",
         "refine draw {predictions} {refined} --gt {truth} --images {images} -o {sheet}",
+        "refine report {predictions} {refined} --gt {truth} --images {images} -o {report}",
     ):
         made = {"decoded": folder / "decoded.json", "seen": folder / "photographs"}
         made |= {"images": folder / "images", "sheet": folder / "most-changed.png"}
+        made |= {"report": folder / "report.html"}
         say("  " + line.format(**files, **made))
 
 

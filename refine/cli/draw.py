@@ -107,14 +107,11 @@ def command(
         name: _above(_read(path, persons, inputs, truth), score_threshold)
         for name, path in _named(predictions).items()
     }
-    chosen = None
-    if truth.image_ids is not None:
-        files, chosen = _with_chosen(files, persons, truth.image_ids)
+    if persons is not None and truth.image_ids is not None:
+        files = _with_annotated(files, persons, truth.image_ids)
     stages = line_up(files, persons)
-    cases = find_cases(stages, persons=wanted.persons)
-    if chosen is not None:
-        at = {i for i, ref in enumerate(stages.images) if ref.id in chosen}
-        cases = [case for case in cases if case.image in at]
+    counted = _counted(stages, persons, truth.image_ids)
+    cases = [c for c in find_cases(stages, persons=wanted.persons) if c.image in counted]
     order: Any = wanted.sort or ("change" if len(files) > 1 else "worst" if persons else "file")
     top = wanted.top or (TOP if sheet else len(cases))
     shown = sort_cases(cases, order)[:top]
@@ -136,7 +133,7 @@ def _is_sheet(output: str) -> bool:
     """Whether OUT is a file, by its ending.
 
     Raises:
-        FormatError: the ending of a file that is not drawn, or a folder that cannot be made.
+        FormatError: the ending of a file that is not drawn, or a file where a folder should be.
     """
     from refine.drawing.files import ENDINGS
 
@@ -150,15 +147,18 @@ def _is_sheet(output: str) -> bool:
             where=output,
             hint="another -o",
         )
+    return False
+
+
+def _make_folder(output: str) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        Path(output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FormatError(
             f"expected a folder to write to, got: {error.strerror}",
             where=output,
             hint="another -o",
         ) from None
-    return False
 
 
 def _named(paths: tuple[str, ...]) -> dict[str, str]:
@@ -185,37 +185,41 @@ def _above(poses: "Poses", threshold: float | None) -> "Poses":
     return poses if threshold is None else poses[~(poses.instance_score < threshold)]
 
 
-def _with_chosen(
-    files: "dict[str, Poses]", persons: "GroundTruth | None", ids: "list[int | str]"
-) -> "tuple[dict[str, Poses], set[int | str]]":
-    """Add the annotated ones of some images to the first file's, and return the ids to draw.
+def _with_annotated(
+    files: "dict[str, Poses]", persons: "GroundTruth", ids: "list[int | str]"
+) -> "dict[str, Poses]":
+    """Add the images of some ids on which nobody was found to those of the first file."""
+    there = {row for poses in files.values() for row in persons.find(poses.images)[0].values()}
+    more = [persons.images[row] for row in persons.rows_of(ids) if row not in there]
+    name, first = next(iter(files.items()))
+    return {**files, name: first.replace(images=(*first.images, *more))}
+
+
+def _counted(
+    stages: "Stages", persons: "GroundTruth | None", ids: "list[int | str] | None"
+) -> set[int]:
+    """Return which images count: those of some ids, and with annotations only these have.
 
     Raises:
-        FormatError: an id that neither the poses nor the annotations have.
+        FormatError: an id of no image.
     """
     from refine.images import find_images
     from refine.poses import ImageRef
 
-    refs = [ref for poses in files.values() for ref in poses.images]
-    refs += [] if persons is None else persons.images
-    known = list(dict.fromkeys(refs))
-    sought = [ImageRef(name) for name in ids]
-    rows = find_images(
-        sought, [ref.file_name for ref in known], [ref.id for ref in known], where="--image-ids"
-    )
-    unknown = [name for name, row in zip(ids, rows, strict=True) if row is None]
+    if persons is not None:
+        rows = set(persons.rows_of(ids))
+        return {i for i, row in persons.find(stages.images)[0].items() if row in rows}
+    if ids is None:
+        return set(range(len(stages.images)))
+    names, known = [r.file_name for r in stages.images], [r.id for r in stages.images]
+    found = find_images([ImageRef(i) for i in ids], names, known, where="--image-ids")
+    unknown = [repr(name) for name, row in zip(ids, found, strict=True) if row is None]
     if unknown or not ids:
         raise FormatError(
-            "expected ids of images that have poses or annotations, got "
-            + (", ".join(map(repr, unknown[:5])) or "none"),
+            f"expected ids of images that have poses, got {', '.join(unknown[:5]) or 'none'}",
             where="--image-ids",
         )
-    found = [known[row] for row in rows if row is not None]
-    name, first = next(iter(files.items()))
-    there = {ref.id for ref in first.images}
-    more = tuple(ref for ref in found if ref.id not in there)
-    files = {**files, name: first.replace(images=(*first.images, *more))}
-    return files, {ref.id for ref in found}
+    return {row for row in found if row is not None}
 
 
 def _draw(
@@ -254,6 +258,7 @@ def _draw(
             ending = ENDINGS.get(Path(output).suffix.lower(), encoding)
             write_bytes(output, encode(canvas, ending, Path(output).name))
         else:
+            _make_folder(output)
             facts["files"] = write_each(stages, shown, pictures, look, output, encoding, bar)
 
     count_poses(len(shown), show, wanted.progress, "pictures")

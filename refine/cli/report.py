@@ -88,6 +88,9 @@ def command(
     )
     page, facts = report_html(subject)
     write_bytes(output, page)
+    for path, warnings in facts.get("warnings", {}).items():
+        for text in warnings:
+            say(f"{path}: {text}")
     for note in facts["notes"]:
         say(f"{output}: {note}")
     say(f"{output}: {len(page) / 1e6:.1f} MB, {facts['cases']} cases of {facts['rows']} persons")

@@ -67,9 +67,7 @@ def find_cases(stages: Stages, *, persons: bool = False) -> list[Case]:
             image,
             rows,
             people,
-            float(np.max(change[rows[-1]], initial=0.0, where=np.isfinite(change[rows[-1]])))
-            if len(rows) > 1
-            else np.nan,
+            float(np.nan_to_num(change[rows[-1]]).max(initial=0.0)) if len(rows) > 1 else np.nan,
             tuple(_mean(table.max(1, initial=0.0)) for table in tables),
         )
         if not persons:

@@ -9,7 +9,7 @@ import numpy as np
 from refine._types import Floats, Indices
 from refine.drawing.canvas import Canvas
 from refine.drawing.cases import Case
-from refine.drawing.poses import Picture, overlay, pixels
+from refine.drawing.poses import Picture, overlay, pixels, told_size
 from refine.drawing.stages import Stages
 from refine.poses import ImageRef, Poses
 
@@ -122,15 +122,14 @@ def _view(
     ref = stages.images[case.image]
     parts = [poses.xy[rows] for poses, rows in zip(stages.poses, case.rows, strict=True)]
     parts += [] if stages.truth is None else [stages.truth.xy[case.truth]]
-    if size is None and not (ref.width and ref.height):
+    size = size or told_size(ref)
+    if size is None:
         points = np.concatenate([xy.reshape(-1, 2) for xy in parts])
         points = points[np.isfinite(points).all(1)]
         x, y = points.max(0, initial=0.0).clip(0, FARTHEST).tolist()
         size = int(x * (1 + MARGIN)) + 1, int(y * (1 + MARGIN)) + 1
-    if size is not None:
-        ref = replace(ref, width=size[0], height=size[1])
-    whole = ref.width or 1, ref.height or 1
-    return ref, frame_around(parts, whole) if look.crop else (0, 0, *whole)
+    ref = replace(ref, width=size[0], height=size[1])
+    return ref, frame_around(parts, size) if look.crop else (0, 0, *size)
 
 
 def _on_one(poses: Poses, rows: Indices, ref: ImageRef) -> Poses:

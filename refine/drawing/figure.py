@@ -90,9 +90,9 @@ def draw_pose(
 def draw_truth(canvas: Canvas, points: Floats, skeleton: Skeleton) -> None:
     """Draw what annotators say, (K, 2) px of the canvas: thin, in one colour."""
     there = np.asarray(np.isfinite(points).all(-1))
-    for paint, more in ((CASING, 1.5), (TRUTH, 0.0)):
+    for paint, more in ((CASING, 1.0), (TRUTH, 0.0)):
         for a, b, _ in limbs(skeleton, there):
-            canvas.line(_at(points, a), _at(points, b), paint, 1.5 + more)
+            canvas.line(_at(points, a), _at(points, b), paint, 2.0 + more)
         for j in np.flatnonzero(there).tolist():
             canvas.dot(_at(points, j), 2.0 + more / 2, paint)
 

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -36,8 +37,8 @@ EFFORT = 1
 """Of the deflate of PNGs: pictures of a seventh more in a third of the time of zlib's usual 6."""
 TALLEST = 65_500
 """Px that a JPEG may be wide or high (libjpeg, JPEG_MAX_DIMENSION), and no one looks further."""
-LONGEST = 120
-"""Letters of a name that is made of an image's."""
+LONGEST = 80
+"""Letters of a name that is made of an image's; of three bytes each they still fit."""
 WORKERS = min(4, os.cpu_count() or 1)
 """Threads: decoding, resizing and encoding are done outside of Python's lock."""
 
@@ -202,12 +203,14 @@ def names_of(stages: Stages, cases: Sequence[Case]) -> list[str]:
     shared = {name for name, times in Counter(short).items() if times > 1}
     names = [_stem(p) if s in shared else s for s, p in zip(short, parts, strict=True)]
     times = Counter(names[case.image] for case in cases)
-    seen: Counter[str] = Counter()
+    used = {name for name, number in times.items() if number == 1}
     out = []
     for case in cases:
         name = names[case.image]
-        seen[name] += 1
-        out.append(name if times[name] == 1 else f"{name}-{seen[name]}")
+        if times[name] > 1:
+            name = next(n for i in count(1) if (n := f"{name}-{i}") not in used)
+            used.add(name)
+        out.append(name)
     return out
 
 
@@ -215,7 +218,7 @@ def _stem(parts: Sequence[str]) -> str:
     """Make a name of a file of the parts of a path, without its ending."""
     whole = "_".join(parts) or "image"
     bare = Path(whole).stem if Path(whole).suffix.lower() in SUFFIXES else whole
-    return re.sub(r"[^\w.+ -]", "_", bare)[:LONGEST]
+    return re.sub(r"[^\w.+ -]", "_", bare)[:LONGEST].strip(". ")
 
 
 def _mapped(do: Callable[[S], T], over: Sequence[S]) -> Iterator[T]:

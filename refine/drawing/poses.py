@@ -13,7 +13,7 @@ from refine.drawing.marks import ellipses, opacities
 from refine.drawing.palette import PAPER
 from refine.drawing.raster import paint, resized
 from refine.exceptions import ArrayError
-from refine.poses import Poses
+from refine.poses import ImageRef, Poses
 from refine.refiner.image.pictures import read_picture
 
 Picture = Image.Image | npt.NDArray[np.uint8] | str | Path
@@ -59,6 +59,7 @@ def draw(
         ArrayError: poses on several images, `before` with other poses, no such image, an empty
             box or size.
         FormatError: a file that is no picture.
+        IndexError: no such row.
 
     >>> one = Poses.from_arrays("coco17", np.full((1, 17, 2), 20.0))
     >>> draw(one, size_px=42).size
@@ -85,7 +86,7 @@ def overlay(
     """Draw as `draw` does, on a canvas.
 
     Raises:
-        ArrayError, FormatError: see `draw`.
+        ArrayError, FormatError, IndexError: see `draw`.
     """
     for name, given in (("poses", poses), ("truth", truth)):
         if given is not None and len(set(given.image.tolist())) > 1:
@@ -146,10 +147,16 @@ def pixels(image: Picture) -> Image.Image:
 def _size(poses: Poses) -> tuple[int, int]:
     """Return width and height of the image of poses: as told, or what holds their joints."""
     ref = poses.images[poses.image[0]] if len(poses) else (*poses.images, None)[0]
-    if ref is not None and (ref.width or 0) > 0 and (ref.height or 0) > 0:
-        return int(ref.width or 0), int(ref.height or 0)
+    if ref is not None and (size := told_size(ref)):
+        return size
     reach = np.nan_to_num(poses.xy, nan=0.0).clip(0, LARGEST).max((0, 1), initial=0)
     return int(reach[0]) + 1, int(reach[1]) + 1
+
+
+def told_size(ref: ImageRef) -> tuple[int, int] | None:
+    """Return width and height of an image in px, None where they are not told."""
+    width, height = ref.width or 0, ref.height or 0
+    return (int(width), int(height)) if width > 0 and height > 0 else None
 
 
 def _part(box_xyxy: npt.ArrayLike | None, size: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from refine._types import Floats
 from refine.calibration.measure import Reliability
+from refine.drawing.canvas import printable
 from refine.drawing.palette import QUIET
 from refine.evaluation.coco import METRICS
 from refine.evaluation.diagnosis import CURES
@@ -49,15 +50,23 @@ def series(i: int) -> dict[str, Any]:
     return {"color": SERIES_COLOURS[i], "marker": SERIES_MARKS[i], "linestyle": SERIES_DASHES[i]}
 
 
+def _spelled(joint: str) -> str:
+    return printable(joint.replace("_", " "))
+
+
 def precision_recall(measured: Mapping[str, Measured]) -> list[str]:
     """Draw precision over recall at OKS .50 and .75, the mean over categories."""
     panels = []
+    tables = {
+        name: each.evaluation.counts.tables(each.evaluation.images).precision[..., 0]
+        for name, each in measured.items()
+    }
     for threshold in (0.5, 0.75):
         t = THRESHOLDS.round(2).tolist().index(threshold)
         with chart(WIDTH, HEIGHT) as (figure, axes):
             told = []
             for i, (name, each) in enumerate(measured.items()):
-                table = each.evaluation.counts.tables(each.evaluation.images).precision[t, :, :, 0]
+                table = tables[name][t]
                 known = table[:, (table >= 0).all(0)]
                 if known.size:
                     curve = known.mean(1)
@@ -129,7 +138,7 @@ def taxonomy(measured: Mapping[str, Measured], rows: Sequence[int]) -> list[str]
     panels = []
     for n, (name, each) in enumerate(measured.items()):
         counts = [each.diagnosis.counts[j] for j in rows] + [each.diagnosis.counts.sum(0)]
-        labels = [each.diagnosis.joints[j].replace("_", " ") for j in rows] + ["all joints"]
+        labels = [_spelled(each.diagnosis.joints[j]) for j in rows] + ["all joints"]
         table = np.array(counts, np.float64)
         shares = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
         with chart(WIDTH, 70 + BAR * len(labels)) as (figure, axes):
@@ -202,7 +211,8 @@ def distances(
     edges = np.linspace(0, FURTHEST, BINS + 1)
     for j in sorted({min(j, int(skeleton.mirror[j])) for j in rows}):
         both = sorted({j, int(skeleton.mirror[j])})
-        name = split_side(skeleton.joints[j])[1] if len(both) > 1 else skeleton.joints[j]
+        joint = skeleton.joints[j]
+        name = _spelled(split_side(joint)[1] if len(both) > 1 else joint)
         with chart(*SMALL) as (figure, axes):
             told = []
             for i, (label, each) in enumerate(measured.items()):
@@ -216,7 +226,7 @@ def distances(
                     linestyle=SERIES_DASHES[i], linewidth=1.6,
                 )  # fmt: skip
                 told.append(f"{label} {np.median(off):.2f} of {len(off)}")
-            axes.set(xlim=(0, FURTHEST), ylim=(0, None), title=name.replace("_", " "))
+            axes.set(xlim=(0, FURTHEST), ylim=(0, None), title=name)
             axes.set_xticks(range(0, int(FURTHEST) + 1, 2), ["0", "2", "4", "6+"])
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0f} %")
             alt = f"Errors of {name} in sigmas, medians: {', '.join(told) or 'none'}"

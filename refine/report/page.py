@@ -103,10 +103,10 @@ def report_html(subject: Subject) -> tuple[bytes, dict[str, Any]]:
     html = template.render(
         page=page, style=Markup(style), script=Markup(script), data=Markup(embedded)
     )
-    return html.encode("utf-8", "replace"), _facts(found)
+    return html.encode("utf-8", "replace"), _facts(subject, found)
 
 
-def _facts(found: Analysis) -> dict[str, Any]:
+def _facts(subject: Subject, found: Analysis) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "rows": len(found.rows),
         "cases": len(found.cases),
@@ -115,7 +115,9 @@ def _facts(found: Analysis) -> dict[str, Any]:
     }
     if found.measured:
         reports = [each.evaluation.report for each in found.measured]
-        facts["ap"] = {k: r["AP"] for k, r in zip(found.labels, reports, strict=True)}
+        named = dict(zip((file.path for file in subject.files), reports, strict=True))
+        facts["ap"] = {path: report["AP"] for path, report in named.items()}
+        facts["warnings"] = {path: report.warnings for path, report in named.items()}
     return facts
 
 

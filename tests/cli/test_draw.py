@@ -96,6 +96,18 @@ def test_people_whom_nobody_found_are_drawn_if_asked_for(cli, files):
     ]
 
 
+def test_images_of_two_names_and_unknown_ones(cli, files):
+    rows = [row(f"cam/{i}.png", 10.0 * i) for i in (0, 1, 9)]
+    (files / "before.json").write_text(json.dumps(rows))
+    (files / "ids.json").write_text("[1, 3]")
+    command = ("draw", files / "before.json", "--gt", files / "gt.json", "-o", files / "out")
+    assert cli(*command).code == 3
+    facts = json.loads(cli(*command, "--keep-going", "--json").out)
+    assert facts["of"] == 2
+    facts = json.loads(cli(*command, "--image-ids", files / "ids.json", "--json").out)
+    assert [case["image"] for case in facts["cases"]] == [3, "cam/1.png"]
+
+
 def test_pictures_that_do_not_serve_are_named(cli, files):
     (files / "pictures/0.png").write_bytes(b"\x89PNG")
     Image.new("RGB", (32, 34)).save(files / "pictures/2.png")
@@ -136,10 +148,12 @@ def test_what_is_refused(cli, files):
     assert "ends in .png" in refused(out="before.json")
     assert "expected ground truth" in refused("--sort", "worst").replace("two stages and ", "")
     assert "ground truth" in refused("--sort", "gain")
-    assert "expected pictures of 4 images" in refused("--images", files / "out")
+    (files / "empty").mkdir()
+    assert "expected pictures of 4 images" in refused("--images", files / "empty")
     assert "expected a folder of pictures" in refused("--images", files / "nothing")
     (files / "ids.json").write_text("[77]")
     assert "got 77" in refused("--image-ids", files / "ids.json")
+    assert "got 77" in refused("--image-ids", files / "ids.json", "--gt", files / "gt.json")
     (files / "ids.json").write_text("[]")
     assert "got none" in refused("--image-ids", files / "ids.json")
     (files / "file").write_text("mine")

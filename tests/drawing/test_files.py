@@ -105,8 +105,11 @@ def test_names_are_those_of_the_images():
     assert named(ImageRef(1, r"c:\a\1.jpg"), ImageRef(2, "../../etc/pass wd")) == ["1", "pass wd"]
     assert named(ImageRef("..")) == ["image"]
     assert named(ImageRef("a\0/\udcff*")) == ["__"]
-    assert named(ImageRef("x" * 500))[0] == "x" * 120
+    assert named(ImageRef("x" * 500))[0] == "x" * 80
     assert named(ImageRef(7), each=3, persons=True) == ["7-1", "7-2", "7-3"]
+    assert named(ImageRef("7"), ImageRef("7-1"), each=2, persons=True) == [
+        "7-1", "7-2", "7-1-1", "7-1-2",
+    ]  # fmt: skip
     twice = named(ImageRef(7), ImageRef("7"), ImageRef("a", "q/7.png"))
     assert len(set(twice)) == 3
 

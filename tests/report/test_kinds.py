@@ -93,6 +93,15 @@ def test_another_skeleton(write, things):
     assert len(page.all("article")) == 9
 
 
+def test_joints_of_any_name(write, tmp_path):
+    names = ["$a_b$", "left_\u624b", "right_\u624b", "<i>", "\u0001 \u0000"]
+    xy = np.random.default_rng(0).uniform(0, 200, (9, 5, 2)).round(1)
+    files = write_results(tmp_path / "p.json", xy + 2), write_gt(tmp_path / "g.json", names, xy)
+    page = write(files[0], "--gt", files[1], "--sigmas", "0.1", "--cases", "1")
+    assert "$a b$" in page.text
+    assert "\u624b" in page.text
+
+
 def test_without_sigmas_it_says_what_is_left_out(write, things):
     page = write(things[0], "--gt", things[1])
     assert titles(page) == ["scores", "cases", "persons", "check", "made"]
