@@ -130,17 +130,19 @@ def test_run(name):
 
 
 TRUTH, ROWS = 0, 1
-OUTPUTS = {"stats": "out.toml", "calibrate": "out.json", "draw": "out.svg"}
+OUTPUTS = {"stats": "out.toml", "calibrate": "out.json", "draw": "out.svg", "report": "out.html"}
 
 
-@pytest.mark.parametrize("verb", ["eval", "diagnose", "stats", "calibrate", "draw"])
+@pytest.mark.parametrize("verb", ["eval", "diagnose", "stats", "calibrate", "draw", "report"])
 @pytest.mark.parametrize("which", [TRUTH, ROWS], ids=["truth", "predictions"])
 def test_verbs_with_truth(verb, which):
     files = [st.just(None), st.just(None)]
     files[which] = mutated(sample()[which])
     sound = sample()
 
-    @budget({"eval": 60, "diagnose": 20, "stats": 20, "calibrate": 10, "draw": 10}[verb])
+    times = {"eval": 60, "diagnose": 20, "stats": 20, "calibrate": 10, "draw": 10, "report": 3}
+
+    @budget(times[verb])
     @given(
         *files,
         optional(
