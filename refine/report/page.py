@@ -151,16 +151,12 @@ def _made(subject: Subject, found: Analysis) -> Section:
                 [step.name, _parameters(step.parameters), step.weights or "-"]
                 for step in file.poses.history
             ]
-            blocks.append(
-                Tabular(
-                    Table(["step", "parameters", "weights"], steps), f"{label}: what was done to it"
-                )
-            )
+            table = Table(["step", "parameters", "weights"], steps)
+            blocks.append(Tabular(table, f"{label}: what was done to it", words=True))
     versions = [["refine", __version__], ["Python", platform.python_version()]]
     versions += [[name, v] for name in PACKAGES if (v := _version_of(name))]
-    blocks.append(
-        Folded([Tabular(Table(["package", "version"], versions), "Versions")], "Versions")
-    )
+    table = Table(["package", "version"], versions)
+    blocks.append(Folded([Tabular(table, "Packages", words=True)], "Versions"))
     notes = [note for file in subject.files for note in file.notes]
     notes += [*found.notes]
     notes += [f"command: {subject.command}"] if subject.command else []

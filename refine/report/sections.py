@@ -102,9 +102,9 @@ def _headline(subject: Subject, measured: Mapping[str, Measured]) -> Section:
         Tabular(evaluation_table(reports), "COCO figures, as refine eval prints them"),
     ]
     if len(measured) > 1:
+        others = dict(list(measured.items())[1:])
         rows = [
-            [label, *(_interval(each.paired.gains[m]) for m in METRICS)]
-            for label, each in list(measured.items())[1:]
+            [m, *(_interval(each.paired.gains[m]) for each in others.values())] for m in METRICS
         ]
         blocks += [
             Charts(
@@ -114,7 +114,7 @@ def _headline(subject: Subject, measured: Mapping[str, Measured]) -> Section:
                 size="wide",
                 legend="others",
             ),
-            Folded([Tabular(Table(["", *METRICS], rows), "Gains, and their 95 % intervals")]),
+            Folded([Tabular(Table(["", *others], rows), "Gains, and their 95 % intervals")]),
         ]
     report = first.evaluation.report
     notes = sorted({w for each in measured.values() for w in each.evaluation.report.warnings})
@@ -266,11 +266,7 @@ def scores_section(subject: Subject, a: Analysis) -> Section:
             )
         )
         if any("-" in row for row in rows):
-            blocks.append(
-                Notes(
-                    ["-: these scores leave the range of 0 to 1 or are all equal: they only rank"]
-                )
-            )
+            blocks.append(Notes(["-: scores that leave the range of 0 to 1 or are all equal"]))
     blocks.append(
         Charts(
             [
