@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WHEEL := build/wheel
 LOWEST := build/lowest
+INTEROP := build/interop
 # Of test-lowest: where the oldest torch is to be had as a CUDA build alone, TORCH=torch=2.13.0.
 TORCH ?=
 # Of fuzz: for how long, and where to begin.
 SECONDS ?= 3600
 SEED ?= 1
 
-.PHONY: demo test lint fuzz test-wheel test-lowest clean
+.PHONY: demo test lint fuzz test-browser test-wheel test-lowest test-interop clean
 
 # The stamp is younger than what it was installed from, so that nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -36,6 +37,12 @@ lint: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	$(BIN)/python tests/fuzz.py $(SECONDS) $(SEED)
 
+# The report in Chromium, where the system has it with its driver (Debian: apt-get install chromium
+# chromium-driver); SCREENSHOTS=FOLDER make test-browser keeps pictures.
+test-browser: $(VENV)/.installed
+	$(INSTALL) selenium
+	$(BIN)/python -m pytest -rs tests/report/test_browser.py
+
 # The wheel is made from the sdist and runs where the checkout is out of sight. Its environment is
 # fresh but for the dependencies, which are those of $(VENV); pip checks that none is missing.
 test-wheel: $(VENV)/.installed
@@ -56,6 +63,14 @@ test-lowest:
 	$(PYTHON) tests/lowest.py draw export test $(TORCH) > $(LOWEST)/constraints.txt
 	$(LOWEST)/bin/pip install --quiet --constraint $(LOWEST)/constraints.txt --editable ".[draw,test]"
 	$(LOWEST)/bin/python -m pytest --ignore tests/test_typing.py
+
+# The tools of others, which read what we write and write what we read, in an environment of their
+# own: they bring what they want.
+test-interop:
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install --quiet --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(INTEROP)/bin/pip install --quiet --constraint constraints.txt --editable ".[interop,test]"
+	$(INTEROP)/bin/python -m pytest tests/formats tests/tables tests/adapters
 
 clean:
 	rm -rf $(VENV) build refine-demo

@@ -10,6 +10,7 @@ from . import (
     exceptions as exceptions,
     formats as formats,
     geometry as geometry,
+    motion as motion,
     oks as oks,
     pipeline as pipeline,
     refiner as refiner,
@@ -17,9 +18,11 @@ from . import (
     skeletons as skeletons,
     suppression as suppression,
 )
+from ._threads import set_threads as set_threads
 from ._version import __version__ as __version__
 from .crops import crop as crop
 from .decoding import decode as decode
+from .drawing.poses import draw as draw
 from .evaluation import evaluate as evaluate
 from .exceptions import RefineError as RefineError
 from .formats import read as read, sniff as sniff, write as write

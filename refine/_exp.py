@@ -3,13 +3,8 @@
 from typing import Any
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic as typed_intrinsic
 
-from refine._kernel import kernel
-
-intrinsic: Any = typed_intrinsic
+from refine._kernel import intrinsic, kernel
 
 LEAST, MOST = -700.0, 709.0
 """Outside these `exp` is 0, and exp(709) = 8e307."""
@@ -18,26 +13,28 @@ LN2_HIGH, LN2_LOW = 6.93145751953125e-1, 1.42860682030941723212e-6
 """ln 2 in two parts, so that whole multiples of the first are exact; Cephes, exp.c (S. Moshier)."""
 
 
-def _power_of_two_as(number: Any, real: Any, bits: int, mantissa: int) -> Any:
-    """Make an intrinsic, 2 to a whole number that is given as a float of some type."""
+def _two_to_the(bits: int, mantissa: int) -> Any:
+    """Make an intrinsic, 2 to a whole number that is given as a float of so many bits."""
     bias = (1 << (bits - mantissa - 2)) - 1
 
+    @intrinsic(np.exp2)
     def power_of_two(typingctx: Any, exponent: Any) -> Any:
+        from llvmlite import ir  # type: ignore[import-untyped]
+
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            whole = ir.IntType(bits)
+            whole, real = ir.IntType(bits), arguments[0].type
             biased = builder.add(builder.fptosi(arguments[0], whole), ir.Constant(whole, bias))
             return builder.bitcast(builder.shl(biased, ir.Constant(whole, mantissa)), real)
 
-        return number(number), build
+        return exponent(exponent), build
 
-    return intrinsic(power_of_two)
-
-
-_power_of_two = _power_of_two_as(types.float64, ir.DoubleType(), 64, 52)
-_power_of_two_single = _power_of_two_as(types.float32, ir.FloatType(), 32, 23)
+    return power_of_two
 
 
-@kernel(forceinline=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+_power_of_two, _power_of_two_single = _two_to_the(64, 52), _two_to_the(32, 23)
+
+
+@kernel(py_func=np.exp, forceinline=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
 def exp(x: Any) -> Any:
     """Return the exponential of a float64, to 1e-14 of itself; for kernels.
 

@@ -1,110 +1,135 @@
-"""How every compiled function of the project is compiled, and where the results are kept."""
+"""Functions of arrays and numbers that are compiled when they are first called.
 
-import os
-import tempfile
-import warnings
-from functools import cache
-from pathlib import Path
+Nothing here imports Numba: that, and loading what was compiled before, takes .4 s of a process,
+more than most single files take in Python. `interpreted` is for those.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property, update_wrapper
+from types import CodeType, FunctionType
 from typing import Any
 
-import numba as nb
-from numba.core import caching
+import numpy as np
 
-from refine.exceptions import RefineWarning
+_IN_PYTHON: ContextVar[bool] = ContextVar("_IN_PYTHON", default=False)
 
 
-def kernel(function: Any = None, /, **options: Any) -> Any:
-    """Compile on first use and keep the result; release the interpreter; divide as NumPy does.
+class Kernel:
+    """What calls and kernels call.
+
+    Attributes:
+        py_func: the same in Python.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], py_func: Callable[..., Any], make: Callable[[], Any]
+    ) -> None:
+        update_wrapper(self, function)
+        self.py_func = py_func
+        self._make = make
+
+    @cached_property
+    def compiled(self) -> Any:
+        """What compiled code calls."""
+        return self._make()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self.py_func if _IN_PYTHON.get() else self.compiled)(*arguments)
+
+
+@contextmanager
+def interpreted(really: bool = True) -> Iterator[None]:
+    """Within, run kernels in Python: a hundred times as slow, but at once. Last digits may differ.
 
     Args:
-        function: of arrays and numbers; without it a decorator is returned.
-        options: more of those of `numba.njit`.
+        really: else they are compiled.
+    """
+    before = _IN_PYTHON.set(really)
+    try:
+        with np.errstate(all="ignore") if really else np.errstate():
+            yield
+    finally:
+        _IN_PYTHON.reset(before)
+
+
+def kernel(
+    function: Any = None, /, *, py_func: Callable[..., Any] | None = None, **options: Any
+) -> Any:
+    """Make a kernel of a function; without it return a decorator.
+
+    Args:
+        function: of arrays and numbers, which calls NumPy, Python and other kernels.
+        py_func: the same in Python, where that of whole arrays is much faster.
+        options: of `numba.njit`.
     """
     if function is None:
-        return lambda of: kernel(of, **options)
-    compiled = nb.njit(nogil=True, error_model="numpy", **options)(function)
-    if (kept := _cache_for(function)) is not None:
-        compiled._cache = kept
+        return lambda of: kernel(of, py_func=py_func, **options)
+
+    def make() -> Any:
+        from refine._compilation import compile_function
+
+        return compile_function(_with_compiled(function), options)
+
+    return Kernel(function, py_func or function, make)
+
+
+def intrinsic(py_func: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make a kernel of a function that writes machine code, see `numba.extending.intrinsic`.
+
+    Args:
+        py_func: the same in Python.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Kernel:
+        def make() -> Any:
+            from refine._compilation import make_intrinsic
+
+            return make_intrinsic(function)
+
+        return Kernel(function, py_func, make)
+
+    return decorate
+
+
+def overloaded(py_func: Callable[..., Any], **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Make a kernel of a function from types to the code for them, see `numba.extending.overload`.
+
+    Args:
+        py_func: the same in Python.
+        options: of `numba.njit`.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Kernel:
+        def make() -> Any:
+            from refine._compilation import make_overload
+
+            return make_overload(py_func, _with_compiled(function), options)
+
+        return Kernel(function, py_func, make)
+
+    return decorate
+
+
+def _with_compiled(function: Any) -> Any:
+    """Return a function that sees the compiled forms of the kernels that it names."""
+    seen = function.__globals__
+    named = {name: seen[name] for name in _names(function.__code__) if name in seen}
+    forms = {name: of.compiled for name, of in named.items() if isinstance(of, Kernel)}
+    compiled = FunctionType(
+        function.__code__,
+        {**seen, **forms},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    compiled.__qualname__ = function.__qualname__
     return compiled
 
 
-_FunctionCache: Any = caching.FunctionCache
-_numba: Any = nb.config
-
-
-class _Cache(_FunctionCache):  # type: ignore[misc]
-    """A cache on disk that is rebuilt where it is damaged, and that nothing depends on."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # whatever unpickling a damaged file raises
-            try:
-                self.flush()
-            except OSError:
-                self.disable()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except Exception:  # a full disk, or a folder that is gone
-            self.disable()
-
-
-def _cache_for(function: Any) -> _Cache | None:
-    """Return where a function's machine code is kept; None where nothing can be written."""
-    before = _numba.CACHE_DIR
-    if not before:
-        folder = _folder()
-        if folder is None:
-            return None
-        _numba.CACHE_DIR = folder
-    try:
-        return _Cache(function)
-    except (RuntimeError, OSError):  # the folder that NUMBA_CACHE_DIR names cannot be written
-        _say_once()
-        return None
-    finally:
-        _numba.CACHE_DIR = before
-
-
-@cache
-def _folder() -> str | None:
-    """Return the folder of machine code: "" is beside the sources, else one of the user's own.
-
-    What is kept is unpickled, so that nobody else may write there.
-    """
-    beside = Path(__file__).parent
-    if _writable(beside / "__pycache__") or _writable(beside):
-        return ""
-    base = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_CACHE_HOME")
-    try:
-        folder = (Path(base) if base else Path.home() / ".cache") / "refine" / "kernels"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-        private = os.name == "nt" or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
-        if private and _writable(folder):
-            return str(folder)
-    except (OSError, RuntimeError):  # RuntimeError: nobody knows a home
-        pass
-    _say_once()
-    return None
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False
-
-
-@cache
-def _say_once() -> None:
-    warnings.warn(
-        "compiled code cannot be kept, each run takes some seconds more: neither the package nor "
-        "the user's cache can be written; NUMBA_CACHE_DIR names another folder",
-        RefineWarning,
-        stacklevel=2,
-    )
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)

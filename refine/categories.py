@@ -52,6 +52,21 @@ def categories_of(poses: Poses) -> tuple[Category, ...]:
     return tuple(c if isinstance(c, Hashable) else repr(c) for c in found)
 
 
+def category_codes(poses: Poses) -> tuple[tuple[Category, ...], Indices]:
+    """Return the categories that there are, as they first appear, and the index (N,) of each's.
+
+    >>> from refine.skeletons import skeleton
+    >>> category_codes(Poses.from_arrays(skeleton("coco17"), np.zeros((2, 17, 2))))
+    ((None,), array([0, 0]))
+    """
+    found = categories_of(poses)
+    known = tuple(dict.fromkeys(found))
+    if len(known) < 2:
+        return known, np.zeros(len(found), np.intp)
+    place = {c: i for i, c in enumerate(known)}
+    return known, np.fromiter(map(place.__getitem__, found), np.intp, len(found))
+
+
 def groups_of(poses: Poses) -> Indices:
     """Number each pose's image and category, (N,), in the order of the images.
 
@@ -60,6 +75,5 @@ def groups_of(poses: Poses) -> Indices:
     >>> groups_of(both.replace(extra=({"category_id": 1}, {"category_id": 2}))).tolist()
     [0, 1]
     """
-    numbers: dict[Category, int] = {}
-    codes = [numbers.setdefault(c, len(numbers)) for c in categories_of(poses)]
-    return np.asarray(poses.image * max(len(numbers), 1) + np.array(codes, np.intp))
+    known, codes = category_codes(poses)
+    return np.asarray(poses.image * max(len(known), 1) + codes)

@@ -72,7 +72,7 @@ def unpack(data: bytes, where: str) -> bytes:
             data = unpacked
     except (OSError, EOFError, zlib.error) as error:
         raise FormatError(f"expected a readable file, got: {error}", where=where) from None
-    if not data.strip():
+    if not data or data.isspace():
         raise FormatError("expected data, got an empty file (0 bytes)", where=where)
     return data
 
@@ -83,7 +83,12 @@ def _is_gzip(data: bytes) -> bool:
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Write a file as a whole or not at all; ``"-"`` is standard output.
+    """Write a file as a whole or not at all, see `write_parts`."""
+    write_parts(path, [data])
+
+
+def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
+    """Write a file, part after part, as a whole or not at all; ``"-"`` is standard output.
 
     What is not a regular file (a device, a pipe) is written through, the target of a symbolic link
     is replaced, and a file keeps its mode.
@@ -93,15 +98,15 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """
     target = Path(path)
     if target.suffix == ".gz":
-        data = gzip.compress(data, mtime=0)
+        parts = [gzip.compress(b"".join(parts), mtime=0)]
     try:
         if str(path) in STDOUT:
-            _write_stdout(data)
+            _write_stdout(parts)
         elif (stream := _open_stream(target)) is not None:
             with os.fdopen(stream, "wb") as file:
-                file.write(data)
+                file.writelines(parts)
         else:
-            _replace(Path(os.path.realpath(target)), data)
+            _replace(Path(os.path.realpath(target)), parts)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -128,11 +133,11 @@ def _descriptor(target: Path) -> str:
     return number if number.isdecimal() else ""
 
 
-def _write_stdout(data: bytes) -> None:
+def _write_stdout(parts: Iterable[bytes]) -> None:
     if sys.stdout is None:
         raise OSError("standard output is closed")
     sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.writelines(parts)
     sys.stdout.buffer.flush()
 
 
@@ -143,7 +148,7 @@ def _open_stream(target: Path) -> int | None:
     return os.open(target, os.O_WRONLY) if is_stream(target) else None
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, parts: Iterable[bytes]) -> None:
     """Put a file in the place of another at once, with its mode and, where allowed, its owner."""
     before = target.stat() if target.exists() else None
     if before is not None and stat.S_ISDIR(before.st_mode):
@@ -153,7 +158,7 @@ def _replace(target: Path, data: bytes) -> None:
     handle, draft = _open_draft(target)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             place = file.fileno() if draft is None else draft
             if before is None:
@@ -295,7 +300,7 @@ def dump_json(value: Any) -> bytes:
         FormatError: text that UTF-8 cannot hold.
     """
     try:
-        return msgspec.json.encode(value, enc_hook=_plain)
+        return msgspec.json.encode(value, enc_hook=jsonable)
     except UnicodeEncodeError as error:
         raise FormatError(f"expected text that UTF-8 can hold, got {error.object!r:.60}") from None
 
@@ -318,7 +323,12 @@ def plain_data(value: Any) -> Any:
     raise FormatError(f"expected what JSON can hold, got {type(value).__name__}")
 
 
-def _plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return NumPy's scalars and arrays as numbers and lists, for encoders.
+
+    Raises:
+        TypeError: something that JSON has no place for.
+    """
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"expected plain data, got {type(value).__name__}")

@@ -125,50 +125,58 @@ def pairwise_oks(
     )
 
 
+LANES = 8
+"""Poses of b that are compared at once; rows are filled up to whole ones."""
+
+
 @kernel(fastmath={"contract"})  # type: ignore[untyped-decorator]
 def _pairwise(
     a: Floats, b: Floats, area: Floats, sigmas: Floats, counts: Bools, zero: bool
 ) -> Floats:
     (n, k, _), m = a.shape, len(b)
+    width = (m + LANES - 1) // LANES * LANES
     # Joints first, so that those of all b stand next to one another.
-    at_x, at_y, present = np.empty((k, m)), np.empty((k, m)), np.empty((k, m), np.bool_)
+    at_x, at_y = np.zeros((k, width)), np.zeros((k, width))
+    present = np.zeros((k, width), np.bool_)
     whole = True
     for j in range(m):
         for q in range(k):
             at_x[q, j], at_y[q, j] = b[j, q, 0], b[j, q, 1]
             there = not np.isnan(b[j, q, 0] + b[j, q, 1])
             present[q, j] = there
-            whole = whole and there
-    out, factor, used = np.zeros((n, m)), np.empty(m), np.zeros(m)
+            whole &= there
+    out, factor, used = np.zeros((n, width)), np.zeros(width), np.zeros(width)
+    wide = area.shape[1] > 1
     for i in range(n):
-        total, wide = out[i], area.shape[1] > 1
         for j in range(m):
             factor[j] = -0.5 / (area[i, j if wide else 0] + EPS)
         used[:] = 0.0
+        always = 0.0
         for q in range(k):
             x, y = a[i, q, 0], a[i, q, 1]
             here = np.isfinite(x) and np.isfinite(y)
             if not (counts[i, q] if len(counts) else here):
                 continue
             if not here:
-                used += zero
+                always += zero
                 continue
+            # Rows by two indices: a slice costs as much as ten similarities.
             weight = 1 / (2 * sigmas[q]) ** 2
-            row_x, row_y, row = at_x[q], at_y[q], present[q]
             if whole:
-                for j in range(m):
-                    dx, dy = row_x[j] - x, row_y[j] - y
-                    total[j] += exp((dx * dx + dy * dy) * weight * factor[j])
-                used += 1.0
+                for j in range(width):
+                    dx, dy = at_x[q, j] - x, at_y[q, j] - y
+                    out[i, j] += exp((dx * dx + dy * dy) * weight * factor[j])
+                always += 1.0
             else:
-                for j in range(m):
-                    dx, dy = row_x[j] - x, row_y[j] - y
+                for j in range(width):
+                    dx, dy = at_x[q, j] - x, at_y[q, j] - y
                     similarity = exp((dx * dx + dy * dy) * weight * factor[j])
-                    total[j] += similarity if row[j] else 0.0
-                    used[j] += 1.0 if row[j] or zero else 0.0
+                    out[i, j] += similarity if present[q, j] else 0.0
+                    used[j] += 1.0 if present[q, j] or zero else 0.0
         for j in range(m):
-            total[j] = total[j] / used[j] if used[j] else 0.0
-    return out
+            count = used[j] + always
+            out[i, j] = out[i, j] / count if count else 0.0
+    return out if width == m else out[:, :m].copy()
 
 
 _NONE = np.zeros((0, 0), np.bool_)

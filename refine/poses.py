@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
+import refine.sketch as sketch
+import refine.tables as tables
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
+from refine.history import Step, join_histories
 from refine.skeletons import Skeleton, skeleton as find_skeleton
 
 ScoreKind = Literal[
@@ -21,9 +23,6 @@ ScoreKind = Literal[
 
 DERIVED_DECIMALS = 3
 """Of derived joints: means of two rounded numbers carry noise in the last bits."""
-
-ROWS_SHOWN = 8
-"""Poses in the table that notebooks show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +50,6 @@ class ImageRef:
             value = getattr(self, name)
             if hasattr(value, "item"):  # NumPy's number is no int to who writes files.
                 object.__setattr__(self, name, value.item())
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was done to poses: its name, parameters, and the weights it used."""
-
-    name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    weights: str | None = None
-
-
-COUNTS = frozenset({"fragments", "joints", "poses", "removed", "without_picture"})
-"""Parameters of steps that count what was done to these very poses; the others say how."""
-
-
-def join_histories(one: Sequence[Step], other: Sequence[Step]) -> tuple[Step, ...] | None:
-    """Return the history of poses of two runs, None where they went through different steps.
-
-    Steps are the same if name, weights and parameters are, but for `COUNTS`; counts that differ
-    are left out, for they tell of neither.
-
-    >>> once, again = Step("complete", {"joints": 3}), Step("complete", {"joints": 5})
-    >>> join_histories([once], [again])
-    (Step(name='complete', parameters={}, weights=None),)
-    >>> join_histories([once], []) is None
-    True
-    """
-    if len(one) != len(other):
-        return None
-    steps = []
-    for a, b in zip(one, other, strict=True):
-        mine, others = dict(a.parameters), dict(b.parameters)
-        for key in COUNTS & (mine.keys() | others.keys()):
-            if key not in mine or key not in others or mine[key] != others[key]:
-                mine.pop(key, None)
-                others.pop(key, None)
-        if (a.name, a.weights, mine) != (b.name, b.weights, others):
-            return None
-        steps.append(Step(a.name, mine, a.weights))
-    return tuple(steps)
-
-
-EXPECTED_KS_STEPS = frozenset({"complete", "correct"})
-"""Steps that put expected keypoint similarities in the place of keypoint scores. Files do not say
-of what kind their scores are; their history does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -224,6 +178,53 @@ class Poses:
         body = find_skeleton(skeleton)
         return cls.from_arrays(body, np.empty((0, len(body), 2)), images=images)
 
+    @classmethod
+    def from_pandas(cls, frame: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from a pandas DataFrame with a row per joint, as `to_pandas` writes them.
+
+        Columns `image_id`, `joint`, `x` and `y` must be there; `skeleton` is for joints whose own
+        is not told, see `refine.tables.columns.from_columns`.
+
+        Raises:
+            ArrayError: columns or rows that tell no poses.
+            SkeletonError: joints that the skeleton lacks.
+        """
+        return cls._of(tables.from_pandas(frame, skeleton))
+
+    @classmethod
+    def from_polars(cls, frame: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from a polars DataFrame, as `from_pandas` does."""
+        return cls._of(tables.from_polars(frame, skeleton))
+
+    @classmethod
+    def from_xarray(cls, dataset: Any, skeleton: Skeleton | str | Path | None = None) -> Self:
+        """Read poses from an xarray Dataset of `to_xarray` or of movement.
+
+        Raises:
+            ArrayError: no `position` of time, space, keypoints and individuals.
+            SkeletonError: no such skeleton.
+        """
+        return cls._of(tables.from_xarray(dataset, skeleton))
+
+    @classmethod
+    def _of(cls, given: dict[str, Any]) -> Self:
+        return cls(**given | {"images": tuple(ImageRef(**ref) for ref in given["images"])})
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame with a row per joint; `from_pandas` gives all back but `meta`.
+
+        The columns are those of the CSV format; rows may be filtered and sorted.
+        """
+        return tables.to_pandas(self)
+
+    def to_polars(self) -> Any:
+        """Return a polars DataFrame with the columns of `to_pandas`."""
+        return tables.to_polars(self)
+
+    def to_xarray(self) -> Any:
+        """Return an xarray Dataset as movement has it; `from_xarray` gives all back but `meta`."""
+        return tables.to_xarray(self)
+
     def __len__(self) -> int:
         return len(self.xy)
 
@@ -238,18 +239,17 @@ class Poses:
         )
 
     def _repr_html_(self) -> str:
-        """Return the first poses as a table, which is what notebooks show."""
+        """Return what notebooks show: the poses of the first image drawn, and the first listed."""
         names = [ref.id if ref.file_name is None else ref.file_name for ref in self.images]
         joints = self.present.sum(1)
         rows: list[tuple[object, ...]] = [("", "image", "score", "joints", "track")]
-        for i in range(min(len(self), ROWS_SHOWN)):
+        for i in range(min(len(self), sketch.ROWS_SHOWN + 1)):
             track = "" if self.track is None else self.track[i]
             score = f"{self.instance_score[i]:.3f}"
             rows.append((i, names[self.image[i]], score, joints[i], track))
-        rows += [("...",)] if len(self) > ROWS_SHOWN else []
-        lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
-        table = "".join(f"<tr>{line}</tr>" for line in lines)
-        return f"<table><caption>{escape(repr(self)[1:-1])}</caption>{table}</table>"
+        return sketch.show(
+            repr(self)[1:-1], rows, self.xy[self.image == self.image[:1]], self.skeleton
+        )
 
     @property
     def present(self) -> Bools:
@@ -390,7 +390,7 @@ class Poses:
 
 
 def convert(poses: Poses, skeleton: Skeleton | str | Path) -> Poses:
-    """Map poses onto another skeleton by joint name, see `Poses.to`.
+    """Map poses onto another skeleton by joint name, as `Poses.to` does.
 
     Raises:
         SkeletonError: no joint is shared, or no such skeleton.

@@ -1,13 +1,15 @@
 """`Poses`: shapes, selection, joining, iteration, and that nothing is changed in place."""
 
 import itertools
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from refine.exceptions import ArrayError, SkeletonError
-from refine.poses import ImageRef, Poses, Step
+from refine.history import Step
+from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton
 
 TABLE = Skeleton("three", ("a", "b", "c"))
@@ -99,6 +101,25 @@ def test_a_notebook_shows_the_first_poses_and_no_markup_of_names():
     assert html.count("<tr>") == 10
     assert "..." in html
     assert "..." not in base[:8]._repr_html_()
+
+
+def test_a_notebook_shows_a_drawing_of_the_first_image():
+    base = poses(n=6, images=2).replace(image=np.array([1, 0, 1, 0, 0, 0]))
+    there = base.present[base.image == 1].sum()
+    html = base._repr_html_()
+    root = ElementTree.fromstring(html[: html.index("<table>")])
+    drawn = [each for each in root if each.tag.endswith("circle")]
+    assert len(drawn) == there > 0
+    for each in drawn:
+        assert 0 <= float(each.get("cx")) <= 240
+        assert 0 <= float(each.get("cy")) <= 180
+    bare = base.replace(xy=np.full_like(base.xy, np.nan))
+    for nothing in (bare, base[:0], Poses.empty("hand21")):
+        assert nothing._repr_html_().startswith("<table>")
+    for value in (0.0, 1e300):
+        assert (
+            "nan" not in base.replace(xy=np.full_like(base.xy, value))._repr_html_().split("<t")[0]
+        )
 
 
 def test_by_image_yields_empty_images_and_keeps_order():

@@ -54,8 +54,8 @@ def mypy(files):
 
 def test_the_public_functions_are_those_that_are_meant():
     assert FUNCTIONS == [
-        "convert", "crop", "decode", "evaluate", "load_eye", "read", "run", "skeleton", "sniff",
-        "stream", "suppress", "write",
+        "convert", "crop", "decode", "draw", "evaluate", "load_eye", "read", "run", "set_threads",
+        "skeleton", "sniff", "stream", "suppress", "write",
     ]  # fmt: skip
 
 
@@ -108,10 +108,12 @@ def test_functions_work_in_a_process_pool(name, files, pool):
         "convert": (poses, "openpose18"),
         "crop": (np.zeros((9, 9, 3), np.uint8), refine.Crop.from_box([[0, 0, 9, 9]], (4, 4))),
         "decode": (files / "maps.npz",),
+        "draw": (poses[poses.image == 0],),
         "evaluate": (files / "gt.json", poses),
         "load_eye": ("image-small",),
         "read": (files / "pred.json",),
         "run": (poses, refine.Config(steps=("suppress",))),
+        "set_threads": (1,),
         "skeleton": ("coco17",),
         "sniff": (files / "pred.json",),
         "suppress": (poses,),

@@ -129,9 +129,14 @@ def fit(sample: Sample, refiner: SupportsBelief) -> Calibration:
     )
     honest = found.calibrate(poses, belief)
     found = replace(found, margin=_margin(used, honest))
-    after = apply_belief(poses, honest, margin=found.margin)
+    after = apply_belief(unscored(poses), honest, margin=found.margin)
     weights, intercept = fit_score(found.columns(poses, after, honest), used.oks(after), used.image)
     return replace(found, score=weights, intercept=intercept)
+
+
+def unscored(poses: Poses) -> Poses:
+    """Return poses of which refining keeps no copies of the source's scores."""
+    return poses.replace(score_kind="expected_ks")
 
 
 def read_sample(
@@ -222,21 +227,24 @@ def fit_score(
     prior[0] = 1.0
     fold = folds(image)
 
-    def fit(rows: Bools, strength: float) -> tuple[Floats, float]:
+    def fit(rows: Bools, strength: float, near: Any = None) -> tuple[Floats, float]:
         ridge = np.full(len(prior), strength)
         ridge[0] = 0.0
-        return fit_logistic(matrix[rows], truth[rows], prior, ridge)
+        return fit_logistic(matrix[rows], truth[rows], prior, ridge, near)
+
+    every = np.full(len(truth), True)
+    whole = {strength: fit(every, strength) for strength in STRENGTHS}
 
     def loss(strength: float) -> float:
         total = 0.0
         for part in np.unique(fold):
-            weights, intercept = fit(fold != part, strength)
+            weights, intercept = fit(fold != part, strength, whole[strength])
             p = sigmoid(matrix[fold == part] @ weights + intercept).clip(SURE, 1 - SURE)
             y = truth[fold == part]
             total -= float((y * np.log(p) + (1 - y) * np.log(1 - p)).sum())
         return total
 
-    weights, intercept = fit(np.full(len(truth), True), min(STRENGTHS, key=loss))
+    weights, intercept = whole[min(STRENGTHS, key=loss)]
     return dict(zip(columns, (weights[0] * generic + weights[1:]).tolist(), strict=True)), intercept
 
 

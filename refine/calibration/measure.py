@@ -8,14 +8,14 @@ import numpy as np
 
 from refine._types import Floats
 from refine.calibration.curves import folds
-from refine.calibration.fit import Sample, fit
+from refine.calibration.fit import Sample, fit, unscored
 from refine.calibration.model import Calibration
 from refine.evaluation.coco import evaluate
 from refine.evaluation.ground_truth import GroundTruth
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief, expected_similarity
 from refine.refiner.belief import SupportsBelief
-from refine.rescore import blend, expected_oks, own_scores, rescore
+from refine.rescore import SCORE_DECIMALS, blend, expected_oks, own_scores
 
 BINS = 10
 """Equal ones over [0, 1], as usual for the expected calibration error."""
@@ -88,7 +88,8 @@ def measure(
     n, k = sample.poses.score.shape
     fold = folds(sample.image) if calibration is None else np.zeros(n, np.intp)
     poses, belief = sample.poses, sample.belief
-    plain = apply_belief(poses, belief)
+    bare = unscored(poses)
+    plain = apply_belief(bare, belief)
     xy, similarity, score = plain.xy.copy(), np.full((n, k), np.nan), np.zeros(n)
     measured = gt.rows_of(image_ids)
     ids = gt.ids
@@ -99,7 +100,7 @@ def measure(
         fitted = calibration or fit(sample[(fold != part) & chosen], refiner)
         own = sample[rows]
         honest = fitted.calibrate(own.poses, own.belief)
-        after = apply_belief(own.poses, honest)
+        after = apply_belief(bare[rows], honest)
         xy[rows], score[rows] = after.xy, fitted.instance_score(own.poses, after, honest)
         similarity[rows] = expected_similarity(own.poses, after, honest)
     calibrated = poses.replace(xy=xy)
@@ -107,8 +108,8 @@ def measure(
     generic = blend(expected_oks(said, belief.annotated), own_scores(poses))
     rivals = {
         "source": poses,
-        "refined": rescore(plain, generic),
-        "calibrated": rescore(calibrated, score),
+        "refined": plain.replace(instance_score=generic.round(SCORE_DECIMALS)),
+        "calibrated": calibrated.replace(instance_score=score.round(SCORE_DECIMALS)),
     }
     counts, joints = sample.counts, np.isfinite(sample.came) & sample.counts[:, None]
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
 
 from refine._types import Floats
 from refine.calibration.curves import Curve
@@ -164,6 +163,8 @@ def rank_in(quantiles: Sequence[float], values: Floats) -> Floats:
 
 def deviates(poses: Poses, quantiles: Sequence[float]) -> Floats:
     """Return keypoint scores (N, K) as normal deviates of their rank; 0 where unknown."""
+    from scipy.special import ndtri
+
     known = poses.present & np.isfinite(poses.score)
     return np.where(known, ndtri(rank_in(quantiles, poses.score)), 0.0)
 

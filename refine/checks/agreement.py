@@ -1,15 +1,19 @@
 """Poses beside annotated persons: in whose frame, scale and place they agree best."""
 
 from collections.abc import Iterator
+from functools import reduce
+from typing import NamedTuple
 
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
 from refine.checks.finding import Finding, Subject
+from refine.checks.mends import mend
 from refine.evaluation.matching import same_image
 from refine.evaluation.persons import Persons
 from refine.formats._units import share_of
 from refine.oks import keypoint_similarity
+from refine.poses import ImageRef, Poses
 from refine.skeletons import borrow_sigmas
 
 LEAST = 5
@@ -28,6 +32,8 @@ HALF, CELLS = 0.35, 0.2
 """Shifts in px and in cells that are told, where they are sure. Of the files that
 tests/benchmarks/check.py reads none is shifted by more than .18 cells along x; a mirrored average
 without its shift is by .375."""
+STRIDE, NEAR = 32, 0.01
+"""Sides of networks' inputs are multiples of 32 px; estimates are within one per cent of them."""
 CROP, MAP = 1.25, (48.0, 64.0)
 """Cells are those of a 48 x 64 map of a crop 1.25 times the box (HRNet, 256x192)."""
 
@@ -50,6 +56,15 @@ class Fit:
         pairs = same_image(image, self.persons.image)
         self.a, self.b = np.repeat(np.arange(len(image)), np.diff(pairs.start)), pairs.b
         self.seen: Bools = self.persons.labelled[self.b] & np.isfinite(self.xy[self.a]).all(-1)
+
+    def poses(self, s: Subject) -> Poses:
+        """Return the poses as they are fitted, with what is known of their images."""
+        sizes = np.where(np.isnan(s.sizes), 0, s.sizes).astype(np.int64).tolist()
+        refs = [ImageRef(i, None, w or None, h or None) for i, (w, h) in enumerate(sizes)]
+        used, image = np.unique(s.poses.image[self.rows], return_inverse=True)
+        return Poses.from_arrays(
+            self.body, self.xy, image=image, images=[refs[i] for i in used.tolist()]
+        )
 
     def oks(self, xy: Floats) -> Floats:
         """OKS (P,) of all pairs, over the joints that a person has labelled."""
@@ -80,102 +95,164 @@ def frames(s: Subject) -> list[Finding]:
         return []
     plain = fit.agreement(fit.xy)
     best, told = max(plain + GAIN, TIMES * plain) - CLOSER, None
-    for candidate, xy in _candidates(fit, s):
-        if (found := fit.agreement(xy)) > best + CLOSER:  # The simpler ones come first.
+    poses = fit.poses(s)
+    for candidate in _candidates(fit, poses):
+        mended = reduce(mend, candidate.ways, poses)
+        if (found := fit.agreement(mended.xy)) > best + CLOSER:  # The simpler ones come first.
             best, told = found, candidate
     if told is None:
         return []
-    name, what, cause, cure, figures = told
     return [
         Finding(
-            name,
-            f"{what}: mean OKS with the persons of {s.gt} is then {best:.2f}, as it is {plain:.2f}",
-            cause,
-            cure,
+            told.name,
+            f"{told.what}: mean OKS with the persons of {s.gt} is then {best:.2f}, "
+            f"as it is {plain:.2f}",
+            told.cause,
+            "",
+            s.mending(*told.ways, sized=True),
             **s.at(np.unique(fit.rows[fit.a])),
-            figures={**figures, "agreement": plain, "agreement_then": best},
+            figures={**told.figures, "agreement": plain, "agreement_then": best},
         )
     ]
 
 
-Told = tuple[str, str, str, str, dict[str, float]]
+class Candidate(NamedTuple):
+    """Another frame: the finding it would be, and what mends poses that are in it."""
+
+    name: str
+    what: str
+    cause: str
+    ways: tuple[str, ...]
+    figures: dict[str, float] = {}
 
 
-def _candidates(fit: Fit, s: Subject) -> Iterator[tuple[Told, Floats]]:
-    xy, size, mirror = fit.xy, fit.size[:, None], fit.body.mirror
-    if share_of(xy):
-        return  # `shares` tells.
-    put = "poses.replace(xy=...), then refine.write: "
-    yield (
-        "axes-swapped", "x and y change places",
+FIXED = (
+    Candidate(
+        "axes-swapped",
+        "x and y change places",
         "a tool that writes y before x (row, column), as MoveNet, TF and NumPy index",
-        put + "poses.xy[..., ::-1].copy()", {},
-    ), xy[..., ::-1]  # fmt: skip
-    yield (
-        "mirrored-labels", "left and right joints change places",
+        ("swap-xy",),
+    ),
+    Candidate(
+        "mirrored-labels",
+        "left and right joints change places",
         "a flip test whose joints were not swapped back, or labels as the viewer sees them",
-        put + "poses.xy[:, poses.skeleton.mirror], and the score likewise", {},
-    ), xy[:, mirror]  # fmt: skip
-    if np.isfinite(size).any():
-        flipped = np.stack([size[..., 0] - 1 - xy[..., 0], xy[..., 1]], -1)
-        cause = "poses of mirrored pictures that were not mirrored back"
-        yield (
-            "mirrored-picture", "the picture is mirrored", cause,
-            put + "width - 1 - x, joints by poses.skeleton.mirror", {},
-        ), flipped[:, mirror]  # fmt: skip
-        yield (
-            "mirrored-picture", "the picture is mirrored, left and right joints are not", cause,
-            put + "width - 1 - x", {},
-        ), flipped  # fmt: skip
-        width, height = size[..., 0], size[..., 1]
-        turns = {
-            "to the right": (width - 1 - xy[..., 1], xy[..., 0]),
-            "to the left": (xy[..., 1], height - 1 - xy[..., 0]),
-            "by a half": (width - 1 - xy[..., 0], height - 1 - xy[..., 1]),
-        }
-        for way, parts in turns.items():
-            yield (
-                "exif-frame", f"the picture is turned {way}",
-                "a tool that ignores EXIF where annotations heed it, or heeds it twice",
-                f"refine check {s.where} --images DIR names the pictures; make them upright", {},
-            ), np.stack(parts, -1)  # fmt: skip
-    yield from _scaled(fit, put)
+        ("swap-sides",),
+    ),
+)
+"""Frames that need no size of the images."""
+UPSIDE = "a tool that ignores EXIF where annotations heed it, or heeds it twice"
+MIRROR = "poses of mirrored pictures that were not mirrored back"
+SIZED = (
+    Candidate("mirrored-picture", "the picture is mirrored", MIRROR, ("mirror", "swap-sides")),
+    Candidate(
+        "mirrored-picture",
+        "the picture is mirrored, left and right joints are not",
+        MIRROR,
+        ("mirror",),
+    ),
+    *(
+        Candidate("exif-frame", f"the picture is turned {words}", UPSIDE, (f"turn={way}",))
+        for way, words in (
+            ("right", "to the right"),
+            ("left", "to the left"),
+            ("half", "by a half"),
+        )
+    ),
+)
+"""Frames that need them."""
+SMALL = "a picture that was resized for the network, and poses not scaled back"
+PADDED = "a picture that was scaled and padded for the network, and poses not put back"
 
 
-def _scaled(fit: Fit, put: str) -> Iterator[tuple[Told, Floats]]:
-    """Factors that are the same for all images, or from all images to one size."""
-    xy, there = np.where(fit.seen[..., None], fit.xy[fit.a], 0), fit.persons.xy[fit.b]
-    there = np.where(fit.seen[..., None], there, 0)
-    squares = (xy**2).sum(1)
-    ok = (fit.seen.sum(1) >= LEAST) & (squares > 0).all(1)
-    factor = np.where(ok[:, None], (xy * there).sum(1) / np.where(squares > 0, squares, 1), np.nan)
-    left = (xy * factor[:, None] - there) ** 2
-    rms = np.sqrt(left.sum((1, 2)) / fit.seen.sum(1).clip(1) / fit.persons.area[fit.b])
-    rms = np.where(ok, rms, np.inf)
+def _candidates(fit: Fit, poses: Poses) -> Iterator[Candidate]:
+    if share_of(fit.xy):
+        return  # `shares` tells.
+    sized = bool(np.isfinite(poses.image_sizes).all())
+    yield from FIXED
+    if sized:
+        yield from SIZED
+    yield from _scaled(fit, sized)
+    yield from _padded(fit, sized)
+
+
+def _pairs(fit: Fit) -> tuple[Floats, Floats]:
+    """Return places (P, K, 2) of poses and persons, 0 where a joint is not labelled."""
+    seen = fit.seen[..., None]
+    return np.where(seen, fit.xy[fit.a], 0), np.where(seen, fit.persons.xy[fit.b], 0)
+
+
+def _closest(fit: Fit, left: Floats, ok: Bools) -> Indices:
+    """Return the pair of each person that is closest by what is left (P, K, 2), where that is it.
+
+    Fewer than `LEAST` are none.
+    """
+    rms = np.sqrt((left**2).sum((1, 2)) / fit.seen.sum(1).clip(1) / fit.persons.area[fit.b])
+    rms = np.where(ok & (fit.seen.sum(1) >= LEAST), rms, np.inf)
     best = fit.best(-rms)
     best = best[rms[best] < FIT]
-    if len(best) < LEAST:
+    return best if len(best) >= LEAST else best[:0]
+
+
+def _scaled(fit: Fit, sized: bool) -> Iterator[Candidate]:
+    """Factors that are the same for all images, or from all images to one size."""
+    xy, there = _pairs(fit)
+    squares = (xy**2).sum(1)
+    ok = (squares > 0).all(1)
+    factor = np.where(ok[:, None], (xy * there).sum(1) / np.where(squares > 0, squares, 1), np.nan)
+    best = _closest(fit, xy * factor[:, None] - there, ok)
+    if not len(best):
         return
-    cause = "a picture that was resized for the network, and poses not scaled back"
     fx, fy = np.median(factor[best], 0).tolist()
-    yield (
-        "resized", f"x times {fx:.4g} and y times {fy:.4g}", cause,
-        f"{put}poses.xy * [{fx:.4g}, {fy:.4g}]", {"factor_x": fx, "factor_y": fy},
-    ), fit.xy * [fx, fy]  # fmt: skip
-    size = fit.size[fit.a[best]]
-    known = np.isfinite(size).all(1)
-    if known.sum() < LEAST:
+    yield Candidate(
+        "resized", f"x times {fx:.4g} and y times {fy:.4g}", SMALL, (f"scale={fx:.6g},{fy:.6g}",),
+        {"factor_x": fx, "factor_y": fy},
+    )  # fmt: skip
+    if not sized:
         return
-    w, h = np.median(size[known] / factor[best][known], 0).tolist()
-    yield (
-        "resized", f"from pictures of {w:.0f} x {h:.0f} px to the images' own sizes", cause,
-        f"{put}poses.xy * (width / {w:.0f}, height / {h:.0f})", {"width": w, "height": h},
-    ), fit.xy * (fit.size / [w, h])[:, None]  # fmt: skip
-    side = float(np.median(size[known].max(1) / factor[best][known].mean(1)))
-    yield (
-        "resized", f"from pictures with a longer side of {side:.0f} px to their own sizes", cause,
-        f"{put}poses.xy * max(width, height) / {side:.0f}", {"longer_side": side},
-    ), fit.xy * (fit.size.max(1) / side)[:, None, None]  # fmt: skip
+    size, by = fit.size[fit.a[best]], factor[best]
+    w, h = map(_snapped, np.median(size / by, 0).tolist())
+    yield Candidate(
+        "resized", f"from pictures of {w} x {h} px to the images' own sizes", SMALL,
+        (f"from-size={w},{h}",), {"width": w, "height": h},
+    )  # fmt: skip
+    side = _snapped(float(np.median(size.max(1) / by.mean(1))))
+    yield Candidate(
+        "resized", f"from pictures with a longer side of {side} px to their own sizes", SMALL,
+        (f"from-longer-side={side}",), {"longer_side": side},
+    )  # fmt: skip
+
+
+def _padded(fit: Fit, sized: bool) -> Iterator[Candidate]:
+    """One factor and one offset for all images, or a square frame that all were fitted into."""
+    xy, there = _pairs(fit)
+    count = fit.seen.sum(1).clip(1)[:, None]
+    middle, goal = xy.sum(1) / count, there.sum(1) / count
+    seen = fit.seen[..., None]
+    xy, there = (xy - middle[:, None]) * seen, (there - goal[:, None]) * seen
+    squares = (xy**2).sum((1, 2))
+    factor = (xy * there).sum((1, 2)) / np.where(squares > 0, squares, 1)
+    best = _closest(fit, xy * factor[:, None, None] - there, (squares > 0) & (factor > 0))
+    if not len(best):
+        return
+    f = float(np.median(factor[best]))
+    x, y = np.median(goal[best] - factor[best, None] * middle[best], 0).tolist()
+    yield Candidate(
+        "letterbox", f"x and y times {f:.4g}, and ({x:+.1f}, {y:+.1f}) px", PADDED,
+        (f"scale={f:.6g}", f"shift={x:.2f},{y:.2f}"), {"factor": f, "x_px": x, "y_px": y},
+    )  # fmt: skip
+    if sized:
+        side = _snapped(float(np.median(fit.size[fit.a[best]].max(1) / factor[best])))
+        yield Candidate(
+            "letterbox", f"from pictures padded into {side} x {side} px to their own", PADDED,
+            (f"letterbox={side}",), {"side": side},
+        )  # fmt: skip
+
+
+def _snapped(side: float) -> int:
+    """Return a side in px: of inputs of networks where one is as near as estimates are good."""
+    near = round(side / STRIDE) * STRIDE
+    return near if near and abs(side / near - 1) < NEAR else round(side)
 
 
 def shift(s: Subject) -> list[Finding]:
@@ -208,8 +285,8 @@ def shift(s: Subject) -> list[Finding]:
             "pixel centres counted as 0.5 or 1 in the place of 0 where it is half a pixel or one; "
             "a mirrored pass averaged without its shift, or maps decoded without the half cell, "
             "where it is a share of a cell",
-            f"poses.replace(xy=poses.xy - [{px[0]:.2f}, {px[1]:.2f}]), then refine.write, if in "
-            "px; refine decode --preset NAME of the raw maps, if in cells",
+            "refine decode --preset NAME of the raw maps, where it is a share of a cell",
+            s.mending(f"shift={-px[0]:.2f},{-px[1]:.2f}"),
             figures={
                 "x_px": float(px[0]), "y_px": float(px[1]),
                 "x_cells": float(cells[0]), "y_cells": float(cells[1]),
@@ -253,7 +330,8 @@ def areas(s: Subject) -> list[Finding]:
                 f"the first row has {'none' if bare[0] else 'one'}, and pycocotools does with all "
                 "as with the first: its area moves APM and APL",
                 "files put together from several tools",
-                f"refine eval --gt {s.gt} --area keypoints {s.where}, or bbox in all rows",
+                f"refine eval --gt {s.gt} --area keypoints {s.where} needs none",
+                s.mending("boxes"),
                 **s.at(bare | empty),
             )
         )

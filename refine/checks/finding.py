@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from refine.evaluation.ground_truth import GroundTruth
 from refine.geometry import keypoint_box
 from refine.poses import Poses
 
+OUT = "OUT.json"
+"""What commands write."""
 NAMED = 5
 """Rows that a finding names; the others are counted."""
 
@@ -24,7 +27,8 @@ class Finding:
         name: of the check, stable.
         what: was seen, with figures.
         cause: the likely one.
-        cure: a command, or a line of Python.
+        cure: what mends it, where no command does, or what else helps.
+        commands: that mend it, to be run one after the other.
         rows: the first `NAMED` that show it.
         count: of all rows that show it.
         figures: estimates and mappings, for who reads JSON.
@@ -33,17 +37,27 @@ class Finding:
     name: str
     what: str
     cause: str
-    cure: str
+    cure: str = ""
+    commands: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     count: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attributes as JSON can hold them."""
-        return asdict(self) | {"rows": list(self.rows)}
+        """Return the attributes as JSON can hold them; the cure with its commands, in words."""
+        return asdict(self) | {
+            "cure": self.tries,
+            "commands": [*self.commands],
+            "rows": [*self.rows],
+        }
+
+    @property
+    def tries(self) -> str:
+        """The commands, and what else helps, in words."""
+        return "; ".join(filter(None, (", then ".join(self.commands), self.cure)))
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.what}", f"  likely: {self.cause}", f"  try: {self.cure}"]
+        lines = [f"{self.name}: {self.what}", f"  likely: {self.cause}", f"  try: {self.tries}"]
         if self.rows:
             more = f" and {self.count - len(self.rows)} more" if self.count > NAMED else ""
             lines.insert(1, f"  at: {'; '.join(self.rows)}{more}")
@@ -56,14 +70,14 @@ class Subject:
 
     Attributes:
         poses: N poses on I images; coordinates are not scaled, (0, 0) is missing.
-        where: the file.
+        where: the file, and the options that it was read with, as commands have them.
         zeros: (N, K) joints at (0, 0) with a score.
         nulls: rows that give a joint without a place a score.
         truth: annotated persons, or None.
         known: (I,) index of each image in the truth, -1 where it is not there.
         sizes: (I, 2) width and height of each image in px, NaN where unknown.
         turned: (I,) whether EXIF turns the picture by a quarter or a half.
-        pictures: how many images have a picture; None where no folder was given.
+        pictures: their folder, as commands have it.
     """
 
     poses: Poses
@@ -74,7 +88,7 @@ class Subject:
     known: Indices
     sizes: Floats
     turned: Bools
-    pictures: int | None = None
+    pictures: str = "DIR"
 
     @property
     def size(self) -> Floats:
@@ -84,7 +98,19 @@ class Subject:
     @property
     def gt(self) -> str:
         """The file of the truth, for commands."""
-        return self.truth.where if self.truth else "GT.json"
+        return quote(self.truth.where) if self.truth else "GT.json"
+
+    def mending(self, *ways: str, sized: bool = False) -> tuple[str, ...]:
+        """Return the command that mends poses in some `ways` of `refine.checks.mends`.
+
+        Args:
+            ways: in their order.
+            sized: whether they need sizes of images, which the truth tells if the file does not.
+        """
+        told = sized and np.isnan(self.poses.image_sizes).any()
+        sizes = f" --sizes {self.gt}" if told else ""
+        mends = "".join(f" --mend {way}" for way in ways)
+        return (f"refine convert {self.where}{sizes}{mends} -o {OUT}",)
 
     @property
     def extent(self) -> Floats:

@@ -59,7 +59,7 @@ def check(
     try:
         subject = read_subject(path, truth, pictures, **options)
     except SkeletonError as error:
-        cure = f"refine check {path} with {error.hint}" if error.hint else "--skeleton NAME"
+        cure = f"the same command with {error.hint or '--skeleton NAME'}"
         cause = "joints of another network or data set than the tool thinks"
         return [Finding("joints", str(error.message), cause, cure)]
     return run_checks(subject)

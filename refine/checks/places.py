@@ -6,7 +6,7 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.categories import groups_of
-from refine.checks.finding import Finding, Subject, named
+from refine.checks.finding import OUT, Finding, Subject, named
 from refine.formats._units import share_of
 from refine.geometry import keypoint_box
 from refine.oks import pairwise_oks
@@ -41,7 +41,8 @@ def shares(s: Subject) -> list[Finding]:
             f"coordinates lie nearly all within {found}",
             "a tool that writes shares of the image in the place of px (MediaPipe, Ultralytics "
             "xyn, OpenPose --keypoint_scale 3 or 4)",
-            f"refine convert {s.where} --normalised --sizes {s.gt} -o OUT.json",
+            "",
+            (f"refine convert {s.where} --normalised --sizes {s.gt} -o {OUT}",),
         )
     ]
 
@@ -73,8 +74,7 @@ def outside(s: Subject) -> list[Finding]:
             "outside",
             f"{told}; they reach {reach[0]:.2f} of its width and {reach[1]:.2f} of its height",
             "coordinates of a picture of another size, of crops, or ids of other images",
-            f"refine check {s.where} --gt GT.json, which estimates the factor; then "
-            "poses.replace(xy=poses.xy * factor)",
+            f"refine check {s.where} --gt GT.json, which estimates the factor",
             **rows,
             figures={"share": float(share)},
         )
@@ -91,7 +91,8 @@ def _swapped(s: Subject, what: str, rows: dict[str, Any]) -> Finding:
         "axes-swapped",
         what,
         "a tool that writes y before x (row, column), as MoveNet, TF and NumPy index",
-        "poses.replace(xy=poses.xy[..., ::-1].copy()), then refine.write",
+        "",
+        s.mending("swap-xy"),
         **rows,
     )
 
@@ -146,7 +147,8 @@ def copies(s: Subject) -> list[Finding]:
             "duplicates",
             f"{len(twice)} of {len(poses)} poses are copies of another one of their image",
             "files put together twice, overlapping crops or tiles, or no NMS",
-            f"refine nms {s.where} -o OUT.json",
+            "",
+            (f"refine nms {s.where} -o {OUT}",),
             **s.at(sorted(twice)),
         )
     ]
@@ -172,8 +174,8 @@ def faces(s: Subject) -> list[Finding]:
             f"of {told.sum()} faces {wrong.sum()} have the left eye on the left of the picture",
             "mirrored pictures, a flip test whose joints were not swapped back, or labels as the "
             "viewer sees them",
-            "poses.replace(xy=poses.xy[:, poses.skeleton.mirror], score=poses.score[:, "
-            "poses.skeleton.mirror]), then refine.write",
+            "",
+            s.mending("swap-sides"),
             **s.at(wrong),
         )
     ]
@@ -260,7 +262,8 @@ def exif_frame(s: Subject) -> list[Finding]:
             "exif-frame",
             f"poses on {len(images)} pictures that EXIF turns fit the picture as stored alone",
             "a tool that ignores EXIF (PIL's Image.open) where annotations and cv2 heed it",
-            f"refine run {s.where} --images DIR --no-exif -o OUT.json, or upright pictures",
+            f"refine run {s.where} --images {s.pictures} --no-exif, which keeps their frame",
+            s.mending(f"upright={s.pictures}"),
             **named([f"image {s.poses.images[i].id!r}" for i in images]),
         )
     ]

@@ -2,23 +2,30 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from refine._types import Bools, Floats, Indices
+from refine._types import Bools, Indices
 from refine.checks.finding import Subject
+from refine.checks.pictures import look_at_pictures
 from refine.evaluation.ground_truth import GroundTruth
-from refine.exceptions import FormatError, RefineError
-from refine.files import parse_json, read_bytes
+from refine.exceptions import FormatError
+from refine.files import STDIO
 from refine.formats import read
-from refine.images import find_images
-from refine.poses import ImageRef, Poses
+from refine.formats._encodings import TABLE, cell_number
+from refine.formats.containers import load
+from refine.formats.known import endings
+from refine.poses import ImageRef
 
-ORIENTATION = 0x0112
-"""Tag of EXIF: 1 as stored, 3 to 8 turned (EXIF 2.32, 4.6.4)."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+FLAGS = {
+    "format": "--from",
+    "skeleton": "--skeleton",
+    "images": "--sizes",
+    "category": "--category",
+}
+"""Options of `refine.read` on the command line."""
 
 
 def read_subject(
@@ -50,10 +57,15 @@ def read_subject(
         fill = np.isnan(sizes).any(1) & (known >= 0)
         sizes[fill] = theirs.reshape(-1, 2)[known[fill]]
     turned = np.zeros(len(sizes), np.bool_)
-    found = None if pictures is None else _look(Path(pictures), poses, sizes, turned)
-    nulls = tuple(_nulls(path))
+    if pictures is not None:
+        seen = look_at_pictures(Path(pictures), poses.images)
+        there = np.isfinite(seen.sizes).all(1)
+        sizes[there], turned = seen.sizes[there], seen.orientation > 2
     flags = zero & (poses.score > 0)
-    return Subject(poses, str(path), flags, nulls, truth, known, sizes, turned, found)
+    folder = "DIR" if pictures is None else quote(str(pictures))
+    told = [f"{FLAGS[name]} {quote(str(value))}" for name, value in options.items() if value]
+    where, empty = " ".join([quote(str(path)), *told]), tuple(_nulls(path))
+    return Subject(poses, where, flags, empty, truth, known, sizes, turned, folder)
 
 
 def _rows(truth: GroundTruth, refs: tuple[ImageRef, ...]) -> Indices:
@@ -71,44 +83,40 @@ def _rows(truth: GroundTruth, refs: tuple[ImageRef, ...]) -> Indices:
     return np.array(out, np.intp)
 
 
-def _look(folder: Path, poses: Poses, sizes: Floats, turned: Bools) -> int:
-    """Read sizes, of upright pictures, and which are turned, into the two arrays."""
-    if not folder.is_dir():
-        raise FormatError("expected a folder of pictures, got none", where=str(folder))
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    names = [p.relative_to(folder).as_posix() for p in files]
-    rows = find_images(poses.images, names, where=str(folder))
-    for i, row in enumerate(rows):
-        if row is None:
-            continue
-        try:
-            with Image.open(files[row]) as picture:
-                width, height = picture.size
-                way = picture.getexif().get(ORIENTATION, 1)
-        except OSError as error:
-            raise FormatError(f"expected a picture, got: {error}", where=str(files[row])) from None
-        turned[i] = way > 2
-        sizes[i] = (height, width) if way >= 5 else (width, height)
-    return sum(row is not None for row in rows)
-
-
 def _nulls(path: str | Path) -> Iterator[str]:
-    """Name rows with a joint without a place, null, whose score is above 0."""
-    if not Path(path).is_file():
+    """Name records with a joint without a place, null, whose score is above 0."""
+    if str(path) == STDIO:
         return
-    try:
-        document = parse_json(read_bytes(path), str(path))
-    except RefineError:
-        return  # No JSON, or by the line: what is read of it was read above.
-    for at, values in _keypoints(document, ""):
-        joints = zip(values[0::3], values[1::3], values[2::3], strict=False)
-        if any(
-            (x is None or x != x or y is None or y != y)
-            and isinstance(score, int | float)
-            and score > 0
-            for x, y, score in joints
-        ):
-            yield f"record {at}"
+    source = load(path, endings())
+    for i, document in enumerate(source.documents):
+        place = "" if source.held == "document" else source.where(i).removeprefix(source.path)[2:]
+        for at, values in _keypoints(document, ""):
+            joints = zip(values[0::3], values[1::3], values[2::3], strict=False)
+            if any(map(_is_null, joints)):
+                yield ", ".join(filter(None, (place, f"record {at or 0}")))
+        for row in _cells(document):
+            yield f"row {row}"
+
+
+def _is_null(joint: tuple[Any, Any, Any]) -> bool:
+    x, y, score = joint
+    gone = x is None or x != x or y is None or y != y
+    return gone and isinstance(score, int | float) and score > 0
+
+
+def _cells(document: Any) -> Iterator[int]:
+    """Yield the rows of a table that give a joint a score and no place."""
+    rows = document.get(TABLE) if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not rows:
+        return
+    names = [str(name).strip().lower() for name in rows[0]]
+    if not {"joint", "x", "y", "score"} <= set(names):
+        return
+    at = [names.index(name) for name in ("x", "y", "score")]
+    for i, row in enumerate(rows[1:], 2):
+        x, y, score = (cell_number(row[j], "score", f"row {i}") for j in at)
+        if _is_null((x, y, score)):
+            yield i
 
 
 def _keypoints(value: Any, at: str) -> Iterator[tuple[str, list[Any]]]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from refine.checks.finding import Finding, Subject, named
+from refine.checks.finding import OUT, Finding, Subject, named
 from refine.exceptions import SkeletonError
 
 RANGE = (-0.25, 2.0)
@@ -29,8 +29,8 @@ def joint_number(s: Subject) -> list[Finding]:
             f"poses have {len(mine)} joints, {mine.name}, {s.gt} has {len(theirs)}, "
             f"{theirs.name}; {shared} of these are shared by name",
             "a network of another data set, or the wrong --skeleton",
-            f"refine convert {s.where} --skeleton {theirs.name} -o OUT.json, where the poses are "
-            "of the truth's joints; --to-skeleton to map them by name",
+            f"--skeleton {theirs.name} on all verbs, where the poses are of the truth's joints",
+            (f"refine convert {s.where} --to-skeleton {theirs.name} -o {OUT}",) if shared else (),
         )
     ]
 
@@ -45,8 +45,8 @@ def zeros(s: Subject) -> list[Finding]:
             "zero-with-confidence",
             f"{n} of {s.zeros.size} joints lie at (0, 0) with a score above 0",
             "the tool writes (0, 0) for joints that it does not see and leaves their score",
-            f"refine convert {s.where} --zero-is-missing -o OUT.json (the default); averages and "
-            "filters of other tools take (0, 0) for a place",
+            "our own verbs take (0, 0) for missing; averages and filters of other tools do not",
+            s.mending("missing-scores"),
             **s.at(s.zeros.any(1)),
         )
     ]
@@ -62,7 +62,8 @@ def nulls(s: Subject) -> list[Finding]:
             f"{len(s.nulls)} rows give joints without a place (NaN, null) a score above 0",
             "smoothing or filtering that emptied places and left the likelihood, as DeepLabCut "
             "and its filters do",
-            f"refine convert {s.where} -o OUT.json: joints without a place get score 0",
+            "",
+            s.mending("missing-scores"),
             **named(s.nulls),
         )
     ]
@@ -88,8 +89,11 @@ def score_range(s: Subject) -> list[Finding]:
                 f"{what} scores go from {low:.4g} to {high:.4g}, {bad.any(1).sum()} of {len(bad)} "
                 f"poses beyond [0, 1]: {kind}?",
                 f"{cause}; ranks are right, thresholds and averages with others are not",
-                f"refine calibrate {s.where} {s.gt} -o C.json, then "
-                f"refine run {s.where} --calibration C.json -o OUT.json",
+                "",
+                (
+                    f"refine calibrate {s.where} {s.gt} -o C.json",
+                    f"refine run {s.where} --calibration C.json -o {OUT}",
+                ),
                 **s.at(bad.any(1)),
                 figures={"least": float(low), "most": float(high)},
             )
@@ -115,8 +119,8 @@ def equal_scores(s: Subject) -> list[Finding]:
             "equal-scores",
             f"{what}; average precision ranks by it",
             "a converter that filled in a constant, or a top-down network on given boxes",
-            f"refine run {s.where} -o OUT.json, which writes expected similarities; or --steps "
-            "rescore --scores mean for the mean of the joint scores",
+            "--steps rescore --scores mean for the mean of the joint scores",
+            (f"refine run {s.where} -o {OUT}",),
             **s.at(rows),
         )
     ]

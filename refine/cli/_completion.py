@@ -36,6 +36,12 @@ def _statistics() -> Iterable[str]:
     return statistics_names()
 
 
+def _mends() -> Iterable[str]:
+    from refine.checks import MENDS
+
+    return (f"{name}=" if way.value else name for name, way in MENDS.items())
+
+
 _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "--from": _formats,
     "--to": _formats,
@@ -43,9 +49,11 @@ _NAMES: dict[str, Callable[[], Iterable[str]]] = {
     "--to-skeleton": _skeletons,
     "--sigmas": _skeletons,
     "--preset": _presets,
+    "--mend": _mends,
     "--stats": _statistics,
     "train --preset": _image_presets,
     "formats name": _formats,
+    "schema name": _formats,
     "presets name": _presets,
     "skeletons name": _skeletons,
 }

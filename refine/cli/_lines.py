@@ -8,6 +8,7 @@ from refine.exceptions import RefineError
 from refine.files import dump_json
 from refine.formats import read, write
 from refine.pipeline import Config, run
+from refine.pipeline.runner import check_apart
 
 
 def refine_lines(inputs: Input, config: Config) -> None:
@@ -15,7 +16,11 @@ def refine_lines(inputs: Input, config: Config) -> None:
 
     A line that cannot be read or refined becomes a record ``{"line": number, "error": {...}}`` in
     its place, and the next is read. An empty line is passed over.
+
+    Raises:
+        RefineError: steps that need more than a line.
     """
+    check_apart(config)
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue

@@ -65,20 +65,18 @@ _OPTIONS = (
 )
 
 
-_IMAGES = click.option(
-    "--images", metavar="DIR", help="Folder of pictures: every pose is looked at again in its own."
-)
+_LOOKED_AT = "Folder of pictures: every pose is looked at again in its own."
 _OLD_IMAGES = click.option("--images", metavar="FILE.json", hidden=True)
 
 
 def input_options(
-    function: Callable[..., Any] | None = None, *, pictures: bool = False
+    function: Callable[..., Any] | None = None, *, pictures: bool | str = False
 ) -> Callable[..., Any]:
     """Give a verb the options of `Input`, as the argument named `inputs`.
 
     Args:
         function: the verb; without it a decorator is returned.
-        pictures: whether it looks at pictures, the folder --images.
+        pictures: whether it looks at pictures, the folder --images; or what it does with them.
     """
     if function is None:
         return partial(input_options, pictures=pictures)
@@ -95,12 +93,14 @@ def input_options(
         category: str | None,
         **others: Any,
     ) -> Any:
-        sizes, folder = _tell_apart(sizes, images, pictures)
+        sizes, folder = _tell_apart(sizes, images, bool(pictures))
         inputs = Input(from_, skeleton, sizes, keep_zeros, normalised, folder, category)
         return function(*arguments, inputs=inputs, **others)
 
     verb: Callable[..., Any] = gather
-    for option in reversed((*_OPTIONS, _IMAGES if pictures else _OLD_IMAGES)):
+    text = pictures if isinstance(pictures, str) else _LOOKED_AT
+    folder_option = click.option("--images", metavar="DIR", help=text)
+    for option in reversed((*_OPTIONS, folder_option if pictures else _OLD_IMAGES)):
         verb = option(verb)
     return verb
 
@@ -122,6 +122,31 @@ def _tell_apart(
     return images, None
 
 
+def threads_option(function: F) -> F:
+    """Give a verb ``--threads``, which holds while it runs."""
+
+    @wraps(function)
+    def in_threads(*arguments: Any, threads: int, **others: Any) -> Any:
+        from refine._threads import set_threads, thread_count
+
+        before = thread_count()
+        set_threads(threads)
+        try:
+            return function(*arguments, **others)
+        finally:
+            set_threads(before)
+
+    option = click.option(
+        "--threads",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="For what gains by several; the results are the same.",
+    )
+    verb: Any = option(in_threads)
+    return verb  # type: ignore[no-any-return]
+
+
 def read_poses(
     path: str, inputs: Input, default: "Skeleton | None" = None, *, plain: bool = False
 ) -> "Poses":
@@ -138,7 +163,7 @@ def read_poses(
     # Of predictions, those of the category of the truth are found by its number.
     usual = Input(category=inputs.category if plain else None)
     if plain and default is not None and inputs == usual:
-        from refine.evaluation.coco import read_predictions
+        from refine.evaluation.predictions import read_predictions
 
         poses = read_predictions(path, default)
     else:
@@ -163,21 +188,31 @@ def read_poses(
 
 def write_poses(
     poses: "Poses", output: str, to: str | None, images: str | None, precision: int | None
-) -> tuple[str, tuple[str, ...]]:
-    """Write poses, say what was changed for that, and return the format and what was said.
+) -> dict[str, Any]:
+    """Write poses, and say what was changed for that and what was lost by it.
 
-    What becomes COCO gets the ids of the `images` file.
+    What becomes COCO gets the ids of the `images` file. What that file tells is not lost.
+
+    Returns:
+        of the summary the format, the notes of reading and writing, and the losses by name.
     """
-    from refine.formats import format_for, prepared, with_images, write
+    from refine.formats import format_for, get_format, losses, prepared, with_images, write
+    from refine.formats._losses import tell_losses
 
     found = to or format_for(poses, output)
+    told = {"image names", "image sizes"} if images else set()
+    lost = {k: n for k, n in losses(poses, found, output).items() if k not in told}
     if images and found.startswith("coco") and found != poses.meta["format"]:
         poses = with_images(poses, images, rename=True)
     _, notes = prepared(poses, found)
     write(poses, output, found, precision=precision)
-    for note in notes:
+    for note in (*notes, *([tell_losses(lost, get_format(found))] if lost else [])):
         say(f"{output}: {note}")
-    return found, notes
+    return {
+        "format": found,
+        "notes": [*poses.meta.get("notes", ()), *notes],
+        "lost": lost,
+    }
 
 
 def read_image_ids(source: str) -> list[int | str]:

@@ -1,7 +1,9 @@
 """A training on screen: a bar with the time left, or a line per epoch."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,15 +20,39 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+@contextmanager
+def stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Show that some work is under way, and say afterwards how long it took.
+
+    Args:
+        name: of the work.
+        seconds: gets them under this name.
+    """
+    begin = time.perf_counter()
+    if wants_progress(None):
+        from rich.console import Console
+
+        with Console(stderr=True).status(name):
+            yield
+    else:
+        yield
+    seconds[name] = time.perf_counter() - begin
+    say(f"{name}: {seconds[name]:.1f} s")
+
+
 def count_poses(
-    total: int, work: Callable[[Callable[[int], None] | None], T], progress: bool | None
+    total: int,
+    work: Callable[[Callable[[int], None] | None], T],
+    progress: bool | None,
+    what: str = "poses",
 ) -> T:
-    """Do work on poses under a bar.
+    """Do work on poses, or on something else, under a bar.
 
     Args:
         total: number of poses.
         work: called with what is to be told how many are done; None without a bar.
         progress: of `progress_option`.
+        what: is counted.
     """
     if not wants_progress(progress):
         return work(None)
@@ -35,7 +61,7 @@ def count_poses(
 
     columns = (*Bar.get_default_columns(), MofNCompleteColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("poses", total=total)
+        task = bar.add_task(what, total=total)
         return work(lambda done: bar.update(task, completed=done))
 
 

@@ -21,7 +21,7 @@ class Truth:
     """Ground truth and what of it counts, as `ground_truth_options` tell.
 
     Attributes:
-        path: COCO keypoint annotations.
+        path: COCO keypoint annotations; "" where a verb does without.
         image_ids: the images that count; None for all.
         sigmas: name or file of a skeleton with the sigmas to use, or one number.
         strict: whether poses on unknown images are refused.
@@ -119,13 +119,14 @@ _ALWAYS = (
 
 
 def ground_truth_options(
-    *names: str, argument: bool = False
+    *names: str, argument: bool = False, required: bool = True
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a verb --gt, --image-ids and --sigmas, as the `Truth` named `truth`.
 
     Args:
         names: which of "keep_going" and "max_dets" it has, too.
         argument: whether the annotations may also be its last argument.
+        required: whether it needs them; where it does not, the path of `truth` may be empty.
     """
 
     def give(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +141,7 @@ def ground_truth_options(
             max_dets: int = 20,
             **others: Any,
         ) -> Any:
-            if (gt is None) == (annotations is None):
+            if required and (gt is None) == (annotations is None):
                 raise click.UsageError("expected the annotations once, as GT or as --gt GT")
             ids = read_image_ids(image_ids) if image_ids else None
             path = gt or annotations or ""
@@ -152,7 +153,8 @@ def ground_truth_options(
         for option in (*(_OPTIONAL[name] for name in names), *_ALWAYS):
             verb = option(verb)
         text = "The same as GT." if argument else "COCO keypoint annotations."
-        verb = click.option("--gt", metavar="GT.json", required=not argument, help=text)(verb)
+        needed = required and not argument
+        verb = click.option("--gt", metavar="GT.json", required=needed, help=text)(verb)
         if argument:
             verb = click.argument("annotations", metavar="GT", required=False)(verb)
         return verb

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from refine.cli._options import Input, input_options
-from refine.cli._output import json_option, output_option, say, summary
+from refine.cli._output import json_option, output_option, say, summary, table
 from refine.cli._truth import Truth, ground_truth_options
 
 if TYPE_CHECKING:
@@ -63,15 +63,10 @@ def command(
 
 
 def _table(report: "CalibrationReport") -> str:
-    ap = report.ap
-    joints, poses = ([r.ece for r in pair] for pair in (report.similarity, report.oks))
-    return "\n".join(
-        [
-            f"{report.images} images, {report.poses} poses, {report.joints} labelled joints; "
-            "measured on images that were not learned from:",
-            f"{'':10}  {'AP':>6}  {'ECE joints':>10}  {'ECE poses':>9}",
-            f"{'source':10}  {ap['source']:6.4f}",
-            f"{'refined':10}  {ap['refined']:6.4f}  {joints[0]:10.3f}  {poses[0]:9.3f}",
-            f"{'calibrated':10}  {ap['calibrated']:6.4f}  {joints[1]:10.3f}  {poses[1]:9.3f}",
-        ]
+    from refine.report.tables import calibration_table
+
+    told = (
+        f"{report.images} images, {report.poses} poses, {report.joints} labelled joints; "
+        "measured on images that were not learned from:"
     )
+    return f"{told}\n{table(*calibration_table(report))}"

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     metavar="SCORE",
     help="In annotations v is 2 for joints with a higher score, else 1.  [0.3]",
 )
+@click.option(
+    "--mend",
+    "mends",
+    multiple=True,
+    metavar="WAY",
+    help="Mend what `refine check` found, in a way that it names: swap-xy, swap-sides, mirror, "
+    "scale=FX,FY, shift=DX,DY, letterbox=SIDE, ids=GT.json, ... Several are done in their order.",
+)
 @json_option
 def command(
     pred: tuple[str, ...],
@@ -37,6 +45,7 @@ def command(
     to_skeleton: str | None,
     precision: int | None,
     visible_above: float | None,
+    mends: tuple[str, ...],
     keep_going: bool,
     as_json: bool,
 ) -> None:
@@ -46,30 +55,32 @@ def command(
     Joints that the other skeleton lacks are left out, as are, in COCO results, images without
     poses; the summary counts them. With --sizes, COCO files get the ids of that file.
     """
+    from functools import reduce
+
+    from refine.checks import mend
     from refine.formats import format_for
     from refine.formats.coco import visibility
 
     def change(source: str, target: str) -> dict[str, Any]:
-        poses = read_poses(source, inputs)
+        poses = reduce(mend, mends, read_poses(source, inputs))
         done = poses.to(to_skeleton) if to_skeleton else poses
         if visible_above is not None:
             if (to or format_for(done, target)) != "coco-gt":
                 raise click.UsageError("--visible-above is for annotations, --to coco-gt")
             done = done.replace(score=visibility(done, visible_above), score_kind="flag")
-        found, notes = write_poses(done, target, to, inputs.images, precision)
+        written = write_poses(done, target, to, inputs.images, precision)
         quality = _quality(done.skeleton, poses.skeleton)
         facts: dict[str, Any] = {
             "poses": len(done),
             "images": len(done.images),
-            "format": found,
+            **written,
             "skeleton": done.skeleton.name,
             "joints_in": int(poses.present.sum()),
             "joints_out": int(done.present.sum()),
-            "notes": [*poses.meta.get("notes", ()), *notes],
             **quality,
         }
         say(
-            f"wrote {len(done)} poses as {found}, {done.skeleton.name}: "
+            f"wrote {len(done)} poses as {written['format']}, {done.skeleton.name}: "
             f"{facts['joints_out']} of {facts['joints_in']} joints"
         )
         for kind, words in (("near", "about the same point"), ("none", "no source")):

@@ -5,7 +5,11 @@ from typing import Any
 
 import click
 
+from refine.cli._options import threads_option
 from refine.cli._output import json_option, output_option, say, summary
+
+FEW = 150
+"""Heatmaps that are decoded sooner, a millisecond each, than what is compiled is loaded."""
 
 
 @click.command()
@@ -37,7 +41,7 @@ from refine.cli._output import json_option, output_option, say, summary
 @click.option(
     "--precision", type=click.IntRange(0, 12), default=3, show_default=True, help="Decimals."
 )
-@click.option("--threads", type=click.IntRange(1), help="For maps of many crops.  [default: 1]")
+@threads_option
 @json_option
 def command(
     files: tuple[str, ...],
@@ -63,6 +67,7 @@ def command(
     stand for the affine. A JSON file beside MAPS, or meta.json with a table `images`, may hold
     what the arrays lack.
     """
+    from refine._kernel import interpreted
     from refine.decoding import RawHeatmaps, decode, read_outputs
     from refine.decoding.sanity import count_blank
     from refine.exceptions import FormatError
@@ -88,7 +93,8 @@ def command(
                 where=file,
                 hint="--no-flip",
             )
-        parts.append(raw if refine else decode(raw, preset, **given))
+        with interpreted(len(files) == 1 and _are_few(raw, preset, given)):
+            parts.append(raw if refine else decode(raw, preset, **given))
         blank += count_blank(raw)
     if refine:
         from refine.refiner.pose.refiner import Refiner
@@ -112,6 +118,16 @@ def command(
         summary(told, data_on_stdout=output == "-")
     else:
         say(f"{len(poses)} poses on {len(poses.images)} images from {len(files)} files")
+
+
+def _are_few(raw: Any, preset: str, changes: dict[str, Any]) -> bool:
+    """Return whether outputs are a few heatmaps, and their decoder is one of small patches."""
+    from refine.decoding import get_preset
+
+    system = get_preset(preset)
+    method = changes.get("method", getattr(system.options, "method", None))
+    patches = method in ("fit", "argmax", "quarter", "dark")
+    return system.family == "heatmap" and patches and raw.heatmaps[..., 0, 0].size <= FEW
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -10,8 +10,6 @@ from refine.cli._namesake import warn_of_namesake
 from refine.cli._output import json_option, say, summary
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from refine.poses import Poses
 
 IMAGES = 60
@@ -45,6 +43,7 @@ def command(output: str, seed: int, as_json: bool) -> None:
     """
     import numpy as np
 
+    from refine.cli._progress import stage
     from refine.files import write_bytes
     from refine.formats import read, write
     from refine.pipeline import Config, run
@@ -53,32 +52,36 @@ def command(output: str, seed: int, as_json: bool) -> None:
 
     warn_of_namesake()
     folder = _make_folder(Path(output))
-    say("making people, pictures, predictions and heatmaps (the very first run compiles a while)")
+    say("some 20 s of the very first run go into compiling; `refine warmup` does it beforehand")
+    seconds: dict[str, float] = {}
     files = {
         name.split(".")[0]: folder / name
         for name in ("truth.json", "predictions.json", "refined.json", "heatmaps.npz")
     }
     rng = np.random.default_rng(seed)
-    truth, pictures = make_people(IMAGES, rng)
-    write(truth, files["truth"], "coco-gt")
-    write(make_predictions(truth, rng), files["predictions"], "coco")
-    maps = make_heatmaps(truth[:MAPS], rng)
-    write_bytes(files["heatmaps"], _npz(maps))
-    shades = {r.id: p for r, p in zip(truth.images, pictures, strict=True)}
-    for ref in truth.images:
-        write_bytes(folder / "images" / str(ref.file_name), _png(shades[ref.id]))
-
-    before = read(files["predictions"], images=files["truth"])
-    moved = run(before, Config(steps=tuple(s for s in Config().steps if s != "suppress")))
-    after = run(before)
-    write(after, files["refined"], precision=3)
-    stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
-    table = {name: _figures(truth, poses) for name, poses in stages.items()}
-    decoders = _decoder_errors(maps)
-    picture = folder / "before-after.png"
-    write_bytes(picture, _png(_draw(truth, before, after, shades)))
-    say("looking at two photographs, as with --images")
-    seen = _look(folder / "photographs", rng)
+    with stage("making people, pictures, predictions and heatmaps", seconds):
+        truth, pictures = make_people(IMAGES, rng)
+        write(truth, files["truth"], "coco-gt")
+        write(make_predictions(truth, rng), files["predictions"], "coco")
+        maps = make_heatmaps(truth[:MAPS], rng)
+        write_bytes(files["heatmaps"], _npz(maps))
+        for ref, pixels in zip(truth.images, pictures, strict=True):
+            write_bytes(folder / "images" / str(ref.file_name), _png(pixels))
+    with stage("refining", seconds):
+        before = read(files["predictions"], images=files["truth"])
+        moved = run(before, Config(steps=tuple(s for s in Config().steps if s != "suppress")))
+        after = run(before)
+        write(after, files["refined"], precision=3)
+    with stage("evaluating", seconds):
+        stages = {"predictions": before, "refined": moved, "refined, no duplicates": after}
+        table = {name: _figures(truth, poses) for name, poses in stages.items()}
+    with stage("decoding heatmaps", seconds):
+        decoders = _decoder_errors(maps)
+    with stage("drawing", seconds):
+        picture = folder / "before-after.png"
+        write_bytes(picture, _draw(truth, before, after, folder / "images"))
+    with stage("looking at two photographs, as with --images", seconds):
+        seen = _look(folder / "photographs", rng)
 
     if as_json:
         facts = {"folder": str(folder), "seed": seed, "poses": table, "decoders": decoders}
@@ -96,8 +99,12 @@ def command(output: str, seed: int, as_json: bool) -> None:
         "refine eval --gt {truth} {predictions} {refined}",
         "refine decode {heatmaps} --preset refine -o {decoded}",
         "refine run {seen}/predictions.json --images {seen} -o {seen}/refined.json",
+        "refine draw {predictions} {refined} --gt {truth} --images {images} -o {sheet}",
+        "refine report {predictions} {refined} --gt {truth} --images {images} -o {report}",
     ):
         made = {"decoded": folder / "decoded.json", "seen": folder / "photographs"}
+        made |= {"images": folder / "images", "sheet": folder / "most-changed.png"}
+        made |= {"report": folder / "report.html"}
         say("  " + line.format(**files, **made))
 
 
@@ -115,15 +122,14 @@ def _look(folder: Path, rng: Any) -> dict[str, float]:
     folder.mkdir(exist_ok=True)
     for name, data in photographs():
         write_bytes(folder / name, data)
-    truth, pictures = photographed_people(TIMES)
+    truth, _ = photographed_people(TIMES)
     write(truth, folder / "truth.json", "coco-gt")
     write(make_predictions(truth, rng), folder / "predictions.json", "coco")
     before = read(folder / "predictions.json", images=folder / "truth.json")
     stages = {"predictions": before, "refined": run(before)}
     stages["refined, looking"] = after = run(before, Config(pictures=str(folder)))
     write(after, folder / "refined.json", precision=3)
-    shown = {ref.id: picture for ref, picture in zip(truth.images, pictures, strict=True)}
-    write_bytes(folder / "before-after.png", _png(_draw(truth, before, after, shown)))
+    write_bytes(folder / "before-after.png", _draw(truth, before, after, folder))
     sigmas, people = truth.skeleton.require_sigmas(), dict(truth.by_image())
 
     def mean_oks(poses: "Poses") -> float:
@@ -190,55 +196,20 @@ def _decoder_errors(maps: dict[str, Any]) -> dict[str, dict[str, float]]:
     return out
 
 
-def _draw(
-    truth: "Poses", before: "Poses", after: "Poses", pictures: dict[Any, Any]
-) -> "Image.Image":
-    import numpy as np
+def _draw(truth: "Poses", before: "Poses", after: "Poses", folder: Path) -> bytes:
+    """Draw the first images with several persons, on pictures in a folder, as a PNG."""
+    from refine.drawing.cases import find_cases
+    from refine.drawing.cells import Look
+    from refine.drawing.files import Pictures, contact_sheet, encode
+    from refine.drawing.stages import line_up
+    from refine.evaluation.ground_truth import read_ground_truth
+    from refine.refiner.image.crops import find_pictures
 
-    from refine.drawing.poses import before_after
-
-    count = np.bincount(truth.image, minlength=len(truth.images))
-    several = np.flatnonzero(count > 1)
-    shown = several if len(several) else np.arange(len(truth.images))
-    ids = [truth.images[i].id for i in shown[:SHOWN]]
-    place = {extra["id"]: row for row, extra in enumerate(before.extra)}
-    source = np.array([place[extra["id"]] for extra in after.extra], np.intp)
-    captions = {i: _captions(i, truth, before, after, source) for i in ids}
-    return before_after(
-        before, after, truth=truth, source=source, pictures=pictures, captions=captions, ids=ids
-    )
-
-
-def _captions(
-    image_id: int | str, truth: "Poses", before: "Poses", after: "Poses", source: Any
-) -> tuple[str, str, str]:
-    """Say for one image what there is, with the mean over persons of the best OKS."""
-    import numpy as np
-
-    from refine.oks import pairwise_oks
-
-    def rows(poses: "Poses") -> Any:
-        return np.flatnonzero([poses.images[i].id == image_id for i in poses.image])
-
-    def oks(poses: "Poses") -> float:
-        assert truth.area is not None
-        at = rows(truth)
-        sigmas = truth.skeleton.require_sigmas()
-        found = poses.xy[rows(poses)]
-        table = pairwise_oks(truth.xy[at], found, truth.area[at], sigmas, missing="zero")
-        return float(table.max(1, initial=0).mean())
-
-    new = rows(after)
-    filled = int((after.present[new] & ~before.present[source[new]]).sum())
-    both = after.present[new] & before.present[source[new]]
-    moved = int((both & (after.xy[new] != before.xy[source[new]]).any(-1)).sum())
-    joints = int(truth.present[rows(truth)].sum())
-    return (
-        f"{len(rows(truth))} persons, {joints} labelled joints",
-        f"{len(rows(before))} poses, {int(before.present[rows(before)].sum())} joints; "
-        f"mean OKS {oks(before):.2f}",
-        f"{len(new)} poses, {filled} joints filled, {moved} moved; mean OKS {oks(after):.2f}",
-    )
+    stages = line_up({"before": before, "after": after}, read_ground_truth(truth))
+    cases = find_cases(stages)
+    several = [case for case in cases if len(case.truth) > 1] or cases
+    pictures = Pictures(find_pictures(folder, stages.images))
+    return encode(contact_sheet(stages, several[:SHOWN], pictures, Look()), "png")
 
 
 def _report(table: dict[str, dict[str, Any]], decoders: dict[str, dict[str, float]]) -> str:
@@ -265,10 +236,9 @@ def _npz(arrays: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _png(picture: Any) -> bytes:
+def _png(pixels: Any) -> bytes:
     from PIL import Image
 
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,6 +1,6 @@
 """`refine diagnose`: what is wrong with poses, joint by joint, and what each error costs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -69,41 +69,13 @@ def command(
 
 
 def _report(name: str, d: "Diagnosis") -> str:
-    from refine.evaluation.diagnosis import CURES, OF_JOINTS
-    from refine.evaluation.taxonomy import ALL_KINDS
+    from refine.report.tables import cures_table, gains_table, shares_table, strata_table
 
     head = (
         f"{name}: AP {d.ap.mean():.4f}\n{d.poses} poses, {d.persons} persons, {d.matched} matched, "
         f"{d.background} poses match nobody, {d.contested} persons have rivals, "
         f"{d.scoring_errors} of them with the wrong one on top"
     )
-
-    def shares(counts: Any) -> list[str]:
-        total = counts.sum()
-        return [str(total), *(f"{c / total:.3f}" if total else "-" for c in counts)]
-
-    def gains(values: Any) -> list[str]:
-        return [f"{value:+.4f}" for value in values]
-
-    kinds = ["joints", *ALL_KINDS]
-    joints = [[j, *shares(c)] for j, c in zip(d.joints, d.counts, strict=True)]
-    gained = [[j, *gains(g)] for j, g in zip(d.joints, d.gain, strict=True)]
-    base = d.ap.mean()
-    cures = [
-        [
-            cure,
-            f"{d.alone[cure].mean() - base:+.4f}",
-            f"{d.exact[cure].mean() - base:+.4f}" if cure in d.exact else "",
-            f"{d.progressive[cure].mean():.4f}",
-        ]
-        for cure in CURES
-    ]
-    tables = [
-        table(["share of joints", *kinds], [*joints, ["all", *shares(d.counts.sum(0))]]),
-        table(["AP gained by curing", *OF_JOINTS], gained),
-        table(["AP by cure", "alone", "if exact", "with those above"], cures),
-    ]
-    for title in ("area", "visible", "overlap"):
-        rows = [[b.name, str(b.persons), f"{b.ap:.4f}", *shares(b.counts)] for b in d.bins[title]]
-        tables.append(table([f"by {title}", "persons", "AP", *kinds], rows))
-    return "\n\n".join([head, *tables])
+    tables = [shares_table(d), gains_table(d), cures_table(d)]
+    tables += [strata_table(d, title) for title in ("area", "visible", "overlap")]
+    return "\n\n".join([head, *(table(*each) for each in tables)])

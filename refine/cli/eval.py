@@ -9,13 +9,17 @@ from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import say, table
 from refine.cli._truth import Truth, ground_truth_options
 
-_COLUMNS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
-
 
 @click.command("eval")
 @click.argument("predictions", nargs=-1, required=True, metavar="PRED...")
 @ground_truth_options("keep_going", "max_dets")
-@click.option("--metric", type=click.Choice(["oks", "pckh"]), default="oks", show_default=True)
+@click.option(
+    "--metric",
+    type=click.Choice(["oks", "pckh", "temporal", "tracking"]),
+    default="oks",
+    show_default=True,
+    help="temporal: error, PCK and acceleration over a video; tracking: IDF1 and MOTA.",
+)
 @click.option(
     "--area",
     type=click.Choice(["auto", *get_args(AreaRule)]),
@@ -41,16 +45,19 @@ def command(
     inputs: Input,
     truth: Truth,
 ) -> None:
-    """Score poses against ground truth: COCO AP and AR as pycocotools gives them, or PCKh.
+    """Score poses against ground truth: COCO AP and AR as pycocotools has them, PCKh, or a video's.
 
     PRED are files of any format that `refine convert` reads; those that do not tell their joints
     have the annotations' own, if as many. Images without predictions count. Categories are scored
     one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
     """
+    if metric in ("temporal", "tracking"):
+        _follow(predictions, metric, as_json, inputs, truth)
+        return
     from refine.evaluation.coco import evaluate
-    from refine.evaluation.crowding import CROWD_METRICS
     from refine.evaluation.pck import evaluate_pckh
     from refine.files import dump_json
+    from refine.report.tables import evaluation_table
 
     persons = truth.read(inputs)
     which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
@@ -77,21 +84,33 @@ def command(
         rows = [[n, f"{r.mean:.4f}", r.poses, r.persons] for n, r in reports.items()]
         click.echo(table(["predictions", "PCKh@0.5", "poses", "persons"], rows))
     else:
-        known = {m for report in reports.values() for m in report.metrics}
-        columns = [*_COLUMNS, *(m for m in CROWD_METRICS if m in known)]
-        rows = [
-            [
-                name,
-                *(f"{report[m]:.4f}" for m in columns),
-                report.poses,
-                report.images,
-                report.images_without_predictions,
-            ]
-            for name, report in reports.items()
-        ]
-        click.echo(table(["predictions", *columns, "poses", "images", "without"], rows))
+        click.echo(table(*evaluation_table(reports)))
         first = next(iter(reports.values()))
         say(
             f"sigmas of {first.sigmas}"
             + ("" if first.official_sigmas else ", not those published: compares with nothing")
         )
+
+
+def _follow(
+    predictions: tuple[str, ...], metric: str, as_json: bool, inputs: Input, truth: Truth
+) -> None:
+    """Score the tracks of videos; the truth is poses with tracks, of any format."""
+    from refine.files import dump_json
+    from refine.motion.evaluate import evaluate_motion, evaluate_tracking
+
+    true = read_poses(truth.path, inputs)
+    evaluate = evaluate_motion if metric == "temporal" else evaluate_tracking
+    reports: dict[str, dict[str, Any]] = {}
+    for name in predictions:
+        figures = evaluate(true, read_poses(name, inputs, true.skeleton)).to_dict()
+        reports[name] = {**figures.pop("pck", {}), **figures}
+    if as_json:
+        click.echo(dump_json(reports).decode())
+        return
+    names = list(next(iter(reports.values())))
+    rows = [
+        [name, *(f"{v:.4f}" if isinstance(v, float) else v for v in figures.values())]
+        for name, figures in reports.items()
+    ]
+    click.echo(table(["predictions", *names], rows))

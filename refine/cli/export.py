@@ -99,6 +99,6 @@ def _network(what: str, flip: bool | None) -> "Exportable":
 
         return exportable_eye(*load_eye_weights(what))
     from refine.refiner.pose.export import exportable_refiner
-    from refine.refiner.pose.weights import load_weights
+    from refine.refiner.pose.weights import load_network
 
-    return exportable_refiner(*load_weights(what))
+    return exportable_refiner(*load_network(what))

@@ -6,10 +6,12 @@ import click
 
 from refine._types import AreaRule
 from refine.cli._batch import for_each, inputs_argument
-from refine.cli._options import Input, input_options, read_poses, write_poses
+from refine.cli._options import Input, input_options, read_poses, threads_option, write_poses
 from refine.cli._output import json_option, output_option, say
 
 _METHODS = ["nms", "soft-gaussian", "soft-linear"]
+FEW = 20_000
+"""Pairs of poses on one image that are compared sooner than what is compiled is loaded: .1 s."""
 
 
 @click.command("nms")
@@ -32,6 +34,7 @@ _METHODS = ["nms", "soft-gaussian", "soft-linear"]
     "--merge", is_flag=True, help="Average duplicates into the pose that stays, by score and OKS."
 )
 @click.option("--compat", is_flag=True, help="Joint visibility as HRNet and AlphaPose have it.")
+@threads_option
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @json_option
 def command(
@@ -49,18 +52,24 @@ def command(
     The soft methods write the decayed scores and remove nothing unless --score-threshold or
     --max-poses asks for it.
     """
+    import numpy as np
+
+    from refine._kernel import interpreted
     from refine.suppression import suppress
 
     def thin(source: str, target: str) -> dict[str, Any]:
         poses = read_poses(source, inputs)
-        kept = suppress(poses, **options)
-        found, notes = write_poses(kept, target, to, inputs.images, None)
+        pairs = int((np.bincount(poses.image) ** 2).sum())
+        # Decayed scores would differ in their last digits.
+        few = len(pred) == 1 and pairs <= FEW and not options["merge"]
+        with interpreted(few and options["method"] == "nms"):
+            kept = suppress(poses, **options)
+        written = write_poses(kept, target, to, inputs.images, None)
         facts = {
             "poses_in": len(poses),
             "poses_out": len(kept),
             "images": len(poses.images),
-            "format": found,
-            "notes": [*poses.meta.get("notes", ()), *notes],
+            **written,
             **kept.history[-1].parameters,
         }
         say(f"{len(poses)} poses on {len(poses.images)} images: {facts['removed']} removed")

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refine.drawing._canvas import GRID, ORANGE, PURPLE, VERMILION, YELLOW, Canvas
+from refine.drawing.canvas import Canvas
+from refine.drawing.palette import GRID, KINDS
+from refine.drawing.raster import png
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,15 +14,6 @@ if TYPE_CHECKING:
 
     from refine.evaluation.diagnosis import Diagnosis
 
-COLOURS = {
-    "good": "#D7E8DF",
-    "jitter": YELLOW,
-    "inversion": ORANGE,
-    "swap": PURPLE,
-    "miss": VERMILION,
-    "absent": "#56606B",
-}
-"""By kind of error; pale for what is good, grey for what is not there."""
 BAR, GAP, WIDTH, LABELS, EDGE = 15, 10, 620, 130, 18
 """Px."""
 
@@ -44,7 +37,7 @@ def draw_errors(found: Mapping[str, "Diagnosis"]) -> bytes:
         canvas.text((EDGE, EDGE + 24 * i), caption, 16)
     left, y = LABELS + EDGE, EDGE + 24 * len(captions) + 4
     x = float(left)
-    for kind, colour in COLOURS.items():
+    for kind, colour in KINDS.items():
         canvas.box(x, y, 14, 14, colour)
         x += canvas.text((x + 19, y - 1), kind, 13) + 19 + 18
     for tenth in range(0, 11, 2):
@@ -59,12 +52,12 @@ def draw_errors(found: Mapping[str, "Diagnosis"]) -> bytes:
             _bar(canvas, left, y + j * BAR, counts)
             if len(found) > 1:
                 canvas.text((left + WIDTH + 8, y + j * BAR + BAR / 2), "AB"[j], 11, "lm")
-    return canvas.png()
+    return png(canvas)
 
 
 def _bar(canvas: Canvas, x: float, y: float, counts: "npt.NDArray[np.int64]") -> None:
     total = max(int(counts.sum()), 1)
-    for count, colour in zip(counts.tolist(), COLOURS.values(), strict=True):
+    for count, colour in zip(counts.tolist(), KINDS.values(), strict=True):
         width = WIDTH * count / total
         canvas.box(x, y, width, BAR - 2, colour)
         x += width

@@ -3,12 +3,14 @@
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from refine.drawing._canvas import BLUE, GRID, INK, PAPER, VERMILION, Canvas
+from refine.drawing.canvas import Canvas
+from refine.drawing.palette import AFTER, BEFORE, GRID, INK
+from refine.drawing.raster import png
 
 if TYPE_CHECKING:
     from refine.calibration.measure import CalibrationReport, Reliability
 
-COLOURS = {"before": VERMILION, "after": BLUE}
+COLOURS = {"before": BEFORE, "after": AFTER}
 SIDE, LEFT, TOP, BOTTOM, EDGE = 320, 56, 66, 54, 20
 """Px."""
 DOT = 9.0
@@ -35,7 +37,7 @@ def draw_reliability(report: "CalibrationReport") -> bytes:
             _curve(canvas, x, found, colour)
             caption = f"{name}: ECE {found.ece:.3f}"
             place += canvas.text((place, TOP - 10), caption, 13, "ls", colour) + 16
-    return canvas.png()
+    return png(canvas)
 
 
 def _curve(canvas: Canvas, x: float, found: "Reliability", colour: str) -> None:
@@ -50,4 +52,4 @@ def _curve(canvas: Canvas, x: float, found: "Reliability", colour: str) -> None:
     for (ax, ay, _), (bx, by, _) in pairwise(bins):
         canvas.line((ax, ay), (bx, by), colour, 2)
     for cx, cy, count in bins:
-        canvas.dot((cx, cy), max(DOT * (count / total) ** 0.5, 2.0), colour, PAPER)
+        canvas.dot((cx, cy), max(DOT * (count / total) ** 0.5, 2.0), colour)

@@ -3,7 +3,7 @@
 import csv
 import io
 
-from refine.drawing._canvas import BLUE, VERMILION
+from refine.drawing.palette import BLUE, VERMILION
 
 COLOURS = {"learned from": BLUE, "held out": VERMILION}
 PREFIX = {"learned from": "", "held out": "held_"}

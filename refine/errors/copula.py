@@ -9,6 +9,7 @@ from refine.errors.sources import limbs
 from refine.skeletons import Skeleton
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
+MILLION = 10**6
 STRONGEST = 0.95
 """Most of a joint's variance that others may share."""
 
@@ -81,10 +82,10 @@ def tetrachoric(a: Floats, b: Floats, both: float) -> float:
     >>> round(tetrachoric(np.full(9, 0.5), np.full(9, 0.5), 3.0), 3)
     0.5
     """
-    # Trials of the same chances count as one.
-    chances = np.stack([a, b]).clip(1e-6, 1 - 1e-6)
-    (p, q), times = np.unique(chances.round(6), axis=1, return_counts=True)
-    h, k = ndtri(p)[:, None], ndtri(q)[:, None]
+    # Trials of the same chances, in millionths, count as one.
+    one, other = np.rint(np.stack([a, b]).clip(1e-6, 1 - 1e-6) * MILLION).astype(np.int64)
+    both_of, times = np.unique(one * MILLION + other, return_counts=True)
+    h, k = (ndtri(part / MILLION)[:, None] for part in np.divmod(both_of, MILLION))
 
     def excess(r: float) -> float:
         # Plackett 1954: the derivative of the joint probability by r is the bivariate density.

@@ -1,6 +1,5 @@
 """COCO keypoint evaluation: what is compared, and what is reported."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,23 +8,19 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from refine._types import AreaRule, Floats
-from refine.evaluation.comparison import Comparison, compare, finite_scores
-from refine.evaluation.counting import Detections, Tables, count
+from refine.evaluation.comparison import Comparison, compare_predictions
+from refine.evaluation.counting import Detections, Tables, count, without_gaps
 from refine.evaluation.crowding import crowd_levels
-from refine.evaluation.ground_truth import (
-    CocoObject,
-    GroundTruth,
-    read_ground_truth,
-)
+from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.matching import THRESHOLDS
 from refine.evaluation.persons import Persons
+from refine.evaluation.predictions import (
+    CocoObject,
+    Predictions,
+    find_predictions,
+    finite_scores,
+)
 from refine.exceptions import ArrayError
-from refine.files import dump_json, read_bytes
-from refine.formats import read
-from refine.formats.base import Options
-from refine.formats.plain import scan_results
-from refine.formats.scan import LARGE
-from refine.geometry import keypoint_box
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
@@ -108,6 +103,27 @@ class Report:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What of poses is scored, and how: the options of `evaluate`."""
+
+    sigmas: Floats | float | str | Path | Skeleton | None = None
+    image_ids: Sequence[int | str] | None = None
+    max_dets: int = 20
+    area: Area = "auto"
+    strict: bool = True
+    backend: Backend = "refine"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A report, and what it was counted from: `counts` on `images`, indices of the truth's."""
+
+    report: Report
+    counts: SupportsTables
+    images: list[int]
+
+
 def evaluate(
     gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
     poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
@@ -152,17 +168,32 @@ def evaluate(
     >>> round(evaluate(persons, found)["AP"], 4)
     1.0
     """
-    if max_dets < 1:
-        raise ArrayError(f"expected max_dets of at least 1, got {max_dets}")
+    options = Options(sigmas, image_ids, max_dets, area, strict, backend)
+    return evaluate_counted(gt, poses, options).report
+
+
+def evaluate_counted(
+    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
+    poses: str | Path | Poses | CocoObject | Sequence[Mapping[str, Any]],
+    options: Options,
+) -> Evaluation:
+    """Do what `evaluate` does, and also return what its figures were counted from.
+
+    Raises:
+        FormatError, SkeletonError, ArrayError: see `evaluate`.
+    """
+    if options.max_dets < 1:
+        raise ArrayError(f"expected max_dets of at least 1, got {options.max_dets}")
+    sigmas, image_ids = options.sigmas, options.image_ids
     table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
     truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
     own = truth.skeleton
-    found = poses if isinstance(poses, Poses) else read_predictions(poses, own)
+    found = find_predictions(poses, own)
     values = (own if table is None else own.with_sigmas(table)).require_sigmas()
-    compared = compare(truth, found, image_ids, strict=strict)
+    compared = compare_predictions(truth, found, image_ids, strict=options.strict)
     persons, inside = compared.persons, compared.inside
-    detections, area_from = _detections(found, compared, own, area)
-    counts = _counter(backend)(persons, detections, values, max_dets)
+    detections, area_from = _detections(found, compared, own, options.area)
+    counts = _counter(options.backend)(persons, detections, values, options.max_dets)
     metrics = _figures(counts.tables(compared.images))
     levels = crowd_levels(truth, compared)
     metrics |= {
@@ -170,21 +201,23 @@ def evaluate(
         for name, images in levels.items()
     }
 
-    people = set(persons.image[~persons.ignore].tolist())
-    bare = len(people - set(compared.image[inside].tolist()))
-    return Report(
+    rows = slice(None) if inside.all() else inside
+    peopled = np.unique(persons.image[~persons.ignore])
+    bare = int((~np.isin(peopled, compared.image[rows])).sum())
+    report = Report(
         metrics,
         poses=int(inside.sum()),
         persons=int((~persons.ignore).sum()),
         images=len(compared.images),
-        images_with_persons=len(people),
+        images_with_persons=len(peopled),
         images_without_predictions=bare,
         sigmas=_sigmas_of(own, table),
         official_sigmas=own.sigmas is not None and np.array_equal(values, own.sigmas),
         area=area_from,
-        max_dets=max_dets,
-        warnings=tuple(_warnings(truth, found, people, bare, compared)),
+        max_dets=options.max_dets,
+        warnings=tuple(_warnings(truth, found, len(peopled), bare, compared)),
     )
+    return Evaluation(report, counts, compared.images)
 
 
 def _counter(backend: Backend) -> Callable[[Persons, Detections, Floats, int], SupportsTables]:
@@ -205,42 +238,14 @@ def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
     return "the caller" if np.ndim(chosen) else f"{chosen:g} for every joint"
 
 
-def read_predictions(
-    source: str | Path | CocoObject | Sequence[Mapping[str, Any]], default: Skeleton
-) -> Poses:
-    """Read predictions for a comparison: of large plain files, no fields are carried along.
-
-    Raises:
-        FormatError, SkeletonError: see `refine.read`.
-    """
-    if isinstance(source, str | Path):
-        path: str | Path | None = source
-        large = Path(source).is_file() and Path(source).stat().st_size > LARGE
-        data = read_bytes(source) if large else b""
-    else:
-        path = None
-        rows = source.dataset["annotations"] if isinstance(source, CocoObject) else source
-        data = dump_json(list(rows))
-    if len(data) > LARGE:
-        options = Options("<file>" if path is None else str(path), default=default)
-        found = scan_results(data, options, sniff=path is not None)
-        if found is not None:
-            return found
-    if path is not None:
-        return read(path, default=default)
-    return read(io.BytesIO(data), "coco", default=default)
-
-
 def _detections(
-    poses: Poses,
+    poses: Predictions,
     compared: Comparison,
     target: Skeleton,
     area: Area,
 ) -> tuple[Detections, str]:
     """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
-    xy = target.take(poses.xy, poses.skeleton)
-    known = np.isfinite(xy)
-    xy = np.where((known[..., :1] & known[..., 1:]), xy, 0.0)
+    xy, around = without_gaps(target.take(poses.xy, poses.skeleton))
     if area == "auto":
         first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
         area = "box" if first else "keypoints"
@@ -249,11 +254,10 @@ def _detections(
         extent = np.round(poses.box[:, 2:] - poses.box[:, :2], 9)
         size = pose_area(xy, "given", area=extent[:, 0] * extent[:, 1])
     elif area == "keypoints":
-        corners = keypoint_box(xy)
-        size = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+        size = around
     else:
         size = pose_area(xy, area, poses.box, poses.area)
-    score, inside = finite_scores(poses), compared.inside
+    score, inside = finite_scores(poses.score), compared.inside
     rows = slice(None) if inside.all() else inside
     found = Detections(
         xy[rows], score[rows], size[rows], compared.image[rows], compared.category[rows]
@@ -279,20 +283,20 @@ def _mean(values: Floats) -> float:
 
 
 def _warnings(
-    truth: GroundTruth, poses: Poses, people: set[int], bare: int, compared: Comparison
+    truth: GroundTruth, found: Predictions, people: int, bare: int, compared: Comparison
 ) -> list[str]:
     texts = []
-    if people and bare > FEW_PREDICTIONS * len(people):
+    if people and bare > FEW_PREDICTIONS * people:
         texts.append(
-            f"{bare} of {len(people)} images with people have no prediction; if the predictions "
+            f"{bare} of {people} images with people have no prediction; if the predictions "
             "cover only a part of the ground truth, choose it with --image-ids"
         )
     texts += compared.warnings
     texts += truth.warnings
     if not people:
         texts.append("no person of the ground truth counts: figures are -1")
-    if poses.skeleton != truth.skeleton:
-        texts.append(f"poses of {poses.skeleton.name} scored as {truth.skeleton.name}")
+    if found.skeleton != truth.skeleton:
+        texts.append(f"poses of {found.skeleton.name} scored as {truth.skeleton.name}")
     if (compared.persons.id == 0).any():
         texts.append("annotation id 0: pycocotools, and so these figures, never match it")
     return texts

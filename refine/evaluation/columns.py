@@ -10,7 +10,7 @@ import numpy.typing as npt
 from refine._types import Bools, Floats, Indices
 from refine.categories import Category
 from refine.formats.annotations import listed_categories_of
-from refine.formats.plain import scan_ground_truth
+from refine.formats.plain import Truth, scan_annotations, scan_ground_truth
 from refine.poses import ImageRef
 from refine.skeletons import Skeleton
 
@@ -29,7 +29,7 @@ class Columns:
         image: (N,) index into `images`.
         crowd: (N,) regions of many.
         empty: (N,) without joints that count.
-        id: N ids, int or str.
+        id: (N,) ids, whole numbers or objects.
         head_size: (N,) px, NaN where unknown.
         categories: ids of those that annotations have.
         category: (N,) index into them.
@@ -45,18 +45,26 @@ class Columns:
     image: Indices
     crowd: Bools
     empty: Bools
-    id: Sequence[int | str]
+    id: npt.NDArray[Any]
     head_size: Floats
     categories: tuple[Category, ...]
     category: Indices
     listed_categories: Mapping[Any, str]
 
 
-def scan_columns(data: bytes, where: str) -> Columns | None:
-    """Return those of a large plain file, see `refine.formats.plain`; None of all others."""
-    found = scan_ground_truth(data, where)
-    if found is None:
-        return None
+def scan_columns(source: bytes | Mapping[str, Any], where: str) -> Columns | None:
+    """Return those of a large plain file, parsed or not; None of all others.
+
+    See `refine.formats.plain`.
+    """
+    if isinstance(source, bytes):
+        found = scan_ground_truth(source, where)
+    else:
+        found = scan_annotations(source, where)
+    return None if found is None else _columns(found)
+
+
+def _columns(found: Truth) -> Columns:
     flags = found.keypoints[..., 2]
     # Any flag above 0 is a label, as in pycocotools.
     visible = (flags > 0).view(np.int8) + (flags > 1)
@@ -73,7 +81,7 @@ def scan_columns(data: bytes, where: str) -> Columns | None:
         found.image,
         found.numbers["iscrowd"] > 0,
         counts == 0,
-        found.id.tolist(),
+        found.id,
         found.numbers["head_size"],
         tuple(categories.tolist()),
         category,

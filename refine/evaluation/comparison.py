@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from refine._types import Bools, Floats, Indices
-from refine.categories import Category, categories_of
+from refine._types import Bools, Indices
+from refine.categories import Category
 from refine.evaluation.ground_truth import GroundTruth, listed
 from refine.evaluation.persons import Persons
-from refine.exceptions import ArrayError, FormatError
+from refine.evaluation.predictions import Predictions, predictions_of
+from refine.exceptions import FormatError
+from refine.formats._images import Images, numbers_of
 from refine.poses import Poses
 
 
@@ -34,7 +36,10 @@ class Comparison:
     @property
     def inside(self) -> Bools:
         """Which predictions count, (N,)."""
-        return np.isin(self.image, self.images)
+        most = max(self.images, default=-1)
+        counts = np.zeros(max(most, int(self.image.max(initial=-1))) + 2, np.bool_)
+        counts[self.images] = True
+        return np.asarray(counts[self.image])
 
     def by_category(self) -> "Comparison":
         """Return the same with a number for each image and category in the place of images."""
@@ -57,6 +62,21 @@ def compare(
     *,
     strict: bool = True,
 ) -> Comparison:
+    """Find the image and the category of every pose in the ground truth, see `compare_predictions`.
+
+    Raises:
+        FormatError: likewise.
+    """
+    return compare_predictions(truth, predictions_of(poses), image_ids, strict=strict)
+
+
+def compare_predictions(
+    truth: GroundTruth,
+    found: Predictions,
+    image_ids: Sequence[int | str] | None = None,
+    *,
+    strict: bool = True,
+) -> Comparison:
     """Find the image and the category of every prediction in the ground truth.
 
     Predictions of other categories than the persons' are left out, as COCOeval has it. Where
@@ -65,7 +85,7 @@ def compare(
 
     Args:
         truth: the ground truth.
-        poses: N predictions.
+        found: N predictions.
         image_ids: compare on these images only.
         strict: refuse predictions on images that the ground truth lacks, unless `image_ids` says
             what to compare.
@@ -74,54 +94,71 @@ def compare(
         FormatError: unknown images; some predictions without category for persons of several.
     """
     warnings = []
-    used = np.unique(poses.image).tolist()
-    rows, unknown = truth.find([poses.images[i] for i in used])
-    if unknown and strict and image_ids is None:
-        raise FormatError(
-            f"expected predictions on images of {truth.where}, got image ids {listed(unknown)}",
-            hint="the ground truth of these images, or --keep-going to leave them out; names such "
-            "as im09501.jpg for id 9501 are found by `file_name` alone",
-        )
-    where = np.full(len(poses.images), -1)
-    for i, row in rows.items():
-        where[used[i]] = row
-    image = where[poses.image] if len(poses) else np.zeros(0, np.intp)
+    image = _images(truth, found, strict=strict and image_ids is None)
     if (image < 0).any():
         number = int((image < 0).sum())
         warnings.append(f"{number} poses on images that the ground truth lacks were left out")
-    category, notes = _categories(truth, poses)
+    category, notes = _categories(truth, found)
     chosen = truth.rows_of(image_ids)
     persons = truth.persons_on(chosen)
-    if all(each is None for each in categories_of(poses)):
+    if all(each is None for each in found.categories):
         persons = replace(persons, category=np.zeros(len(persons), np.intp))
     image = np.where(category < 0, -1, image)
     return Comparison(chosen, persons, image, category, (*warnings, *notes))
 
 
-def _categories(truth: GroundTruth, poses: Poses) -> tuple[Indices, list[str]]:
+def _images(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
+    """Return the index (N,) of each prediction's image, -1 where the ground truth lacks it.
+
+    Raises:
+        FormatError: unknown images, if `strict`.
+    """
+    images, index, listing = found.images, found.image, truth.listing
+    ids = numbers_of(images)
+    if ids is not None and isinstance(listing, Images):
+        image = listing.places(ids)[index]
+        if (image >= 0).all():
+            return np.asarray(image)
+    if isinstance(images, Images):
+        images, index = images.once()
+    used = np.unique(index).tolist()
+    rows, unknown = truth.find([images[i] for i in used])
+    if unknown and strict:
+        raise FormatError(
+            f"expected predictions on images of {truth.where}, got image ids {listed(unknown)}",
+            hint="the ground truth of these images, or --keep-going to leave them out; names such "
+            "as im09501.jpg for id 9501 are found by `file_name` alone",
+        )
+    where = np.full(len(images), -1)
+    for i, row in rows.items():
+        where[used[i]] = row
+    return where[index] if len(index) else np.zeros(0, np.intp)
+
+
+def _categories(truth: GroundTruth, found: Predictions) -> tuple[Indices, list[str]]:
     """Return the index (N,) of each prediction's category, -1 where persons have no such one."""
-    found, ours = categories_of(poses), truth.categories
-    theirs = list(dict.fromkeys(found))
+    ours, theirs = truth.categories, list(found.categories)
     one = len(ours) <= 1
     if one and (None in ours or not ours or theirs in ([], [None], list(ours))):
-        return np.zeros(len(poses), np.intp), []
+        return np.zeros(len(found), np.intp), []
     if one and len(theirs) == 1 and theirs[0] not in truth.listed_categories:
         told = f"poses of category {theirs[0]!r} taken for {_named(truth, ours)}, the only one"
-        return np.zeros(len(poses), np.intp), [told]
+        return np.zeros(len(found), np.intp), [told]
     if theirs in ([], [None]):
-        return np.zeros(len(poses), np.intp), [
+        return np.zeros(len(found), np.intp), [
             f"poses without categories are compared with persons of {_named(truth, ours)} alike"
         ]
     if None in theirs and not one:
+        alone = int((found.category == theirs.index(None)).sum())
         raise FormatError(
             f"expected poses with a `category_id`, for persons of several categories "
-            f"({_named(truth, ours)}), got {found.count(None)} without",
+            f"({_named(truth, ours)}), got {alone} without",
             hint="--category to choose one",
         )
     place = {each: i for i, each in enumerate(ours)}
     # One that names none, among others that do, can only be of the one category.
     place |= {None: 0} if one else {}
-    index = np.array([place.get(each, -1) for each in found], np.intp)
+    index = np.array([place.get(each, -1) for each in theirs], np.intp)[found.category]
     others = [each for each in theirs if each not in place]
     notes = []
     if others:
@@ -137,20 +174,3 @@ def _named(truth: GroundTruth, categories: Sequence[Category]) -> str:
     names = truth.listed_categories
     told = [f"{c!r} {names[c]}" if names.get(c) else repr(c) for c in categories[:5]]
     return ", ".join(told) + (f" and {len(categories) - 5} more" if len(categories) > 5 else "")
-
-
-def finite_scores(poses: Poses) -> Floats:
-    """Return the instance scores.
-
-    Raises:
-        ArrayError: a score that is not finite.
-    """
-    bad = np.flatnonzero(~np.isfinite(poses.instance_score))
-    if len(bad):
-        raise ArrayError(
-            f"expected a finite instance score for every pose, {len(bad)} of {len(poses)} have "
-            "none: average precision ranks poses by it",
-            where=f"pose {bad[0]}",
-            hint="`refine run`, which writes scores",
-        )
-    return poses.instance_score

@@ -1,8 +1,8 @@
 """Precision and recall of keypoints as `pycocotools.cocoeval.COCOeval` counts them, in arrays.
 
-Exponentials and sums are NumPy's, in the order of COCOeval, so that every similarity has the very
-bits that pycocotools gives it; all else is comparisons. Pairs that cannot reach the least threshold
-are dropped before that, and what is left is linear in images.
+Where rounding may decide, exponentials and sums are NumPy's, in the order of COCOeval, so that a
+similarity has the very bits that pycocotools gives it; all else is comparisons. Pairs that cannot
+reach the least threshold are dropped before that, and what is left is linear in images.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.evaluation import kernels
-from refine.evaluation.matching import RECALLS, THRESHOLDS, precision_at_recalls
+from refine.evaluation.matching import RECALLS, THRESHOLDS, best_first, precision_at_recalls
 from refine.evaluation.persons import Persons
-from refine.geometry import xyxy_to_xywh
+from refine.geometry import keypoint_box, xyxy_to_xywh
 from refine.oks import EPS
 
 AREAS = np.array([[0, 1e10], [32**2, 96**2], [96**2, 1e10]], np.float64)
@@ -25,8 +25,14 @@ AREAS = np.array([[0, 1e10], [32**2, 96**2], [96**2, 1e10]], np.float64)
 BLOCK = 1 << 16
 """Joints of pairs whose similarities are computed at once: 512 KiB, which caches hold."""
 
+REACHED = np.minimum(THRESHOLDS, 1 - 1e-10)
+"""What a similarity must not be below; pycocotools.cocoeval.COCOeval.evaluateImg."""
+
 SMALL = 2000
-"""Predictions up to which the kernel runs uncompiled: loading the compiled one takes longer."""
+"""Predictions up to which nothing compiled runs: loading it takes longer."""
+
+SLACK = 1e-11
+"""Of similarities that compiled code computes: a hundred times their rounding."""
 
 NEAR = 3.001
 """Exponent from which a joint counts as far: exp(-3) is below 0.05, and rounding is allowed for."""
@@ -88,10 +94,15 @@ class Counts:
             rows = rows[np.argsort(-self.score[rows], kind="stable")]
             for a in np.flatnonzero(persons).tolist():
                 for t, fate in enumerate(self.fate[a]):
-                    kind = fate[rows]
-                    hits = kind[kind < 2] == 1
-                    precision[t, :, c, a] = precision_at_recalls(hits, persons[a])
-                    recall[t, c, a] = np.count_nonzero(hits) / persons[a]
+                    if len(self.score) > SMALL:
+                        at = np.empty(len(RECALLS))
+                        found = kernels.accumulate(fate, rows, persons[a], RECALLS, EPS, at)
+                    else:
+                        kind = fate[rows]
+                        hits = kind[kind < 2] == 1
+                        at, found = precision_at_recalls(hits, persons[a]), np.count_nonzero(hits)
+                    precision[t, :, c, a] = at
+                    recall[t, c, a] = found / persons[a]
         return Tables(precision, recall)
 
 
@@ -107,38 +118,81 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
     categories = int(persons.category.max(initial=0)) + 1
     images = 1 + max(int(persons.image.max(initial=0)), int(found.image.max(initial=0)))
     key = found.category * images + found.image
-    order = np.lexsort((-found.score, key))
+    order = best_first(key, found.score, max_dets)
     key = key[order]
-    kept = np.arange(len(key)) - np.searchsorted(key, key) < max_dets
-    order, key = order[kept], key[kept]
     whose = persons.category * images + persons.image
     if (np.diff(whose) < 0).any():
         by_key = np.argsort(whose, kind="stable")
         persons, whose = persons[by_key], whose[by_key]
-    low, high = np.searchsorted(whose, key), np.searchsorted(whose, key, "right")
+    spans = np.searchsorted(whose, key), np.searchsorted(whose, key, "right")
     area, limits = persons.area, AREAS[:, :, None]
     ignored = persons.ignore | (area < limits[:, 0]) | (area > limits[:, 1])
     size = found.area[order]
     outside = (size < limits[:, 0]) | (size > limits[:, 1])
-    pairs = _pairs(persons, found.xy, order, low, high, sigmas)
+    pairing = _pairs if len(order) <= SMALL else _near_pairs
+    pairs = pairing(persons, found.xy, order, *spans, sigmas)
     fate = np.empty((len(AREAS), len(THRESHOLDS), len(order)), np.uint8)
-    shared = [
-        *pairs,
-        np.minimum(THRESHOLDS, 1 - 1e-10),
-        persons.crowd,
-        persons.id != 0,
-        np.arange(len(order)),
-    ]
+    shared = [*pairs, REACHED, persons.crowd, persons.id != 0, np.arange(len(order))]
     kernel: Any = kernels.decide
     if len(order) <= SMALL:
         kernel, shared = kernel.py_func, [array.tolist() for array in shared]
     for a in range(len(AREAS)):
-        taken = np.full(len(persons), -1)
+        taken = np.zeros(len(persons), np.intp)
         own = [ignored[a], outside[a]]
         kernel(tuple(shared[:3]), shared[3], *own, *shared[4:], taken, fate[a])
     first = np.searchsorted(key, np.arange(categories + 1) * images)
     ends = np.searchsorted(whose, np.arange(categories + 1) * images)
     return Counts(found.score[order], found.image[order], first, fate, persons.image, ends, ignored)
+
+
+def without_gaps(xy: Floats) -> tuple[Floats, Floats]:
+    """Return joints (N, K, 2) with missing ones at (0, 0), and the area (N,) of their box."""
+    if len(xy) > SMALL:
+        out, area = np.empty(xy.shape), np.empty(len(xy))
+        kernels.fill(np.ascontiguousarray(xy), out, area)
+        return out, area
+    known = np.isfinite(xy)
+    out = np.where(known[..., :1] & known[..., 1:], xy, 0.0)
+    corners = keypoint_box(out)
+    return out, (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+
+
+def _near_pairs(
+    persons: Persons, xy: Floats, order: Indices, low: Indices, high: Indices, sigmas: Floats
+) -> tuple[Indices, Indices, Floats]:
+    """Do what `_pairs` does with compiled code, and leave to it what rounding may decide."""
+    most = int((high - low).sum())
+    start, person = np.empty(len(order) + 1, np.intp), np.empty(most, np.intp)
+    oks, doubt = np.empty(most), np.empty(most, np.bool_)
+    labelled = persons.labelled
+    number = kernels.near_pairs(
+        (np.ascontiguousarray(xy), order),
+        (low, high),
+        (
+            np.where(labelled[:, None], np.ascontiguousarray(persons.xy.transpose(0, 2, 1)), 0.0),
+            labelled.astype(np.float64),
+            labelled.sum(1),
+            _doubled(persons.box),
+            persons.area + EPS,
+        ),
+        1 / (2 * sigmas) ** 2,
+        REACHED,
+        SLACK,
+        start,
+        person,
+        oks,
+        doubt,
+    )
+    person, oks = person[:number].copy(), oks[:number].copy()
+    unsure = np.flatnonzero(doubt[:number])
+    if len(unsure):
+        row = np.searchsorted(start, unsure, "right") - 1
+        b = person[unsure]
+        # As many detections as pairs, each with one person.
+        at, _, exact = _pairs(persons, xy, order[row], b, b + 1, sigmas)
+        oks[unsure] = 0.0
+        oks[unsure[np.diff(at) > 0]] = exact
+    return start, person, oks
 
 
 def _pairs(
@@ -217,12 +271,17 @@ def _column_sums(mask: Bools) -> npt.NDArray[np.integer]:
     return np.asarray(np.add.reduce(mask.view(np.uint8), 0, dtype=whole))
 
 
+def _doubled(box: Floats) -> Floats:
+    """Return boxes (P, 4) doubled about their centre."""
+    # Nine decimals undo x + width - x.
+    box = np.round(xyxy_to_xywh(box), 9)
+    return np.concatenate([box[:, :2] - box[:, 2:], box[:, :2] + box[:, 2:] * 2], 1)
+
+
 def _beyond(box: Floats, xy: Floats) -> Floats:
     """Return how far (P, K) joints lie outside boxes doubled about their centre, in px^2."""
-    # Nine decimals undo x + width - x.
-    box = np.round(xyxy_to_xywh(box), 9)[:, None]
-    low, high = box[..., :2] - box[..., 2:], box[..., :2] + box[..., 2:] * 2
-    away = np.maximum(0, low - xy) + np.maximum(0, xy - high)
+    box = _doubled(box)[:, None]
+    away = np.maximum(0, box[..., :2] - xy) + np.maximum(0, xy - box[..., 2:])
     return np.asarray(away[..., 0] ** 2 + away[..., 1] ** 2)
 
 

@@ -45,8 +45,8 @@ def crowd_levels(truth: GroundTruth, compared: Comparison) -> dict[str, list[int
 
     The crowd index is that of the image record, else computed from its persons.
     """
-    told = [ref.extra.get(FIELD) for ref in truth.images]
-    if truth.skeleton.name != "crowdpose14" and all(index is None for index in told):
+    told = truth.fields_of_images(FIELD)
+    if truth.skeleton.name != "crowdpose14" and told.count(None) == len(told):
         return {}
     levels: dict[str, list[int]] = {name: [] for name in CROWD_METRICS}
     persons = compared.persons

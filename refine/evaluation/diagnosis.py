@@ -21,6 +21,7 @@ from refine.evaluation.matching import (
     Pairs,
     average_precision,
     best_first,
+    joints_compared,
     neighbours,
     pair_oks,
     pair_similarity,
@@ -214,11 +215,19 @@ def diagnose(
     pairs = Pairs(m.pairs.a[near], m.pairs.b[near], np.searchsorted(near, m.pairs.start))
     own, better, exact = m.ks[near], cured[near], right[near]
     order = np.argsort(-m.score, kind="stable")
+    counts = joints_compared(truth)[pairs.b]
+    as_given = own.sum(1) / counts
 
     def ap(ks: Floats, joints: Bools | None = None, **options: Any) -> Floats:
         """Average precision with the similarities of these joints (A, K) taken from `ks`."""
-        now = own if joints is None else np.where(joints[pairs.a], ks, own)
-        oks = pair_oks(now, truth, pairs)
+        oks = as_given
+        if joints is not None:
+            changed = np.zeros(len(joints), np.bool_)
+            changed[np.flatnonzero(joints) // joints.shape[1]] = True
+            rows = np.flatnonzero(changed[pairs.a])
+            now = np.where(joints[pairs.a[rows]], ks[rows], own[rows])
+            oks = oks.copy()
+            oks[rows] = now.sum(1) / counts[rows]
         options.setdefault("ignore", m.ignore)
         return average_precision(oks, pairs, m.score, truth, order=order, **options)
 

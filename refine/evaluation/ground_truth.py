@@ -1,23 +1,27 @@
 """The only reader of annotations that verbs use, and how predictions find their images in it."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.categories import Category, categories_of
 from refine.evaluation.columns import Columns, scan_columns
 from refine.evaluation.persons import Persons
+from refine.evaluation.predictions import CocoObject
 from refine.exceptions import FormatError
-from refine.files import dump_json, parse_json, plain_data, read_bytes
+from refine.files import parse_json, plain_data, read_bytes
 from refine.formats import coco
+from refine.formats._images import Images, whole_ids
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
-from refine.formats.base import Options
-from refine.formats.scan import LARGE
+from refine.formats.base import LARGE, Options
 from refine.geometry import keypoint_box
 from refine.images import find_images
 from refine.oks import BOX_FRACTION
@@ -25,20 +29,13 @@ from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
 
 
-@runtime_checkable
-class CocoObject(Protocol):
-    """`pycocotools.coco.COCO`, or what else holds the parsed file as it does."""
-
-    dataset: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class GroundTruth:
     """Annotated persons on images.
 
     Attributes:
         skeleton: the K joints.
-        images: in the order of their ids, as pycocotools sorts them.
+        listing: the images in the order of their ids, as pycocotools sorts them.
         persons: in the order of the source; `persons.image` is an index into `images`.
         warnings: what a reader of figures must know: what had to be guessed or left out.
         where: the file, for messages.
@@ -48,17 +45,30 @@ class GroundTruth:
     """
 
     skeleton: Skeleton
-    images: tuple[ImageRef, ...]
+    listing: Sequence[ImageRef]
     persons: Persons
     warnings: tuple[str, ...] = ()
     where: str = "ground truth"
     categories: tuple[Category, ...] = ()
     listed_categories: Mapping[Category, str] = field(default_factory=dict)
 
+    @cached_property
+    def images(self) -> tuple[ImageRef, ...]:
+        """The images."""
+        return tuple(self.listing)
+
     @property
     def ids(self) -> tuple[int | str, ...]:
         """Id of each image."""
-        return tuple(ref.id for ref in self.images)
+        if isinstance(self.listing, Images):
+            return tuple(self.listing.ids.tolist())
+        return tuple(ref.id for ref in self.listing)
+
+    def fields_of_images(self, field: str) -> list[Any]:
+        """Return an unknown field of the records of all images, None where they have none."""
+        if isinstance(self.listing, Images):
+            return self.listing.column(field)
+        return [ref.extra.get(field) for ref in self.listing]
 
     def persons_on(self, images: Sequence[int]) -> Persons:
         """Return the persons on some images, those of one image next to one another.
@@ -66,8 +76,13 @@ class GroundTruth:
         Args:
             images: indices into `images`.
         """
-        rows = np.flatnonzero(np.isin(self.persons.image, images))
-        return self.persons[rows[np.argsort(self.persons.image[rows], kind="stable")]]
+        image, chosen = self.persons.image, np.zeros(len(self.listing), np.bool_)
+        chosen[list(images)] = True
+        inside = chosen[image]
+        if inside.all() and (np.diff(image) >= 0).all():
+            return self.persons
+        rows = np.flatnonzero(inside)
+        return self.persons[rows[np.argsort(image[rows], kind="stable")]]
 
     def rows_of(self, ids: Sequence[int | str] | None) -> list[int]:
         """Return the indices of image ids; of all images for None.
@@ -76,7 +91,12 @@ class GroundTruth:
             FormatError: ids that the ground truth lacks, or none at all.
         """
         if ids is None:
-            return list(range(len(self.images)))
+            return list(range(len(self.listing)))
+        if isinstance(self.listing, Images) and (numbers := whole_ids(ids)) is not None:
+            at = self.listing.places(numbers)
+            if (at >= 0).all():
+                found: list[int] = np.unique(at).tolist()
+                return found
         rows, unknown = self.find([ImageRef(i) for i in ids])
         if unknown or not rows:
             raise FormatError(
@@ -142,13 +162,14 @@ def read_ground_truth(
     if isinstance(source, CocoObject):
         source = source.dataset
     where = "ground truth" if isinstance(source, Mapping) else str(source)
-    # What is in memory may hold NumPy's numbers and arrays.
-    data = dump_json(source) if isinstance(source, Mapping) else read_bytes(source)
-    if len(data) > LARGE and (skeleton, asked, category) == (None, None, None):
-        plain = scan_columns(data, where)
+    data = source if isinstance(source, Mapping) else read_bytes(source)
+    if (skeleton, asked, category) == (None, None, None):
+        small = isinstance(data, bytes) and len(data) <= LARGE
+        plain = None if small else scan_columns(data, where)
         if plain is not None:
             return _assembled(plain, (), where)
-    document = plain_data(source) if isinstance(source, Mapping) else parse_json(data, where)
+    # What is in memory may hold NumPy's numbers and arrays.
+    document = parse_json(data, where) if isinstance(data, bytes) else plain_data(data)
     del data
     options = Options(where, skeleton, default=asked or default, category=category)
     if skeleton is None:
@@ -197,9 +218,8 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
 
 def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTruth:
     """Say what stands for what is missing, and what does not count."""
-    refs, visible, box = columns.images, columns.visible, columns.box
-    order = sorted(range(len(refs)), key=lambda i: (isinstance(refs[i].id, str), refs[i].id))
-    xy = columns.xy
+    visible, box, xy = columns.visible, columns.box, columns.xy
+    listing, place, sizes = _in_order(columns.images)
     labelled = visible > 0
     if (labelled != (np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1]))).any():
         xy = np.where(labelled[..., None], xy, np.nan)
@@ -208,19 +228,16 @@ def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTru
     guessed = ~np.isfinite(columns.area)
     extent = box[:, 2:] - box[:, :2]
     area = np.where(guessed, BOX_FRACTION * extent[:, 0] * extent[:, 1], columns.area)
-    ids = np.empty(len(xy), np.object_)
-    ids[:] = columns.id
-    sizes = np.array([(ref.width or np.nan, ref.height or np.nan) for ref in refs], np.float64)
     persons = Persons(
         xy,
         visible,
         area,
         box,
-        np.argsort(order)[columns.image] if len(xy) else np.zeros(0, np.intp),
-        sizes.reshape(-1, 2)[columns.image],
+        place[columns.image],
+        sizes[columns.image],
         columns.crowd | columns.empty,
         columns.crowd,
-        ids,
+        columns.id,
         columns.head_size,
         columns.category,
     )
@@ -233,7 +250,7 @@ def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTru
     if not placed.all():
         warnings.append(
             "annotations with neither box nor labelled joints were left out, by id: "
-            + listed(ids[~placed].tolist())
+            + listed(columns.id[~placed].tolist())
         )
         persons = persons[placed]
     warnings += _not_matchable(persons, where)
@@ -244,13 +261,22 @@ def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTru
         )
     return GroundTruth(
         columns.skeleton,
-        tuple(refs[i] for i in order),
+        listing,
         persons,
         tuple(warnings),
         where,
         columns.categories,
         columns.listed_categories,
     )
+
+
+def _in_order(images: Sequence[ImageRef]) -> tuple[Sequence[ImageRef], Indices, Floats]:
+    """Sort images by id: these, the place (I,) of each among them, and their sizes (I, 2) in px."""
+    if isinstance(images, Images):
+        return *images.by_id(), images.sizes()
+    order = sorted(range(len(images)), key=lambda i: (isinstance(images[i].id, str), images[i].id))
+    sizes = np.array([(ref.width or np.nan, ref.height or np.nan) for ref in images], np.float64)
+    return [images[i] for i in order], np.argsort(np.array(order, np.intp)), sizes.reshape(-1, 2)
 
 
 def _crowd(row: Mapping[str, Any], where: str) -> bool:
@@ -307,11 +333,17 @@ def _not_matchable(persons: Persons, where: str) -> list[str]:
     return texts
 
 
-def _numbered(ids: Sequence[int | str | None]) -> list[int | str]:
-    """Give annotations without an id a number of their own."""
+def _numbered(ids: Sequence[int | str | None]) -> npt.NDArray[Any]:
+    """Return ids (N,), annotations without one given a number of their own."""
     used = set(ids)
     free = (i for i in count(1) if i not in used)
-    return [next(free) if i is None else i for i in ids]
+    all_of = [next(free) if i is None else i for i in ids]
+    if set(map(type, all_of)) <= {int}:
+        with suppress(OverflowError):
+            return np.array(all_of, np.intp)
+    found = np.empty(len(all_of), np.object_)
+    found[:] = all_of
+    return found
 
 
 def listed(ids: Sequence[object]) -> str:

@@ -20,6 +20,13 @@ RECALLS = np.linspace(0, 1, 101)
 """pycocotools.cocoeval.Params.setKpParams."""
 
 
+FEW = 2000
+"""Predictions up to which they are sorted without compiled code: loading it takes longer."""
+
+MANY = 500
+"""Predictions on an image up to which the compiled code is faster, which is quadratic in them."""
+
+
 class Neighbours(NamedTuple):
     """Overlapping persons: rows (M,) of them, and where each person's begin, start (N + 1,)."""
 
@@ -53,6 +60,10 @@ def same_image(a: Indices, b: Indices) -> Pairs:
 
 def best_first(image: Indices, score: Floats, max_dets: int) -> Indices:
     """Order predictions image by image, the best `max_dets` of each, equal ones as given."""
+    order = np.argsort(image, kind="stable")
+    first = np.flatnonzero(np.diff(image[order], prepend=-1))
+    if len(order) > FEW and np.diff(first, append=len(order)).max() <= MANY:
+        return np.asarray(order[: kernels.best_of_groups(image, score, order, max_dets)])
     order = np.lexsort((-score, image))
     rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
     return np.asarray(order[rank < max_dets])
@@ -85,9 +96,13 @@ def pair_similarity(xy: Floats, truth: Persons, pairs: Pairs, sigmas: Floats) ->
 
 def pair_oks(ks: Floats, truth: Persons, pairs: Pairs) -> Floats:
     """Average similarities (P, K) over the labelled joints of each pair's person, (P,)."""
+    return np.asarray(ks.sum(1) / joints_compared(truth)[pairs.b])
+
+
+def joints_compared(truth: Persons) -> Indices:
+    """Return how many joints (G,) of each person are compared: all of one without labels."""
     counts = np.count_nonzero(truth.visible > 0, 1)
-    counts = np.where(counts, counts, ks.shape[1])
-    return np.asarray(ks.sum(1) / counts[pairs.b])
+    return np.asarray(np.where(counts, counts, truth.visible.shape[1]))
 
 
 def match(oks: Floats, pairs: Pairs, truth: Persons, ignore: Bools, threshold: float) -> Indices:
@@ -137,25 +152,27 @@ def average_precision(
         order = np.argsort(-score, kind="stable")
     place = np.empty(len(order), np.intp)
     place[order] = np.arange(len(order))
-    near = np.flatnonzero(~(oks < THRESHOLDS[0]))
+    fits = ~(oks < THRESHOLDS[0])
+    near, before = np.flatnonzero(fits), np.append(0, np.cumsum(fits))
     fate = np.empty((len(THRESHOLDS), len(score)), np.uint8)
     kernels.decide(
-        (np.searchsorted(near, pairs.start), pairs.b[near], oks[near]),
+        (before[pairs.start], pairs.b[near], oks[near]),
         np.minimum(THRESHOLDS, 1 - 1e-10),
         skip,
         np.full(len(score), bool(forgive)) if outside is None or forgive else outside,
         truth.crowd,
         np.ones(len(truth), np.bool_),
         place,
-        np.full(len(truth), -1),
+        np.zeros(len(truth), np.intp),
         fate,
     )
-    out = np.full(len(THRESHOLDS), np.nan)
+    out, at = np.full(len(THRESHOLDS), np.nan), np.empty(len(RECALLS))
+    every, counted = np.arange(len(score)), int((~skip).sum())
     for t, kind in enumerate(fate):
-        hits = kind[kind < 2] == 1
-        persons = int(hits.sum()) if forgive == "all" else int((~skip).sum())
+        persons = np.count_nonzero(kind == 1) if forgive == "all" else counted
         if persons:
-            out[t] = precision_at_recalls(hits, persons).mean()
+            kernels.accumulate(kind, every, persons, RECALLS, EPS, at)
+            out[t] = at.mean()
         elif forgive == "all" and not skip.all():
             out[t] = 1.0
     return out

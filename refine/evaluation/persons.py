@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ class Persons:
         image_size: (G, 2) width and height of that image in px, NaN where unknown.
         ignore: (G,) crowds, and persons that count no labelled joint: neither hit nor missed.
         crowd: (G,) regions that any number of predictions may match.
-        id: (G,) of the annotation, int or str.
+        id: (G,) of the annotation: whole numbers, or objects where some are str.
         head_size: (G,) px, the unit of PCKh; NaN where unknown.
         category: (G,) index into the categories of the ground truth.
     """
@@ -35,7 +36,7 @@ class Persons:
     image_size: Floats
     ignore: Bools
     crowd: Bools
-    id: npt.NDArray[np.object_]
+    id: npt.NDArray[Any]
     head_size: Floats
     category: Indices
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
-from refine.evaluation.comparison import compare, finite_scores
+from refine.evaluation.comparison import compare
 from refine.evaluation.ground_truth import (
     GroundTruth,
     read_ground_truth,
@@ -29,6 +29,7 @@ from refine.evaluation.matching import (
     same_image,
 )
 from refine.evaluation.persons import Persons
+from refine.evaluation.predictions import finite_scores
 from refine.exceptions import ArrayError
 from refine.oks import keypoint_similarity, ks_distance
 from refine.poses import Poses
@@ -216,7 +217,7 @@ def match_poses(
     compared = compare(table, poses, image_ids, strict=strict).by_category()
     truth, image = compared.persons, compared.image
     inside = np.flatnonzero(compared.inside)
-    score = finite_scores(poses)[inside]
+    score = finite_scores(poses.instance_score)[inside]
     rows = inside[best_first(image[inside], score, max_dets)]
     xy = table.skeleton.take(poses.xy, poses.skeleton)[rows]
     if compat:

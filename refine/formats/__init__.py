@@ -2,7 +2,7 @@
 
 from refine.formats._images import with_images
 from refine.formats.base import Format
-from refine.formats.io import format_for, prepared, read, sniff, write
+from refine.formats.io import format_for, losses, prepared, read, sniff, write
 from refine.formats.known import FORMATS, get_format
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Format",
     "format_for",
     "get_format",
+    "losses",
     "prepared",
     "read",
     "sniff",

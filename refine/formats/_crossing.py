@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,8 @@ def prepare(poses: Poses, form: Format, source: Format | None) -> tuple[Poses, t
     """
     _check_finite(poses)
     notes: list[str] = []
+    _check_skeleton(poses, form)
     if form is not source:
-        _check_skeleton(poses, form)
         # What one format writes for a missing joint, say, another takes for a place.
         poses = _without_noise(poses.replace(meta={}))
         if source is not None:
@@ -83,12 +84,14 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
 
 def _check_finite(poses: Poses) -> None:
     """Refuse what JSON cannot hold in the fields that are carried along."""
-    held = [
-        *((f"image {ref.id!r}", ref.extra) for ref in poses.images),
-        *((f"pose {i}", extra) for i, extra in enumerate(poses.extra)),
-        ("the file", poses.meta.get("document")),
-    ]
-    for where, value in held:
+    # One mapping may stand for many poses.
+    last = len(poses) - 1
+    first = dict(zip(map(id, reversed(poses.extra)), range(last, -1, -1), strict=True))
+    for where, value in chain(
+        ((f"image {ref.id!r}", ref.extra) for ref in poses.images if ref.extra),
+        ((f"pose {i}", poses.extra[i]) for i in sorted(first.values())),
+        [("the file", poses.meta.get("document"))],
+    ):
         if value and _is_infinite(value):
             raise FormatError(
                 "expected finite numbers, which JSON holds, got Infinity in an unknown field",

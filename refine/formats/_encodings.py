@@ -1,26 +1,49 @@
 """Files that are no JSON: the document that stands in them, and back.
 
 A table is ``{"csv": [[cell, ...], ...]}``, its cells texts; lines of text are ``{"txt": [...]}``.
+HDF5 is a table where it is a frame of pandas, else ``{"hdf5": {name: array}, "attributes": ...}``;
+for XML, Parquet and NumPy's arrays see `_xml`, `_parquet` and `_arrays`.
 The same documents may stand in .json files.
 """
 
+import codecs
 import csv
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from refine.exceptions import FormatError
+from refine.formats._arrays import MAGIC as ARRAYS_MAGIC, dump_npz, parse_npz
+from refine.formats._frames import read_frame, write_frame
+from refine.formats._hdf5 import (
+    MAGIC as HDF5_MAGIC,
+    build_hdf5,
+    open_hdf5,
+    read_arrays,
+    write_arrays,
+)
+from refine.formats._parquet import MAGIC as PARQUET_MAGIC, dump_parquet, parse_parquet
+from refine.formats._slp import LABELS, dump_slp, parse_slp
+from refine.formats._xml import dump_xml, parse_xml
 from refine.formats.base import Document
 
 TABLE, TEXT = "csv", "txt"
 
 
 class Encoding(NamedTuple):
-    """How files with a certain ending hold documents: bytes and their name to it, and back."""
+    """How files with a certain ending hold documents.
+
+    Attributes:
+        parse: their bytes and their name to a document.
+        dump: the way back.
+        binary: whether the bytes are no text.
+    """
 
     parse: Callable[[bytes, str], Document]
     dump: Callable[[Document], bytes]
+    binary: bool = False
 
 
 def parse_table(data: bytes, where: str) -> Document:
@@ -58,8 +81,57 @@ def dump_text(document: Document) -> bytes:
     return _bytes("".join(f"{line}\n" for line in lines))
 
 
-ENCODINGS = {".csv": Encoding(parse_table, dump_table), ".txt": Encoding(parse_text, dump_text)}
+def parse_hdf5(data: bytes, where: str) -> Document:
+    """Parse HDF5: a frame of pandas, SLEAP's labels, or arrays.
+
+    Raises:
+        FormatError: not HDF5, or what reads it is not installed.
+    """
+    with open_hdf5(data, where) as file:
+        if (rows := read_frame(file, where)) is not None:
+            return {TABLE: rows}
+        if not {"metadata", "frames"} <= file.keys():
+            return read_arrays(file)
+    return parse_slp(data, where)
+
+
+def dump_hdf5(document: Document) -> bytes:
+    """Write HDF5: tables as pandas does, arrays with their dimensions as netCDF has them, or .slp.
+
+    Raises:
+        FormatError: what that needs is not installed.
+    """
+    held: Any = document
+    if LABELS in held:
+        return dump_slp(held)
+    if TABLE in held:
+        return build_hdf5(partial(write_frame, rows=held[TABLE]))
+    return build_hdf5(partial(write_arrays, document=held))
+
+
+ENCODINGS = {
+    ".csv": Encoding(parse_table, dump_table),
+    ".txt": Encoding(parse_text, dump_text),
+    ".xml": Encoding(parse_xml, dump_xml),
+    ".npz": Encoding(parse_npz, dump_npz, binary=True),
+    ".npy": Encoding(parse_npz, dump_npz, binary=True),
+    ".parquet": Encoding(parse_parquet, dump_parquet, binary=True),
+    ".h5": Encoding(parse_hdf5, dump_hdf5, binary=True),
+    ".nc": Encoding(parse_hdf5, dump_hdf5, binary=True),
+    ".slp": Encoding(parse_hdf5, dump_hdf5, binary=True),
+}
 """By the endings of files."""
+
+MAGIC = {b"<?xml": ".xml", b"<annotations": ".xml"}
+MAGIC |= {PARQUET_MAGIC: ".parquet", HDF5_MAGIC: ".h5"}
+MAGIC |= dict.fromkeys(ARRAYS_MAGIC, ".npz")
+"""First bytes of files, whatever they are called, and the ending that they should have."""
+
+
+def told_by_content(data: bytes) -> Encoding | None:
+    """Tell an encoding by the first bytes of a file."""
+    head = data[:64].removeprefix(codecs.BOM_UTF8).lstrip()
+    return next((ENCODINGS[of] for magic, of in MAGIC.items() if head.startswith(magic)), None)
 
 
 def table_in(document: Document, where: str) -> list[list[str]]:

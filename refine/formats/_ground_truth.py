@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.categories import category_of
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import image_record
 from refine.formats._keypoints import flat
 from refine.formats._records import describe
 from refine.formats._rows import ORDER, arrange, sizes, split
-from refine.formats._unlabelled import FIELD as UNLABELLED, put_back
+from refine.formats._unlabelled import FIELD as UNLABELLED, halves_apart, put_back
 from refine.formats.annotations import categories_with, with_body, without_body
 from refine.geometry import keypoint_box
+from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
 
 ABSENT = "absent"
@@ -46,6 +47,7 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
         if source is None:
             row["category_id"] = _category(row, i)
+        halves_apart(row)  # of results: a labelled joint has both coordinates
         put_back(keypoints, row.pop(UNLABELLED, None), poses.skeleton.joints, precision)
         if counts[i] or "keypoints" not in row:
             row |= split(keypoints, bool(poses.meta.get("parts")))
@@ -95,8 +97,6 @@ def annotate(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     That is the box of their joints and `BOX_FRACTION` of its area where they have none, and v, see
     `visibility`.
     """
-    from refine.oks import BOX_FRACTION  # Loads the compiler, for which no verb's help waits.
-
     if "document" in poses.meta or not len(poses):
         return poses, ()
     notes = []

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
-from refine._types import Indices
+from refine._types import Floats, Indices
 from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
 from refine.images import find_images
@@ -162,3 +163,110 @@ def read_images(document: Any, where: str) -> tuple[ImageRef, ...]:
                 where=at,
             )
     return tuple(refs)
+
+
+class Images(Sequence[ImageRef]):
+    """Images of a file that are made `ImageRef` where they are asked for.
+
+    Args:
+        ids: (I,) whole numbers.
+        records: of the file, sound ones; None where it tells ids alone.
+    """
+
+    def __init__(self, ids: Indices, records: Sequence[Mapping[str, Any]] | None = None) -> None:
+        self.ids = ids
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, at: int) -> ImageRef: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[ImageRef]: ...
+    def __getitem__(self, at: int | slice) -> ImageRef | Sequence[ImageRef]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(len(self))[at]]
+        return image_ref(self.records[at], "") if self.records else ImageRef(int(self.ids[at]))
+
+    def sizes(self) -> Floats:
+        """Return width and height (I, 2) in px, NaN where unknown."""
+        if self.records is None:
+            return np.full((len(self), 2), np.nan)
+        columns = [[r.get(field) or np.nan for r in self.records] for field in FIELDS[1:]]
+        return np.array(columns, np.float64).T
+
+    def places(self, ids: Indices) -> Indices:
+        """Return the index of the image of each id, -1 where there is none."""
+        order = np.argsort(self.ids)
+        at = np.minimum(np.searchsorted(self.ids, ids, sorter=order), len(order) - 1)
+        place = order[at]
+        return np.where(self.ids[place] == ids, place, -1)
+
+    def once(self) -> tuple["Images", Indices]:
+        """Return them once each, as they first appear, and the index (I,) that each has there."""
+        known, at, index = np.unique(self.ids, return_index=True, return_inverse=True)
+        order = np.argsort(at)
+        return Images(known[order]), np.argsort(order)[index]
+
+    def column(self, field: str) -> list[Any]:
+        """Return a field of all records, None where there is none."""
+        return [r.get(field) for r in self.records or ({},) * len(self)]
+
+    def by_id(self) -> tuple["Images", Indices]:
+        """Return them in the order of their ids, and the place (I,) that each has there."""
+        order = np.argsort(self.ids)
+        if (order[1:] > order[:-1]).all():
+            return self, order
+        records = None if self.records is None else [self.records[i] for i in order.tolist()]
+        return Images(self.ids[order], records), np.argsort(order)
+
+
+def numbers_of(images: Sequence[ImageRef]) -> Indices | None:
+    """Return the ids (I,) of images that are known by nothing but whole numbers; else None."""
+    if isinstance(images, Images):
+        return images.ids if images.records is None else None
+    return whole_ids([None if ref.file_name else ref.id for ref in images])
+
+
+def whole_ids(ids: Sequence[Any]) -> Indices | None:
+    """Return ids (I,), None unless all are whole numbers that floats can tell apart."""
+    if set(map(type, ids)) != {int} or not -LARGEST < min(ids) <= max(ids) < LARGEST:
+        return None
+    return np.array(ids, np.intp)
+
+
+def scan_images(rows: Any) -> Images | None:
+    """Return those of a list of plain records; None of others, of which `read_images` tells."""
+    if not isinstance(rows, list) or set(map(type, rows)) != {dict}:
+        return None
+    told, names, *sizes = ([row.get(field) for row in rows] for field in ("id", *FIELDS))
+    ids = whole_ids(told)
+    if ids is None or not set(map(type, names)) <= {str, type(None)}:
+        return None
+    for values in sizes:
+        kinds = set(map(type, values))
+        if not kinds <= {int, type(None)}:
+            return None
+        known = values if kinds == {int} else [v for v in values if v is not None]
+        if known and not 0 <= min(known) <= max(known) <= LARGEST:
+            return None
+    return Images(ids, rows) if len(set(told)) == len(told) else None
+
+
+def id_array(images: Sequence[ImageRef]) -> npt.NDArray[Any]:
+    """Return the ids of images as whole numbers of 64 bits, or as texts.
+
+    Raises:
+        FormatError: some of each, or larger numbers.
+    """
+    ids = [ref.id for ref in images]
+    texts = all(isinstance(each, str) for each in ids)
+    if not texts and not all(type(each) is int and abs(each) < 2**63 for each in ids):
+        raise FormatError(
+            "expected ids of images that are all whole numbers of 64 bits or all texts, got others",
+            hint="--to ndjson",
+        )
+    out = np.empty(len(ids), object if texts else np.int64)
+    out[:] = ids
+    return out

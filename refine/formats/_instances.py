@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._keypoints import flat, joints, kind_after, no_joints, skeleton_of
 from refine.formats._records import describe

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats.base import Options, Where
-from refine.poses import EXPECTED_KS_STEPS, Poses, ScoreKind, Step
-from refine.skeletons import Skeleton, skeleton, skeleton_names
+from refine.history import EXPECTED_KS_STEPS, Step
+from refine.poses import Poses, ScoreKind
+from refine.skeletons import Skeleton, skeleton, skeleton_from_category, skeleton_names
+from refine.skeletons.model import joint_key
 
 FAR = 1e6
 """px; a coordinate beyond this is no place in an image."""
@@ -149,7 +151,13 @@ def places(values: Floats, where: Where) -> Floats:
 
 
 def flat(poses: Poses, precision: int | None = None) -> list[list[float]]:
-    """Write joints as lists x1, y1, c1, ...; missing ones with the sentinel of their source.
+    """Write joints as lists, see `flat_values`."""
+    rows: list[list[float]] = flat_values(poses, precision).tolist()
+    return rows
+
+
+def flat_values(poses: Poses, precision: int | None = None) -> Floats:
+    """Write joints as x1, y1, c1, ... (N, 3 K); missing ones with the sentinel of their source.
 
     Joints without a score get 1, as COCO has it for results without confidences, if none has one.
     """
@@ -160,10 +168,7 @@ def flat(poses: Poses, precision: int | None = None) -> list[list[float]]:
     else:
         score = np.where(np.isnan(score), (poses.score_kind == "none") & present, score)
     xy = np.where(present[..., None], rounded(poses, precision), sentinel[..., None])
-    rows: list[list[float]] = (
-        np.concatenate([xy, score[..., None]], -1).reshape(len(xy), 3 * xy.shape[1]).tolist()
-    )
-    return rows
+    return np.concatenate([xy, score[..., None]], -1).reshape(len(xy), 3 * xy.shape[1])
 
 
 def rounded(poses: Poses, precision: int | None) -> Floats:
@@ -231,6 +236,34 @@ def skeleton_of(
         where=where,
         hint="--skeleton FILE.toml with these joints",
     )
+
+
+def named_joints(names: Sequence[str], options: Options, form: str) -> tuple[Skeleton, list[int]]:
+    """Return the skeleton of joints that a file names, and the place of each of them in it.
+
+    Without one asked for it is the one that ships with these joints, or a new one called `form`.
+
+    Raises:
+        SkeletonError: no names, one twice, or the skeleton asked for lacks one.
+    """
+    if options.skeleton is None:
+        body = skeleton_from_category({"keypoints": list(names)}, form)
+        body = replace(body, source="") if body.name == form else body
+        return body, list(range(len(body)))
+    place = {joint: j for j, joint in enumerate(options.skeleton.joints)}
+    alike = {joint_key(joint): j for joint, j in place.items()}
+    found = [place.get(name, alike.get(joint_key(name), -1)) for name in names]
+    if -1 in found or len(set(found)) < len(found):
+        lacking = [
+            name for name, j in zip(names, found, strict=True) if found.count(j) > 1 or j < 0
+        ]
+        raise SkeletonError(
+            f"expected each joint of the file in skeleton {options.skeleton.name!r}, "
+            f"got {', '.join(map(repr, lacking)):.200}",
+            where=options.where,
+            hint="no --skeleton, for this file names its joints; --to-skeleton maps them",
+        )
+    return options.skeleton, found
 
 
 def kind_after(history: Sequence[Step], kind: ScoreKind) -> ScoreKind:

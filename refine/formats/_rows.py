@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import refine.history as _history
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import image_id, index_images
 from refine.formats._keypoints import (
     FAR,
@@ -27,7 +27,7 @@ from refine.formats._keypoints import (
 from refine.formats._records import records
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, put_back
 from refine.formats.base import Document, Options, Source, Where
-from refine.geometry import xywh_to_xyxy, xyxy_to_xywh
+from refine.geometry import keypoint_box, xywh_to_xyxy, xyxy_to_xywh
 from refine.poses import ImageRef, Poses
 from refine.skeletons import skeleton
 
@@ -162,6 +162,17 @@ def give_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     return poses.replace(instance_score=scores), (note,)
 
 
+def give_boxes(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+    """Give poses without a box that of their joints, and say so."""
+    box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box.copy()
+    bare = ~np.isfinite(box).all(1) & poses.present.any(1)
+    if not bare.any():
+        return poses, ()
+    box[bare] = keypoint_box(poses.xy[bare])
+    note = f"box of {bare.sum()} poses without one: that of their joints"
+    return poses.replace(box=box), (note,)
+
+
 def mean_scores(poses: Poses) -> Floats:
     """Return the mean score (N,) of the present joints.
 
@@ -257,11 +268,17 @@ def sizes(box: Floats | None) -> list[list[float] | None] | None:
     """Write boxes (N, 4) as lists xywh; None where a pose has none."""
     if box is None:
         return None
+    xywh = sizes_of(box)
+    known = np.asarray(np.isfinite(xywh).all(1))
+    return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
+
+
+def sizes_of(box: Floats) -> Floats:
+    """Return boxes (N, 4) xyxy as xywh, their sizes without noise."""
     xywh = xyxy_to_xywh(box)
     low, high = box[:, :2], box[:, 2:]
     xywh[:, 2:] = shortest(xywh[:, 2:], lambda size: low + size == high)
-    known = np.asarray(np.isfinite(xywh).all(1))
-    return [row if ok else None for row, ok in zip(xywh.tolist(), known, strict=True)]
+    return xywh
 
 
 def tracks(

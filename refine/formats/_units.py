@@ -10,6 +10,9 @@ from refine.poses import Poses
 NEAR = (-0.5, 1.5)
 """Shares of an image that joints have, those beyond its border too."""
 
+EITHER = (-1.0, NEAR[1])
+"""What holds the shares of either scale."""
+
 MOST = 0.75
 """Of the coordinates must lie within `NEAR`: a foot further out does not make a file one of px, and
 a person who is so small in px does not exist."""
@@ -25,7 +28,7 @@ SHARES = ("controlnet",)
 
 
 def in_pixels(
-    poses: Poses, where: str, normalised: bool | None = None, *, boxes: bool = False
+    poses: Poses, where: str, normalised: bool | None = None, *, whole: float = 0
 ) -> Poses:
     """Return poses in px, given in px or in shares of their images.
 
@@ -36,7 +39,8 @@ def in_pixels(
         poses: as a file has them, perhaps with the sizes of their images.
         where: the file, for messages.
         normalised: what the coordinates are; None looks at them.
-        boxes: whether boxes are shares wherever coordinates are, or are looked at.
+        whole: what the width of an image is in a format of shares, see `Format.shares`; there boxes
+            are shares wherever coordinates are. 0 is a format of px, whose boxes are looked at.
 
     Raises:
         FormatError: shares of images whose size is not known.
@@ -49,7 +53,7 @@ def in_pixels(
     if normalised is None and poses.history and poses.meta.get("format") not in SHARES:
         note = f"coordinates nearly all within {found} were read as px, as their history tells"
         return _noted(poses, f"{note}; --normalised, if they are shares of the images")
-    size = poses.image_sizes[poses.image]
+    size = poses.image_sizes[poses.image] / (whole or 1)
     unknown = np.flatnonzero(np.isnan(size).any(1))
     if found == SCALE_4 or len(unknown):
         spread = f"nearly all within {found or SCALE_3}"
@@ -62,7 +66,7 @@ def in_pixels(
     told = "" if normalised else "; --pixels, if they are px"
     note = f"coordinates are shares of the images and were scaled by their sizes{told}"
     box, area = poses.box, poses.area
-    if box is not None and (boxes or share_of(box.reshape(len(box), 2, 2))):
+    if box is not None and (whole or share_of(box.reshape(len(box), 2, 2))):
         scaled = box * np.tile(size, 2)
         box = shortest(scaled, lambda px: np.abs(px - scaled) < NOISE)
         area = area * size.prod(1) if area is not None and np.nanmax(area) <= 1 else area
@@ -73,18 +77,20 @@ def in_pixels(
     return _noted(poses, note)
 
 
-def shares_of(poses: Poses, precision: int | None, form: str) -> Poses:
+def shares_of(poses: Poses, precision: int | None, form: str, whole: float = 1) -> Poses:
     """Return poses in shares of their images, the counterpart of `in_pixels`.
 
     Args:
         poses: in px.
         precision: decimals of px that the shares stand for, or None.
         form: the format, for messages.
+        whole: what the width of an image is, see `Format.shares`.
 
     Raises:
         FormatError: the size of an image is not known.
     """
-    size, px = poses.image_sizes[poses.image][:, None], rounded(poses, precision)
+    size = poses.image_sizes[poses.image][:, None] / whole
+    px = rounded(poses, precision)
     unknown = np.flatnonzero(np.isnan(size).any((1, 2)))
     if len(unknown):
         raise FormatError(
@@ -105,7 +111,7 @@ def share_of(xy: Floats) -> str:
     finite = np.isfinite(xy)
     present = finite[..., 0] & finite[..., 1]
     # Nearly always: most are beyond either range, which needs no copies.
-    either = np.count_nonzero((xy >= -1) & (xy <= NEAR[1]))
+    either = np.count_nonzero((xy >= EITHER[0]) & (xy <= EITHER[1]))
     if either < MOST * 2 * np.count_nonzero(present):
         return ""
     known = xy[present].ravel()

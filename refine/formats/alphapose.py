@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import stem
 from refine.formats._person import one_person
 from refine.formats._records import describe, hold, is_by_image, list_in, records

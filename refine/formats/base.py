@@ -28,6 +28,9 @@ HOLDINGS: dict[Holding, str] = {
 }
 """The holdings in words."""
 
+LARGE = 1 << 20
+"""Bytes from which compiled code pays: that of a process is loaded in 0.3 s."""
+
 Loss = Literal[
     "image ids",
     "image names",
@@ -150,8 +153,10 @@ class Format:
         private: those that mean nothing, or something else, in other formats; they stay behind.
         skeletons: whose joints it is defined for; all if there are none.
         complete: gives poses what every record must have, and says what that was.
-        shares: whether its coordinates are shares of the images, whose sizes it then needs.
+        shares: what the width of an image is in its coordinates, where they are no px: 1 for
+            shares, 100 for percents. The sizes of the images are then needed.
         ending: of the names of the files in a folder.
+        endings: of the names of further files that it is written to, see `_encodings`.
         example: poses for `sample`.
     """
 
@@ -167,8 +172,9 @@ class Format:
     private: frozenset[str] = frozenset()
     skeletons: tuple[str, ...] = ()
     complete: Callable[[Poses], tuple[Poses, tuple[str, ...]]] = leave
-    shares: bool = False
+    shares: float = 0
     ending: str = ".json"
+    endings: tuple[str, ...] = ()
     example: Callable[[], Poses] = one_person
 
     def sample(self) -> Document:

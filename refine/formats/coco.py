@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.categories import category_of
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._ground_truth import (
     ABSENT,
     annotate,
@@ -80,7 +80,8 @@ def _are_results(document: Document) -> Verdict:
 
 def _is_ground_truth(document: Document) -> Verdict:
     given = isinstance(document, dict) and {"images", "annotations"} <= set(document)
-    return Verdict.YES if given else Verdict.NO
+    # What others put beside these is theirs.
+    return Verdict.PERHAPS if given else Verdict.NO
 
 
 def _read_ground_truth(source: Source, options: Options) -> Poses:

@@ -18,7 +18,7 @@ from refine.files import (
     write_bytes,
     write_folder,
 )
-from refine.formats._encodings import ENCODINGS, Encoding, are_numbers
+from refine.formats._encodings import ENCODINGS, Encoding, are_numbers, told_by_content
 from refine.formats._images import stem
 from refine.formats.base import Document, Format, Holding, Source
 from refine.poses import ImageRef, Poses
@@ -31,6 +31,7 @@ PICKLE = b"\x80\2\3\4\5"
 OTHERS = frozenset(
     {".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".toml", ".npy", ".npz", ".pkl", ".pickle"}
     | {".pt", ".pth", ".h5", ".hdf5", ".parquet", ".xlsx", ".mat", ".zip", ".tar", ".jpg", ".png"}
+    | {".slp", ".nc"}
 )
 """Endings of files that are not written, and that nobody gives to folders."""
 
@@ -74,7 +75,7 @@ def parse(data: bytes, where: str) -> Source:
             where=where,
             hint="refine.read(pickle.load(file)) in Python, where it is to be trusted",
         )
-    if encoding := ENCODINGS.get(_suffix(where)) or _looks_like(data):
+    if encoding := told_by_content(data) or ENCODINGS.get(_suffix(where)) or _looks_like(data):
         return Source(where, "document", [encoding.parse(data, where)])
     if is_lines_name(where) or _looks_like_lines(data):
         return Source(where, "lines", _lines(data, where))
@@ -106,7 +107,7 @@ def check_target(path: str | Path, form: Format | None = None) -> None:
     if is_stream(path):
         return
     target, suffix = Path(path), _suffix(path)
-    known = suffix in ENCODINGS if form is None else suffix == form.ending
+    known = suffix in ENCODINGS if form is None else suffix in (form.ending, *form.endings)
     if suffix in OTHERS and not known and not target.is_dir():
         raise _unknown_name(path)
     if not Path(os.path.realpath(target)).parent.is_dir():
@@ -185,6 +186,12 @@ def documents_of(form: Format, poses: Poses, precision: int | None, held: Holdin
     return written
 
 
+def is_binary(name: str) -> bool:
+    """Whether the content of a file that is named or ends so is no text."""
+    encoding = ENCODINGS.get(_suffix(f"x{name}"))
+    return encoding is not None and encoding.binary
+
+
 def dump(written: Document, held: Holding, name: str) -> bytes:
     """Return what `Format.write` gave as the content of one file that is named or ends so."""
     if held == "document":
@@ -229,7 +236,7 @@ def _unknown_name(path: str | Path) -> FormatError:
     return FormatError(
         f"expected a name that ends in one of {ends} (or these and .gz), or in / for a folder",
         where=str(path),
-        hint="another -o; `refine formats` lists what can be written",
+        hint="another -o, or --to with a format of such files: `refine formats` lists them",
     )
 
 

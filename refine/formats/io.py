@@ -1,22 +1,24 @@
 """Paths to poses and back, whatever the format and however its documents are held."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import refine.skeletons as skeletons
 from refine.categories import categories_of
 from refine.exceptions import ArrayError, FormatError
-from refine.files import STDIO, plain_data, unpack
+from refine.files import STDIO, plain_data, read_bytes, unpack, write_parts
 from refine.formats._crossing import prepare
 from refine.formats._images import with_images
+from refine.formats._losses import count_losses
 from refine.formats._units import in_pixels
-from refine.formats.base import HOLDINGS, Format, Options, Source
+from refine.formats.base import HOLDINGS, LARGE, Format, Loss, Options, Source
 from refine.formats.containers import (
     documents_of,
     dump,
     holding_for,
+    is_binary,
     is_lines_name,
     load,
     needs_folder,
@@ -24,16 +26,21 @@ from refine.formats.containers import (
     save,
 )
 from refine.formats.known import FORMATS, endings, get_format, tell
+from refine.formats.plain import scan_results
+from refine.formats.spelling.results import spell_results
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-CSV = ".csv"
+_Readable: TypeAlias = str | Path | IO[Any] | Mapping[str, Any] | list[Any]
+"""A path, a file that is open, or what it would hold."""
+ENDINGS = {".csv": "csv", ".parquet": "parquet", ".slp": "sleap", ".nc": "movement"}
+"""Names of files that tell the format to write."""
 DECIMALS = 12
 """Of coordinates, at most: px below 1e6 have no more in 64 bits."""
 
 
 def read(
-    path: str | Path | IO[Any] | Mapping[str, Any] | list[Any],
+    path: _Readable,
     format: str | None = None,
     *,
     skeleton: Skeleton | str | Path | None = None,
@@ -66,6 +73,33 @@ def read(
     """
     body = None if skeleton is None else skeletons.skeleton(skeleton)
     form = None if format is None else get_format(format)
+    unnamed = "<data>" if isinstance(path, Mapping | list) else "<file>"
+    where = str(path) if isinstance(path, str | Path) else _name(path, unnamed)
+    options = Options(where, body, zero_is_missing, default, category)
+    scanned = None if category is not None else _scanned(path, form, options)
+    poses = _parsed(path, form, options) if scanned is None else scanned
+    form = get_format(poses.meta["format"])
+    poses = poses if images is None else with_images(poses, images)
+    shares = bool(form.shares) if normalised is None else normalised
+    return in_pixels(poses, where, shares or normalised, whole=form.shares)
+
+
+def _scanned(path: _Readable, form: Format | None, options: Options) -> Poses | None:
+    """Read a large file of COCO results that are nothing but numbers; None of all others."""
+    if not isinstance(path, str | Path) or Path(str(path).removesuffix(".gz")).suffix != ".json":
+        return None
+    large = Path(path).is_file() and Path(path).stat().st_size > LARGE
+    if not large or (form is not None and form.name != "coco"):
+        return None
+    found = scan_results(read_bytes(path), options)
+    if found is None or found.others:
+        return None
+    about = {"format": "coco", "held": "document", "ending": ".json", "single": False}
+    poses = found.poses()
+    return poses.replace(meta={**poses.meta, **about})
+
+
+def _parsed(path: _Readable, form: Format | None, options: Options) -> Poses:
     source = _load(path)
     form = form or tell(source)
     if source.held not in form.holdings:
@@ -79,16 +113,24 @@ def read(
     alone = alone and bool(form.detect([head]))
     if alone:
         source = replace(source, documents=[[head]])
-    poses = form.read(source, Options(source.path, body, zero_is_missing, default, category))
-    if category is not None and form.name != "coco-gt":
-        poses = _of_category(poses, category, source.path)
+    poses = form.read(source, options)
+    if options.category is not None and form.name != "coco-gt":
+        poses = _of_category(poses, options.category, source.path)
     named = all(name.endswith(form.ending) for name in source.names or (source.path,))
     ending = form.ending if named else ".json"
     about = {"format": form.name, "held": source.held, "ending": ending, "single": alone}
-    poses = poses.replace(meta={**poses.meta, **about})
-    poses = poses if images is None else with_images(poses, images)
-    shares = form.shares if normalised is None else normalised
-    return in_pixels(poses, source.path, shares or normalised, boxes=form.shares)
+    return poses.replace(meta={**poses.meta, **about})
+
+
+def _spelled(
+    form: Format, poses: Poses, path: str | Path, precision: int | None
+) -> Iterator[bytes] | None:
+    """Return what `save` would write of many plain poses, in parts; None of all others."""
+    if form.name != "coco" or poses.xy.nbytes < LARGE:
+        return None
+    if holding_for(form, poses, path) != "document" or poses.meta.get("single"):
+        return None
+    return spell_results(poses, precision)
 
 
 def _of_category(poses: Poses, category: int | str, where: str) -> Poses:
@@ -136,7 +178,11 @@ def write(
     form = get_format(format or format_for(poses, name))
     poses, _ = prepared(poses, form.name)
     if isinstance(path, str | Path):
-        save(form, poses, path, precision)
+        spelled = _spelled(form, poses, path, precision)
+        if spelled is None:
+            save(form, poses, path, precision)
+        else:
+            write_parts(path, spelled)
     else:
         _save(form, poses, path, precision)
 
@@ -151,16 +197,36 @@ def prepared(poses: Poses, format: str) -> tuple[Poses, tuple[str, ...]]:
     return prepare(poses, get_format(format), FORMATS.get(str(poses.meta.get("format"))))
 
 
+def losses(poses: Poses, format: str, path: str | Path | None = None) -> dict[Loss, int]:
+    """Count what of poses is lost by writing them in a format, by the names of `cannot_hold`.
+
+    Args:
+        poses: any.
+        format: one of `FORMATS`.
+        path: of the target, which may be a folder; None is the usual way of holding the format.
+
+    Raises:
+        FormatError: no such format, or a target that cannot be written.
+
+    >>> poses = Poses.from_arrays("coco17", [[[1, 2]] * 17], box=[[1, 2, 3, 4]])
+    >>> losses(poses, "openpose")
+    {'boxes': 1}
+    """
+    form = get_format(format)
+    return count_losses(poses, form, None if path is None else holding_for(form, poses, path))
+
+
 def format_for(poses: Poses, path: str | Path) -> str:
     """Name the format that `write` takes by default."""
     if is_lines_name(path) and poses.meta.get("held") != "lines":
         return "ndjson"
-    if str(path).removesuffix(".gz").lower().endswith(CSV) and poses.meta.get("ending") != CSV:
-        return "csv"
+    ending = Path(str(path).removesuffix(".gz")).suffix.lower()
+    if ending in ENDINGS and poses.meta.get("ending") != ending:
+        return ENDINGS[ending]
     return str(poses.meta.get("format", "coco"))
 
 
-def sniff(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> str:
+def sniff(path: _Readable) -> str:
     """Tell the format of a file or folder; a file that is open is read to its end.
 
     Raises:
@@ -169,7 +235,7 @@ def sniff(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> str:
     return tell(_load(path)).name
 
 
-def _load(path: str | Path | IO[Any] | Mapping[str, Any] | list[Any]) -> Source:
+def _load(path: _Readable) -> Source:
     if isinstance(path, str | Path):
         return load(path, endings())
     if isinstance(path, Mapping | list):
@@ -189,13 +255,19 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             where=name,
             hint="a folder, or another format",
         )
-    data = dump(
-        documents_of(form, poses, precision, held), held, form.ending if name == STDIO else name
-    )
+    ending = form.ending if name == STDIO else name
+    text = hasattr(file, "encoding")
+    if text and held == "document" and is_binary(ending):
+        raise FormatError(
+            f"expected a file that is open for bytes for {form.name}, got one for text",
+            where=name,
+            hint='open(..., "wb")',
+        )
+    data = dump(documents_of(form, poses, precision, held), held, ending)
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
-    file.write(data.decode() if hasattr(file, "encoding") else data)
+    file.write(data.decode() if text else data)
 
 
-def _name(file: IO[Any], unnamed: str) -> str:
+def _name(file: object, unnamed: str) -> str:
     name = getattr(file, "name", unnamed)
     return name if isinstance(name, str) else unnamed

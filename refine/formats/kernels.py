@@ -1,189 +1,32 @@
-"""Numba kernels of scan.py: JSON by its grammar, without escapes and text beyond ASCII."""
-
-from typing import Any
+"""Numba kernels of scan.py and plain.py: plain JSON, and MessagePack."""
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic as typed_intrinsic
 
 from refine._kernel import kernel
-
-BAD, WHOLE, BROKEN, HARD = 0, 1, 2, 3
-"""Kinds of numbers: none, an integer, one with a fraction or exponent, one for Python to read."""
-
-
-@kernel(forceinline=True)
-def blank(data, i):
-    while i < len(data) and (data[i] == 32 or data[i] == 10 or data[i] == 13 or data[i] == 9):
-        i += 1
-    return i
-
-
-@kernel(forceinline=True)
-def byte(data, i):
-    return data[i] if i < len(data) else 0
-
-
-@kernel(forceinline=True)
-def text_end(data, i):
-    """Return where the text that begins at i has its closing quote; -1 for none that is plain."""
-    while i < len(data):
-        if data[i] == 34:
-            return i
-        if data[i] < 32 or data[i] == 92 or data[i] > 126:
-            return -1
-        i += 1
-    return -1
-
-
-@kernel(forceinline=True)
-def quotient(number, power):
-    """Divide an integer of 18 digits by an exact power of ten, rightly rounded; NaN if in doubt."""
-    high = float(number)
-    if -9007199254740992 <= number <= 9007199254740992:
-        return high / power
-    low = float(number - int(high))
-    first = high / power
-    # Dekker's product: what first * power is beyond its own rounding.
-    a = first * 134217729.0
-    a = a - (a - first)
-    b = power * 134217729.0
-    b = b - (b - power)
-    product = first * power
-    error = ((a * b - product) + a * (power - b) + (first - a) * b) + (first - a) * (power - b)
-    second = ((high - product) - error + low) / power
-    found = first + second
-    slack = second * 2.0**-45
-    return found if found == first + (second + slack) == first + (second - slack) else float("nan")
-
-
-ZEROS, BEYOND_NINE = np.uint64(0x3030303030303030), np.uint64(0x7676767676767676)
-TOP_BITS = np.uint64(0x8080808080808080)
-PAIRS, HUNDREDS, ONES = (
-    np.uint64(0x000000FF000000FF),
-    np.uint64(0x000F424000000064),
-    np.uint64(0x0000271000000001),
+from refine.formats.text.kernels import (
+    BAD,
+    BROKEN,
+    HARD,
+    WHOLE,
+    behind_colon,
+    blank,
+    byte,
+    byte_at,
+    key_end,
+    literal_end,
+    number,
+    real_at,
+    same,
+    text_end,
+    text_of,
 )
-EIGHT, TEN = np.uint64(8), np.uint64(10)
 
-
-intrinsic: Any = typed_intrinsic
-
-
-@intrinsic
-def eight_bytes(typingctx, data, i):
-    """Read bytes i to i + 7 as one little-endian integer, wherever they lie."""
-
-    def build(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [arguments[1]])
-        whole = ir.IntType(64)
-        return builder.load(builder.bitcast(place, whole.as_pointer()), align=1)
-
-    return types.uint64(data, types.int64), build
-
-
-@intrinsic
-def trailing_zeros(typingctx, value):
-    """Count the zero bits below the lowest one."""
-
-    def build(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), build
+NOTHING, SIMPLE, NATURAL, INTEGER, REAL, TEXT, LIST, MAP = range(8)
+"""Values of MessagePack: unknown; null, true and false; numbers; text; what holds others."""
 
 
 @kernel(forceinline=True)
-def few_digits(data, i):
-    """Return the integer that begins at i and how many digits it has: 0 to 7, or 8 for more.
-
-    Eight bytes at once, as simdjson and fast_float (Lemire) do it.
-    """
-    digits = eight_bytes(data, i) ^ ZEROS
-    others = ((digits + BEYOND_NINE) | digits) & TOP_BITS
-    if not others:
-        return 0, 8
-    count = trailing_zeros(others) >> np.uint64(3)
-    if not count:
-        return 0, 0
-    digits <<= EIGHT * (EIGHT - count)
-    digits = digits * TEN + (digits >> EIGHT)
-    value = (digits & PAIRS) * HUNDREDS + ((digits >> np.uint64(16)) & PAIRS) * ONES
-    return np.int64((value >> np.uint64(32)) & np.uint64(0xFFFFFFFF)), np.int64(count)
-
-
-@kernel(forceinline=True)
-def number(data, i, powers):
-    """Return a number, its kind, and where it ends. The last byte of data is no digit."""
-    negative = data[i] == 45
-    begin = i + negative
-    if begin + 32 < len(data):
-        value, count = few_digits(data, begin)
-        at = begin + count
-        if 0 < count < 8 and (count == 1 or data[begin] != 48):
-            if data[at] == 46:
-                part, length = few_digits(data, at + 1)
-                at += 1 + length
-                if 0 < length < 8 and data[at] != 101 and data[at] != 69:
-                    found = (value * powers[length] + part) / powers[length]
-                    return -found if negative else found, BROKEN, at
-            elif data[at] != 101 and data[at] != 69:
-                return float(-value if negative else value), WHOLE, at
-    return long_number(data, i, powers)
-
-
-@kernel
-def long_number(data, i, powers):
-    """Do what `number` does with any number."""
-    negative = data[i] == 45
-    i += negative
-    if data[i] < 48 or data[i] > 57:
-        return 0.0, BAD, i
-    value, digits, scale, kind = 0, 0, 0, WHOLE
-    if data[i] == 48:
-        i += 1
-        if 48 <= data[i] <= 57:
-            return 0.0, BAD, i
-    while 48 <= data[i] <= 57:
-        value = value * 10 + (data[i] - 48)
-        digits += 1
-        i += 1
-    if data[i] == 46:
-        i += 1
-        start = i
-        while 48 <= data[i] <= 57:
-            value = value * 10 + (data[i] - 48)
-            digits += digits > 0 or data[i] > 48
-            i += 1
-        scale = i - start
-        kind = BROKEN
-        if not scale:
-            return 0.0, BAD, i
-    if data[i] == 101 or data[i] == 69:
-        i += 1
-        down = data[i] == 45
-        i += down or data[i] == 43
-        power, start = 0, i
-        while 48 <= data[i] <= 57:
-            power = min(power * 10 + (data[i] - 48), 9999)
-            i += 1
-        scale += power if down else -power
-        kind = BROKEN
-        if i == start:
-            return 0.0, BAD, i
-    if digits > 18 or scale > 22 or scale < 0:
-        return 0.0, HARD, i
-    found = quotient(value, powers[scale])
-    if found != found:
-        return 0.0, HARD, i
-    if negative and (value or kind == BROKEN):
-        found = -found
-    return found, kind, i
-
-
-@kernel(forceinline=True)
-def skipped(data, i, powers):
+def skipped(data, i):
     """Return where a value of any kind ends; -1 if it is none, or nested too deeply."""
     depth, objects = 0, 0
     while True:
@@ -211,7 +54,7 @@ def skipped(data, i, powers):
             if i < 0:
                 return -1
         elif c == 45 or 48 <= c <= 57:
-            _, kind, i = number(data, i, powers)
+            _, kind, i = number(data, i)
             if kind == BAD:
                 return -1
         else:
@@ -236,70 +79,53 @@ def skipped(data, i, powers):
             objects //= 2
 
 
-@kernel(forceinline=True)
-def key_end(data, i):
-    """Return where the value of the key that begins at i begins; -1 if there is none."""
-    if byte(data, i) != 34:
-        return -1
-    i = text_end(data, i + 1)
-    if i < 0:
-        return -1
-    i = blank(data, i + 1)
-    return blank(data, i + 1) if byte(data, i) == 58 else -1
-
-
-@kernel(forceinline=True)
-def literal_end(data, i):
-    if i + 4 >= len(data):
-        return -1
-    a, b, c, d = data[i], data[i + 1], data[i + 2], data[i + 3]
-    if (a, b, c, d) == (116, 114, 117, 101) or (a, b, c, d) == (110, 117, 108, 108):
-        return i + 4
-    same = (a, b, c, d) == (102, 97, 108, 115) and data[i + 4] == 101
-    return i + 5 if same else -1
-
-
-@kernel(forceinline=True)
-def field_of(data, start, stop, spelled, ends):
-    for f in range(len(ends) - 1):
-        if ends[f + 1] - ends[f] != stop - start:
-            continue
-        q = 0
-        while q < stop - start and data[start + q] == spelled[ends[f] + q]:
-            q += 1
-        if q == stop - start:
-            return f
-    return -1
-
-
 @kernel
-def scan(data, i, fields, powers, values, given, hard):
-    """Return the rows or -1, their end, how many numbers are hard, and the first row's place."""
-    spelled, ends, widths, columns = fields
-    rows, difficult, first, last = 0, 0, -1, -1
-    bad = (-1, i, 0, 0, 0)
+def scan(text, i, fields, values, given, hard):
+    """Return the rows or -1, their end, how many numbers are hard, and the first row's place.
+
+    The last is how many other fields were passed over. The rows are -2 if there are more than
+    values has.
+    """
+    data = text_of(text)
+    names, ends, widths, columns = fields
+    spelled = text_of(names)
+    rows, difficult, first, last, others = 0, 0, -1, -1, 0
+    bad = (-1, i, 0, 0, 0, 0)
     i = blank(data, i + 1)
     if byte(data, i) == 93:
-        return 0, i + 1, 0, 0, 0
+        return 0, i + 1, 0, 0, 0, 0
     while True:
-        if byte(data, i) != 123 or rows == len(values):
+        if byte(data, i) != 123:
             return bad
+        if rows == len(values):
+            return -2, i, 0, 0, 0, 0
         first = i if rows == 0 else first
+        row, has = values[rows], given[rows]
+        row[:] = 0
+        has[:] = 0
         i = blank(data, i + 1)
         while True:
             start = i + 1
-            i = key_end(data, i)
+            if byte(data, i) != 34:
+                return bad
+            stop = text_end(data, start)
+            if stop < 0:
+                return bad
+            i = behind_colon(data, stop + 1)
             if i < 0:
                 return bad
-            stop = start
-            while data[stop] != 34:
-                stop += 1
-            f = field_of(data, start, stop, spelled, ends)
+            f = len(widths) - 1
+            while f >= 0:
+                length = ends[f + 1] - ends[f]
+                if length == stop - start and same(data, start, spelled, ends[f], length):
+                    break
+                f -= 1
             if f < 0:
-                i = skipped(data, i, powers)
+                others += 1
+                i = skipped(data, i)
                 if i < 0:
                     return bad
-            elif widths[f] < 0 or given[rows, f]:
+            elif widths[f] < 0 or has[f]:
                 return bad
             else:
                 listed = widths[f] > 0
@@ -314,10 +140,10 @@ def scan(data, i, fields, powers, values, given, hard):
                         if byte(data, i) != 44:
                             return bad
                         i = blank(data, i + 1)
-                    if i >= len(data):
+                    if i >= data[1]:
                         return bad
                     begin = i
-                    value, kind, i = number(data, i, powers)
+                    value, kind, i = number(data, i)
                     if kind == BAD:
                         return bad
                     if kind == HARD:
@@ -329,8 +155,8 @@ def scan(data, i, fields, powers, values, given, hard):
                         difficult += 1
                         kind = BROKEN
                     largest = max(largest, kind)
-                    values[rows, column] = value
-                given[rows, f] = largest
+                    row[column] = value
+                has[f] = largest
                 if listed:
                     i = blank(data, i)
                     if byte(data, i) != 93:
@@ -350,7 +176,140 @@ def scan(data, i, fields, powers, values, given, hard):
         c = byte(data, i)
         i += 1
         if c == 93:
-            return rows, i, difficult, first, last
+            return rows, i, difficult, first, last, others
         if c != 44:
             return bad
         i = blank(data, i)
+
+
+@kernel(forceinline=True)
+def head_of(data, i):
+    """Return what the value at i is, where its content begins, and how much that is.
+
+    That is bytes of a number or text, values of a list, and pairs of a map.
+    """
+    c = byte_at(data, i)
+    i += 1
+    if c == 0xCB:
+        return REAL, i, 8
+    if c < 0x80 or c >= 0xE0:
+        return NATURAL if c < 0x80 else INTEGER, i - 1, 1
+    if c < 0x90:
+        return MAP, i, c - 0x80
+    if c < 0xA0:
+        return LIST, i, c - 0x90
+    if c < 0xC0:
+        return TEXT, i, c - 0xA0
+    if c == 0xC0 or c == 0xC2 or c == 0xC3:
+        return SIMPLE, i, 0
+    if 0xCC <= c <= 0xD3:
+        return NATURAL if c < 0xD0 else INTEGER, i, 1 << (c % 4)
+    if 0xD9 <= c <= 0xDB:
+        size = 1 << (c - 0xD9)
+        return TEXT, i + size, whole_at(data, i, size, False)
+    if 0xDC <= c <= 0xDF:
+        size = 4 if c % 2 else 2
+        return LIST if c < 0xDE else MAP, i + size, whole_at(data, i, size, False)
+    return NOTHING, i, 0
+
+
+@kernel(forceinline=True)
+def whole_at(data, i, size, signed):
+    """Read a whole number of so many bytes, the highest first."""
+    value = byte_at(data, i)
+    if signed and value > 127:
+        value -= 256
+    for q in range(1, size):
+        value = value * 256 + byte_at(data, i + q)
+    return value
+
+
+@kernel
+def scan_packed(text, fields, values, given):
+    """Return the rows of a list of maps in MessagePack, which is sound; -1 for other lists."""
+    data = text_of(text)
+    names, ends, widths, columns = fields
+    spelled = text_of(names)
+    kind, i, rows = head_of(data, 0)
+    if kind != LIST:
+        return -1
+    for r in range(rows):
+        kind, i, pairs = head_of(data, i)
+        if kind != MAP:
+            return -1
+        row, has = values[r], given[r]
+        row[:] = 0
+        has[:] = 0
+        for _ in range(pairs):
+            kind, start, length = head_of(data, i)
+            if kind != TEXT:
+                return -1
+            i = start + length
+            f = len(widths) - 1
+            while f >= 0:
+                own = ends[f + 1] - ends[f]
+                if length == own and same(data, start, spelled, ends[f], length):
+                    break
+                f -= 1
+            if f < 0:
+                left = 1
+                while left:
+                    kind, i, size = head_of(data, i)
+                    if kind == NOTHING:
+                        return -1
+                    if kind >= LIST:
+                        left += size * (2 if kind == MAP else 1)
+                    else:
+                        i += size
+                    left -= 1
+                continue
+            if widths[f] < 0 or has[f]:
+                return -1
+            if widths[f] > 0:
+                kind, i, size = head_of(data, i)
+                if kind != LIST or size != widths[f]:
+                    return -1
+            largest = WHOLE
+            for column in range(columns[f], columns[f + 1]):
+                kind, i, size = head_of(data, i)
+                if kind == REAL:
+                    value = real_at(data, i)
+                    if not abs(value) < np.inf:
+                        return -1
+                    largest = BROKEN
+                elif NATURAL <= kind <= INTEGER and size < 8:
+                    value = float(whole_at(data, i, size, kind == INTEGER))
+                else:
+                    return -1
+                row[column] = value
+                i += size
+            has[f] = largest
+    return rows
+
+
+@kernel
+def split_joints(keypoints, zero_is_missing, far, shares, xy, score):
+    """Do what `refine.formats._keypoints.joints` does with numbers that are all finite.
+
+    Return how many joints are at (0, 0), how many at (-1, -1), how many coordinates are beyond far,
+    how many may be shares, and whether all scores are 0, 1 or 2.
+    """
+    zeros, minuses, beyond, small, flags = 0, 0, 0, 0, True
+    low, high = shares
+    for n in range(len(keypoints)):
+        row, at, own = keypoints[n], xy[n], score[n]
+        for k in range(len(own)):
+            x, y, s = row[3 * k], row[3 * k + 1], row[3 * k + 2]
+            own[k] = s
+            flags &= s == 0 or s == 1 or s == 2
+            beyond += abs(x) > far or abs(y) > far
+            if x == 0 and y == 0 and zero_is_missing:
+                zeros += 1
+                x = y = np.nan
+            elif x == -1 and y == -1 and not s > 0:
+                minuses += 1
+                x = y = np.nan
+            small += (low <= x <= high) + (low <= y <= high)
+            at[k, 0] = x
+            at[k, 1] = y
+    return zeros, minuses, beyond, small, flags

@@ -4,20 +4,62 @@ from refine.exceptions import FormatError
 from refine.formats import (
     alphapose,
     coco,
+    cvat,
+    deeplabcut,
+    detectron2,
+    easy_vitpose,
+    fiftyone,
+    h36m,
+    labelstudio,
     mediapipe,
     mmpose,
+    movement,
+    mpii,
     ndjson,
     openpose,
+    parquet,
+    posetrack,
+    rtmlib,
+    sleap,
+    sleap_analysis,
     table,
     ultralytics,
+    vitpose,
     yolo,
 )
+from refine.formats._arrays import NPZ
 from refine.formats._records import describe
 from refine.formats.base import Document, Format, Source, Verdict
 
 FORMATS: dict[str, Format] = {
     form.name: form
-    for room in (coco, openpose, alphapose, mmpose, ultralytics, yolo, mediapipe, table, ndjson)
+    for room in (
+        coco,
+        openpose,
+        alphapose,
+        mmpose,
+        ultralytics,
+        yolo,
+        mediapipe,
+        posetrack,
+        mpii,
+        deeplabcut,
+        sleap,
+        sleap_analysis,
+        movement,
+        h36m,
+        table,
+        vitpose,
+        easy_vitpose,
+        detectron2,
+        labelstudio,
+        cvat,
+        fiftyone,
+        rtmlib,
+        table,
+        parquet,
+        ndjson,
+    )
     for form in room.FORMATS
 }
 """Formats by name: every file brings its own, a new one is named here."""
@@ -74,6 +116,12 @@ def tell(source: Source) -> Format:
 
 
 def _unknown(head: Document, where: str, alone: bool) -> FormatError:
+    if isinstance(head, dict) and isinstance(arrays := head.get(NPZ), dict):
+        return FormatError(
+            f"expected arrays of keypoints, got {', '.join(map(repr, arrays))[:200]}",
+            where=where,
+            hint="`refine decode`, if these are the raw outputs of a network",
+        )
     if not isinstance(head, dict | list) and alone:
         return FormatError(f"expected a list or an object, got {describe(head)}", where=where)
     if isinstance(head, list) and head:

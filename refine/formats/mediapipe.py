@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import stem, whole
 from refine.formats._keypoints import flat, joints, kind_after, matrix, skeleton_of
 from refine.formats._person import one_person

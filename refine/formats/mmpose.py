@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats, Indices
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._images import LARGEST, stem, whole
 from refine.formats._keypoints import (
     flat,
@@ -325,7 +325,8 @@ def _is_mmpose(document: Document) -> Verdict:
         return Verdict.NO
     points = document[0].get("keypoints")
     in_pairs = isinstance(points, list) and points and isinstance(points[0], list)
-    known = "keypoint_scores" in keys or "instances" in keys or (in_pairs and "bbox" in keys)
+    old = in_pairs and "bbox" in keys and "labels" not in keys
+    known = "keypoint_scores" in keys or "instances" in keys or old
     return Verdict.YES if known else Verdict.NO
 
 

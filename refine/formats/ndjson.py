@@ -7,26 +7,20 @@ name, or a table of one that does not ship); ``score_kind``; and ``poses``: obje
 """
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from refine.exceptions import FormatError, SkeletonError
-from refine.formats import _history
+import refine.history as _history
+from refine.exceptions import FormatError
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
 from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, fours, optional, tracks
+from refine.formats._told import kind_told, skeleton_told, tell_skeleton
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
-from refine.poses import ImageRef, Poses, ScoreKind
-from refine.skeletons import (
-    Skeleton,
-    skeleton,
-    skeleton_from_table,
-    skeleton_names,
-    skeleton_to_table,
-)
+from refine.poses import ImageRef, Poses
 
 LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}
@@ -73,7 +67,10 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         again += ref.id in refs
         refs[ref.id] = _join(refs[ref.id], ref, where) if ref.id in refs else ref
         image += [place.setdefault(ref.id, len(place))] * len(people)
-    body, kind = _skeleton(lines, options, source.where(0)), _score_kind(lines, source.where(0))
+    body = options.skeleton
+    if body is None:
+        body = skeleton_told(lines[0].get("skeleton") if lines else "coco17", source.where(0))
+    kind = kind_told(lines[0].get("score_kind") if lines else None, source.where(0))
     n, k, where_row = len(rows), len(body), wheres.__getitem__
     lists = [row.get("keypoints") or None for row in rows]
     values = matrix(lists, 3 * k, "keypoints", where_row).reshape(n, k, 3)
@@ -105,10 +102,10 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
     """Write one line per image; missing joints and unknown scores are null."""
     values = np.concatenate([rounded(poses, precision), poses.score[..., None]], -1)
     lists = values.reshape(len(poses), 3 * len(poses.skeleton)).tolist()
-    body: Any = poses.skeleton.name
-    if body not in skeleton_names() or skeleton(body) != poses.skeleton:
-        body = skeleton_to_table(poses.skeleton)
-    common: dict[str, Any] = {"skeleton": body, "score_kind": poses.score_kind}
+    common: dict[str, Any] = {
+        "skeleton": tell_skeleton(poses.skeleton),
+        "score_kind": poses.score_kind,
+    }
     if poses.history:
         common[_history.FIELD] = _history.encode(poses.history)
     if not poses.images:
@@ -159,37 +156,6 @@ def _join(one: ImageRef, other: ImageRef, where: str) -> ImageRef:
         about[field] = second if first is None else first
     extra = {**other.extra, **one.extra}
     return replace(one, **about, extra={k: v for k, v in extra.items() if about.get(k) is None})
-
-
-def _skeleton(lines: list[Any], options: Options, where: str) -> Skeleton:
-    if options.skeleton is not None:
-        return options.skeleton
-    body = lines[0].get("skeleton") if lines else "coco17"
-    if isinstance(body, dict):
-        try:
-            return skeleton_from_table(body, "inline")
-        except (TypeError, ValueError, AttributeError) as error:
-            raise SkeletonError(f"expected a skeleton table, got {error}", where=where) from None
-    if not isinstance(body, str) or body not in skeleton_names():
-        raise SkeletonError(
-            f"expected a 'skeleton' that ships or a table of one, got {body!r:.60}",
-            where=where,
-            hint=f"--skeleton, or one of {', '.join(skeleton_names())}",
-        )
-    return skeleton(body)
-
-
-def _score_kind(lines: list[Any], where: str) -> ScoreKind:
-    kind: ScoreKind | None = lines[0].get("score_kind") if lines else None
-    if kind is None:
-        return "unknown"
-    if kind not in get_args(ScoreKind):
-        raise FormatError(
-            f"expected a 'score_kind', got {kind!r:.40}",
-            where=where,
-            hint=f"one of {', '.join(get_args(ScoreKind))}",
-        )
-    return kind
 
 
 def _is_ndjson(document: Document) -> Verdict:

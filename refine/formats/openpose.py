@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import refine.history as _history
 from refine.exceptions import FormatError, SkeletonError
-from refine.formats import _history
 from refine.formats._images import stem, whole
 from refine.formats._keypoints import (
     NUMBERS,
@@ -32,7 +32,8 @@ from refine.formats._rows import first_keys
 from refine.formats._units import shares_of
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves, put_back
 from refine.formats.base import Document, Format, Holding, Loss, Options, Page, Source, Verdict
-from refine.poses import ImageRef, Poses, Step
+from refine.history import Step
+from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton
 
 BODY = "pose_keypoints_2d"

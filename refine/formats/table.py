@@ -13,23 +13,19 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.categories import categories_of
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._encodings import TABLE, cell_number, number_text, table_in
 from refine.formats._images import whole
 from refine.formats._keypoints import joints, kind_after, matrix, rounded
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton, skeleton, skeleton_from_category
+from refine.tables.columns import BOX, IMAGE, JOINT, NEEDED, POSE
 
-IMAGE = ("image_id", "file_name", "width", "height", "frame")
-BOX = ("x1", "y1", "x2", "y2")
-POSE = ("pose", "category_id", "track_id", "pose_score", *BOX, "area")
-JOINT = ("joint", "x", "y", "score")
 COLUMNS = (*IMAGE, *POSE, *JOINT)
-NEEDED = ("image_id", "joint", "x", "y")
 
 
 def read_table(source: Source, options: Options) -> Poses:

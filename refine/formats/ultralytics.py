@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+import refine.history as _history
 from refine._types import Floats
 from refine.categories import category_of, category_of_class
 from refine.exceptions import FormatError
-from refine.formats import _history
 from refine.formats._instances import (
     Facts,
     Instances,

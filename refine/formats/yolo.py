@@ -2,11 +2,14 @@
 
 `class cx cy w h`, then x, y and a flag or confidence of every joint (`kpt_shape: [K, 3]`), or x and
 y alone (`[K, 2]`); what ``save_txt`` writes goes on with the score of the box (``save_conf``) and
-the track (ultralytics/engine/results.py, save_txt). The files name no joints, so K is that of the
-skeleton asked for, else COCO's 17; and no sizes, which ``--sizes`` gives.
+the track (ultralytics/engine/results.py, save_txt). The files name no joints: data.yaml near them
+tells (`_yolo_set`), else K is that of the skeleton asked for, else COCO's 17. They tell no sizes
+either: pictures in a folder `images` beside `labels` do, or ``--sizes``.
 """
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +21,9 @@ from refine.formats._encodings import TEXT, are_numbers, number_text
 from refine.formats._images import stem
 from refine.formats._instances import Facts, Instances, poses_of
 from refine.formats._keypoints import FAR, flat
-from refine.formats._rows import give_scores
+from refine.formats._rows import give_boxes, give_scores
 from refine.formats._units import shares_of
+from refine.formats._yolo_set import DataSet, data_set_of, skeleton_of_set, with_pictures
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
 from refine.skeletons import skeleton, skeleton_names
@@ -51,7 +55,12 @@ def read_yolo(source: Source, options: Options) -> Poses:
             image.append(i)
             places.append(f"{page.where}, line {number}")
     numbers = [_numbers(line, where) for line, where in zip(tokens, places, strict=True)]
-    k, width = _shape(numbers, options, places)
+    folder = Path(source.path) if source.held == "folder" else None
+    told = None if folder is None else data_set_of(folder)
+    if told is not None:
+        options = replace(options, skeleton=skeleton_of_set(told, options))
+        _check_set(numbers, told, places)
+    k, width = _shape(numbers, options, places) if told is None else told.shape
     end = BOX + k * width
     n = len(numbers)
     head = np.array([row[:BOX] for row in numbers], np.float64).reshape(n, BOX)
@@ -65,6 +74,7 @@ def read_yolo(source: Source, options: Options) -> Poses:
         for row, t, where in zip(numbers, track, places, strict=True)
     ]
     refs = [ImageRef(stem(str(page.name)).removesuffix(".txt")) for page in pages]
+    refs = refs if folder is None else with_pictures(refs, folder)
     half = head[:, 3:] / 2
     box = np.concatenate([head[:, 1:3] - half, head[:, 1:3] + half], 1) if n else None
     found = Instances(rows, image, refs, places, {})
@@ -111,21 +121,13 @@ def write_yolo(poses: Poses, precision: int | None, held: Holding) -> Document:
     return documents[0] if held == "document" else documents
 
 
-def give_boxes(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
+def give_boxes_and_scores(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     """Give poses without a box that of their joints, and a score where others have one."""
     notes: tuple[str, ...] = ()
     if np.isfinite(poses.instance_score).any():
         poses, notes = give_scores(poses)
-    box = np.full((len(poses), 4), np.nan) if poses.box is None else poses.box
-    bare = ~np.isfinite(box).all(1) & poses.present.any(1)
-    if not bare.any():
-        return poses, notes
-    xy = poses.xy[bare]
-    around = np.concatenate([np.nanmin(xy, 1), np.nanmax(xy, 1)], 1)
-    box = box.copy()
-    box[bare] = around
-    note = f"box of {bare.sum()} poses without one: that of their joints"
-    return poses.replace(box=box), (*notes, note)
+    poses, more = give_boxes(poses)
+    return poses, (*notes, *more)
 
 
 def _lines(document: Document, where: str) -> list[str]:
@@ -185,6 +187,24 @@ def _shape(rows: list[list[float]], options: Options, places: list[str]) -> tupl
     )
 
 
+def _check_set(rows: list[list[float]], told: DataSet, places: list[str]) -> None:
+    """Raise FormatError where lines are not what data.yaml says."""
+    end = BOX + told.shape[0] * told.shape[1]
+    for row, where in zip(rows, places, strict=True):
+        if len(row) - end not in MORE:
+            raise FormatError(
+                f"expected {end} values, or up to {MORE[-1]} more, for `kpt_shape` "
+                f"{list(told.shape)} of {told.path.name}, got {len(row)}",
+                where=where,
+            )
+        if told.classes and row[0] not in told.classes:
+            raise FormatError(
+                f"expected one of the {len(told.classes)} classes that {told.path.name} names, "
+                f"got {row[0]:g}",
+                where=where,
+            )
+
+
 def _more(texts: list[list[str]], numbers: list[list[float]]) -> tuple[Floats, list[int | None]]:
     """Return scores (N,) and tracks out of what stands behind the joints.
 
@@ -223,7 +243,7 @@ FORMATS = (
         write=write_yolo,
         holdings=("folder", "document"),
         fields=frozenset({"category_id"}),
-        complete=give_boxes,
+        complete=give_boxes_and_scores,
         shares=True,
         ending=".txt",
         cannot_hold=(

@@ -5,15 +5,19 @@ from typing import Any
 
 import msgspec
 
-from refine._types import AreaRule
+from refine._types import AreaRule, Smoothing
 from refine.exceptions import RefineError
 from refine.pipeline import steps as step_list
 from refine.rescore import OURS, RECIPES
 
 
-def step_names() -> tuple[str, ...]:
-    """Names of all steps, in the order in which they run."""
-    return tuple(step.name for step in step_list.STEPS)
+def step_names(*, video: bool = True) -> tuple[str, ...]:
+    """Names of all steps, or of those that need no video, in the order in which they run."""
+    return tuple(step.name for step in step_list.STEPS if video or not step.video)
+
+
+def _usual_steps() -> tuple[str, ...]:
+    return step_names(video=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Config:
     """What `refine.run` does.
 
     Attributes:
-        steps: out of `refine.pipeline.STEPS`, by name; they run in the order of that list.
+        steps: out of `refine.pipeline.STEPS`, by name; they run in the order of that list. By
+            default those that need no video.
         weights: name of shipped weights, or a .safetensors file.
         pictures: folder of pictures to look at again; poses without one are refined without.
         picture_weights: what looks at them: "image", "image-small", a .safetensors file, or an
@@ -41,9 +46,14 @@ class Config:
             so that their scores are expected similarities and can be weights.
         nms_area: what stands for a pose's size there.
         again: refine poses that were refined before.
+        fps: frames per second of the video that the steps "unswap", "gaps" and "smooth" look at; by
+            default as the file tells.
+        smoothing: how "smooth" does: "paths", "one-euro", "savgol" or "median".
+        longest_gap: s, of gaps that "gaps" fills.
+        retrack: whether "track" drops the tracks that poses have.
     """
 
-    steps: tuple[str, ...] = field(default_factory=step_names)
+    steps: tuple[str, ...] = field(default_factory=_usual_steps)
     weights: str = "coco17"
     pictures: str | None = None
     picture_weights: str = "image"
@@ -58,6 +68,10 @@ class Config:
     merge: bool | None = None
     nms_area: AreaRule = "keypoints"
     again: bool = False
+    fps: float | None = None
+    smoothing: Smoothing = "paths"
+    longest_gap: float = 0.5
+    retrack: bool = False
 
     def __post_init__(self) -> None:
         known = step_names()

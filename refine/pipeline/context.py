@@ -5,9 +5,10 @@ from functools import cached_property
 
 from refine.calibration import Calibration, read_calibration
 from refine.exceptions import RefineError
+from refine.history import Step
 from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
-from refine.poses import Poses, Step
+from refine.poses import Poses
 from refine.refiner.belief import Belief, SupportsBelief
 from refine.refiner.pose.refiner import Refiner
 from refine.refiner.shared import load_once

@@ -5,11 +5,13 @@ from dataclasses import fields
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from refine.exceptions import RefineError
 from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
 
 if TYPE_CHECKING:
-    from refine.poses import Poses, Step
+    from refine.history import Step
+    from refine.poses import Poses
 
 
 def run(
@@ -62,7 +64,8 @@ def stream(
         options: attributes of `Config`, which win over `config`.
 
     Raises:
-        RefineError: see `run`; of options at once, of poses when their turn comes.
+        RefineError: see `run`; of options at once, steps for videos among them, of poses when their
+            turn comes.
 
     >>> import refine
     >>> frames = (refine.Poses.empty("coco17", [refine.ImageRef(i)]) for i in range(3))
@@ -70,7 +73,21 @@ def stream(
     [0, 1, 2]
     """
     merged = _merged(config, options)
+    check_apart(merged)
     return (run(part, merged) for part in poses)
+
+
+def check_apart(config: Config) -> None:
+    """Check that poses of one picture need no other.
+
+    Raises:
+        RefineError: steps for videos.
+    """
+    if video := [s.name for s in step_list.STEPS if s.video and s.name in config.steps]:
+        raise RefineError(
+            f"expected steps that look at one picture, got {', '.join(video)}: they need the video",
+            hint="refine.run, or `refine run` without --stream",
+        )
 
 
 def _merged(config: Config | None, options: dict[str, Any]) -> Config:
@@ -91,15 +108,17 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
         history: of one run, each step at most once.
 
     Returns:
-        what the steps that ran say of themselves, and all counts, 0 for steps that did not run.
+        what the steps that ran say of themselves, and all counts, 0 for usual steps that did not.
 
-    >>> from refine.poses import Step
+    >>> from refine.history import Step
     >>> summarise([Step("complete", {"joints": 3})])[0]
     '3 joints filled'
     """
     parameters = {step.name: step.parameters for step in history}
     ran = [s.describe(parameters[s.name]) for s in step_list.STEPS if s.name in parameters]
     counts = {
-        s.count.fact: s.counted(parameters.get(s.name, {})) for s in step_list.STEPS if s.count
+        s.count.fact: s.counted(parameters.get(s.name, {}))
+        for s in step_list.STEPS
+        if s.count and (not s.video or s.name in parameters)
     }
     return ", ".join(filter(None, ran)), counts

@@ -28,6 +28,7 @@ class PipelineStep:
         learned: whether the refiner's belief went into the poses, so that the refiner should not
             see them again: their errors are not those that it was trained on.
         count: what `refine run` reports.
+        video: whether it looks at frames together; it runs where somebody asks for it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PipelineStep:
     apply: Callable[["Poses", Any], "Poses"]
     learned: bool = False
     count: Count | None = None
+    video: bool = False
 
     def counted(self, parameters: Mapping[str, Any]) -> int:
         """Return the count in the parameters of a history entry, 0 without one."""

@@ -88,7 +88,9 @@ def _with_scores(poses: Poses, xy: Floats, expected: Floats) -> Poses:
     score = np.where(known, expected.round(SCORE_DECIMALS), poses.score)
     if poses.score_kind == "expected_ks":
         return poses.replace(xy=xy, score=score)
-    own = [[None if np.isnan(s) else s for s in row] for row in poses.score.tolist()]
+    own: list[list[float | None]] = poses.score.tolist()
+    for i, j in np.argwhere(np.isnan(poses.score)).tolist():
+        own[i][j] = None
     extra = tuple({**e, "source_scores": row} for e, row in zip(poses.extra, own, strict=True))
     return poses.replace(xy=xy, score=score, score_kind="expected_ks", extra=extra)
 

@@ -5,19 +5,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import numpy.typing as npt
 
 from refine import tensors
 from refine.exceptions import SkeletonError, WeightsError
 from refine.files import read_bytes, write_bytes
 from refine.skeletons import Skeleton, skeleton, skeleton_from_table, skeleton_names
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 T = TypeVar("T")
-M = TypeVar("M", bound=nn.Module)
+M = TypeVar("M", bound="nn.Module")
+State = dict[str, npt.NDArray[Any]]
+"""Arrays by name, as files hold them; floats as float32."""
 DAMAGES = (
     SkeletonError, ValueError, TypeError, RuntimeError, AttributeError, LookupError, ArithmeticError
 )  # fmt: skip
@@ -56,7 +60,7 @@ class WeightsKind:
             return False
         return header.get("format") == self.format
 
-    def save(self, path: Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    def save(self, path: Path, state: Mapping[str, "Tensor"], header: Mapping[str, Any]) -> None:
         """Write tensors and facts, whole or not at all.
 
         Raises:
@@ -66,13 +70,13 @@ class WeightsKind:
         write_bytes(path, tensors.write(arrays, {"format": self.format, **header}))
 
     def load(
-        self, name: str | Path, build: Callable[[dict[str, Any], dict[str, Tensor]], T]
+        self, name: str | Path, build: Callable[[dict[str, Any], State], T]
     ) -> tuple[T, dict[str, Any]]:
         """Read shipped weights by name, or a file.
 
         Args:
             name: of them.
-            build: header and tensors (floats as float32) -> what they are the weights of.
+            build: header and arrays -> what they are the weights of.
 
         Returns:
             what was built, and the facts of the header with the file's ``sha256``.
@@ -97,8 +101,8 @@ class WeightsKind:
             header = tensors.facts_of(metadata)
             if header.get("format") != self.format:
                 raise ValueError(f"format {header.get('format')!r}")
-            state = {key: _tensor(array) for key, array in arrays.items()}
-            if bad := next((k for k, t in state.items() if not torch.isfinite(t).all()), None):
+            state = {key: _writable(array) for key, array in arrays.items()}
+            if bad := next((k for k, a in state.items() if not np.isfinite(a).all()), None):
                 raise ValueError(f"numbers that are not finite in {bad!r}")
             built = build(header, state)
         except DAMAGES as error:
@@ -110,41 +114,51 @@ class WeightsKind:
         return built, header | {"sha256": hashlib.sha256(data).hexdigest()}
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Copy out of the file, whose bytes are read-only."""
-    floats = array.dtype.kind == "f"
-    return torch.from_numpy(np.array(array, np.float32 if floats else array.dtype))
+    return np.array(array, np.float32 if array.dtype.kind == "f" else array.dtype)
 
 
 def _reason(error: Exception) -> str:
     return f"no entry {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
 
 
-def network_of(make: Callable[[], M], state: Mapping[str, Tensor]) -> M:
-    """Build a network and give it the tensors of a file; none is built that they do not fill.
+def network_of(make: Callable[[], M], state: State) -> M:
+    """Build a network and give it the arrays of a file; none is built that they do not fill.
 
     Args:
         make: of a network as the header describes it, which may claim any size.
         state: of the file.
 
     Raises:
-        ValueError: tensors of other names or shapes than the network's.
+        ValueError: arrays of other names or shapes than the network's.
     """
+    import torch
+
     with torch.device("meta"):  # no memory
         wanted = {name: tuple(t.shape) for name, t in make().state_dict().items()}
-    held = {name: tuple(t.shape) for name, t in state.items()}
+    check_shapes(wanted, state)
+    network = make()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+    return network.eval()
+
+
+def check_shapes(wanted: Mapping[str, tuple[int, ...]], state: State) -> None:
+    """Check that a file holds the arrays that its header describes, and no others.
+
+    Raises:
+        ValueError: arrays of other names or shapes.
+    """
+    held = {name: array.shape for name, array in state.items()}
     for name in (*wanted, *held):
         if wanted.get(name) != held.get(name):
             raise ValueError(
                 f"{held.get(name, 'nothing')} for {name!r}, where the header has "
                 f"{wanted.get(name, 'nothing')}"
             )
-    network = make()
-    network.load_state_dict(state)
-    return network.eval()
 
 
-def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def half(state: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
     """Return tensors in half precision; those of whole numbers as they are."""
     return {key: t.half() if t.is_floating_point() else t for key, t in state.items()}
 

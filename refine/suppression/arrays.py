@@ -4,14 +4,23 @@ G-RMI (Papandreou et al. 2017, sec. 2.4) as SimpleBaseline and HRNet published i
 (``lib/nms/nms.py``) and MMPose kept it (``mmpose/evaluation/functional/nms.py``).
 """
 
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from refine._threads import in_threads
 from refine._types import Bools, Floats, Indices
 from refine.exceptions import ArrayError
 from refine.suppression.kernels import hard_kernel, soft_kernel
+from refine.suppression.order import FEW, inspect
+
+MANY = 1024
+"""Poses of an image from which on a grid finds those that are near; fewer are all looked at."""
+PART = 20_000
+"""Poses that a thread takes at a time, 2 to 10 ms."""
 
 
 def oks_nms(
@@ -55,11 +64,18 @@ def oks_nms(
     >>> oks_nms(xy, score, area, np.array([0.1, 0.1])).tolist()
     [1, 2]
     """
-    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    order = np.lexsort((-batch.score, batch.image))
-    p, a, w, better, worse, starts = batch.sorted(order)
-    keep = hard_kernel(p, a, w, better, worse, starts, threshold, batch.most)
-    return np.asarray(order[keep])
+    batch = _validate(
+        xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat, best_first=True
+    )
+
+    def thin(starts: Indices) -> Indices:
+        kept = hard_kernel(
+            batch.xy, batch.area, batch.sigmas, batch.better, batch.worse, batch.whole,
+            batch.order, starts, threshold, batch.most, MANY,
+        )  # fmt: skip
+        return np.asarray(kept)
+
+    return _in_parts(thin, batch.starts)
 
 
 def soft_oks_nms(
@@ -108,23 +124,56 @@ def soft_oks_nms(
     """
     if kind not in ("gaussian", "linear"):
         raise ArrayError(f"expected kind 'gaussian' or 'linear', got {kind!r}")
-    batch = _validate(xy, score, area, sigmas, threshold, image, joint_visible, max_poses, compat)
-    if (batch.score < 0).any():
+    # In input order within an image, so that equal scores keep it.
+    batch = _validate(
+        xy,
+        score,
+        area,
+        sigmas,
+        threshold,
+        image,
+        joint_visible,
+        max_poses,
+        compat,
+        best_first=False,
+    )
+    if batch.score.size and batch.score.min() < 0:
         raise ArrayError(
             f"expected scores of at least 0 for soft suppression, got {batch.score.min()}",
             hint="method 'nms'",
         )
-    # In input order within an image, so that equal scores keep it.
-    order = np.argsort(batch.image, kind="stable")
-    decayed = batch.score[order]
-    p, a, w, better, worse, starts = batch.sorted(order)
-    linear = kind == "linear"
-    rank = soft_kernel(
-        p, a, w, better, worse, starts, decayed, threshold, linear, batch.most, score_floor
-    )
-    picked = np.lexsort((rank, batch.image[order]))
-    picked = picked[rank[picked] >= 0]
-    return order[picked], decayed[picked]
+    decayed = batch.score.copy()
+
+    def decay(starts: Indices) -> Indices:
+        picked = soft_kernel(
+            batch.xy, batch.area, batch.sigmas, batch.better, batch.worse, batch.order, starts,
+            decayed, threshold, kind == "linear", batch.most, score_floor,
+        )  # fmt: skip
+        return np.asarray(picked)
+
+    found = _in_parts(decay, batch.starts)
+    return found, decayed[found]
+
+
+def _in_parts(work: Callable[[Indices], Indices], starts: Indices) -> Indices:
+    """Do some images at a time, and return the poses that are found, image by image.
+
+    Args:
+        work: from where images begin, and the last one ends, to poses.
+        starts: of all images.
+    """
+    if starts[-1] <= PART:
+        return work(starts)
+    cuts = np.searchsorted(starts, np.arange(0, starts[-1], PART))
+    images = np.unique(np.append(cuts, len(starts) - 1)).tolist()
+    parts = [starts[first : last + 1] for first, last in pairwise(images)]
+    found: dict[int, Indices] = {}
+
+    def do(part: int) -> None:
+        found[part] = work(parts[part])
+
+    in_threads(do, range(len(parts)))
+    return np.concatenate([found[part] for part in range(len(parts))])
 
 
 class _Batch(NamedTuple):
@@ -133,24 +182,13 @@ class _Batch(NamedTuple):
     xy: Floats
     score: Floats
     area: Floats
-    weight: Floats
+    sigmas: Floats
     better: Bools
     worse: Bools
-    image: Indices
+    whole: bool
+    order: Indices
+    starts: Indices
     most: int
-
-    def sorted(self, order: Indices) -> tuple[npt.NDArray[Any], ...]:
-        """Return what the kernels walk over, grouped by image: pose arrays and group starts."""
-        image = self.image[order]
-        first = np.flatnonzero(np.diff(image, prepend=image[:1] - 1))
-        return (
-            self.xy[order],
-            self.area[order],
-            self.weight,
-            self.better[order],
-            self.worse[order],
-            np.append(first, len(order)),
-        )
 
 
 def _validate(
@@ -163,23 +201,32 @@ def _validate(
     visible: npt.ArrayLike | None,
     max_poses: int | None,
     compat: bool,
+    *,
+    best_first: bool,
 ) -> _Batch:
-    points, s = np.asarray(xy, np.float64), np.asarray(sigmas, np.float64)
-    scores, sizes = np.asarray(score, np.float64), np.asarray(area, np.float64)
+    points, s = np.ascontiguousarray(xy, np.float64), np.ascontiguousarray(sigmas, np.float64)
+    scores, sizes = np.ascontiguousarray(score, np.float64), np.ascontiguousarray(area, np.float64)
     n = len(points)
-    where = np.zeros(n, np.intp) if image is None else np.asarray(image, np.intp)
+    where = np.zeros(n, np.intp) if image is None else np.ascontiguousarray(image, np.intp)
     if points.ndim != 3 or points.shape[2:] != (2,) or s.shape != points.shape[1:2]:
         raise ArrayError(f"expected xy (N, K, 2) and sigmas (K,), got {points.shape}, {s.shape}")
     for name, array in (("score", scores), ("area", sizes), ("image", where)):
         if array.shape != (n,):
             raise ArrayError(f"expected {name} ({n},), got {array.shape}")
-    for name, fine in (
-        ("a finite score", np.isfinite(scores)),
-        ("an area of 0 or more", sizes >= 0),
-    ):
-        if not fine.all():
-            raise ArrayError(f"expected {name} for every pose", where=f"pose {fine.argmin()}")
-    present = np.asarray(np.isfinite(points).all(-1))
+    present = np.empty(points.shape[:2], np.bool_)
+    whole, scoreless, sizeless, order, starts, largest = inspect(
+        points, scores, sizes, where, best_first, present
+    )
+    for name, pose in (("a finite score", scoreless), ("an area of 0 or more", sizeless)):
+        if pose >= 0:
+            raise ArrayError(f"expected {name} for every pose", where=f"pose {pose}")
+    if best_first and (len(order) < n or largest > FEW):
+        order = np.lexsort((-scores, where))
+    elif len(order) < n:
+        order = np.argsort(where, kind="stable")
+    if starts[-1] < n:
+        first = where[order[1:]] != where[order[:-1]]
+        starts = np.concatenate([[0], np.flatnonzero(first) + 1, [n]])
     visible = None if visible is None else np.asarray(visible).astype(np.bool_)
     if visible is not None and visible.shape != present.shape:
         raise ArrayError(f"expected joint_visible {present.shape}, got {visible.shape}")
@@ -187,14 +234,16 @@ def _validate(
         raise ArrayError(f"expected a threshold in (0, 1], got {threshold}")
     if max_poses is not None and max_poses < 1:
         raise ArrayError(f"expected max_poses of at least 1, got {max_poses}")
-    worse = np.asarray(present if visible is None else present & visible)
+    worse = present if visible is None else present & visible
     return _Batch(
         points,
         scores,
         sizes,
-        1 / (2 * s) ** 2,
+        s,
         present if compat else worse,
         worse,
-        where,
+        whole and visible is None,
+        order,
+        starts,
         n if max_poses is None else min(n, max_poses),
     )

@@ -6,8 +6,8 @@ from refine._exp import exp
 from refine._kernel import kernel
 from refine.oks import EPS
 
-MANY = 96
-"""Poses of an image from which on a grid finds those that are near; below, all are looked at."""
+BLOCK = 32
+"""Kept poses that are looked at together."""
 ROUNDING = 1e-9
 """Of exponents; what is nearer to the threshold is looked at."""
 SHORTEST = 1e-6
@@ -54,38 +54,123 @@ def _oks(p, area, weight, better, worse, whole, i, j, floor):
 
 
 @kernel
-def hard_kernel(p, area, weight, better, worse, starts, threshold, most):
-    """Return which of the poses, best first within an image, stay."""
-    n = len(p)
-    keep = np.zeros(n, np.bool_)
-    kept = np.empty(n, np.intp)
-    largest = 0
+def _telling(weight, threshold, whole, more):
+    """Return joints of which poses that are alike have one in common, and how similar it then is.
+
+    The mean of similarities exceeds the threshold only where that of some joint does. Where all
+    joints count, the K of them lack less than K (1 - threshold) together, so of any m some joint
+    lacks less than the m-th part of that: m is `more` times as many as that takes, the sharpest.
+    """
+    joints = len(weight)
+    if not whole:
+        return np.arange(joints), threshold
+    lacking = joints * (1 - threshold)
+    count = min(max(int(np.ceil(more * lacking)), int(lacking) + 1), joints)
+    sharpest, left = np.empty(count, np.int64), weight.copy()
+    for c in range(count):
+        sharpest[c] = np.argmax(left)
+        left[sharpest[c]] = -1.0
+    return sharpest, 1 - lacking / count
+
+
+@kernel
+def _reach(area, weight, order, low, high, similarity):
+    """Return the distance in px (K,) beyond which no joint on an image is so similar."""
+    largest = 0.0
+    for slot in range(low, high):
+        largest = max(largest, area[order[slot]])
+    return np.sqrt(2 * (ROUNDING - np.log(similarity)) * (largest + EPS) / weight) + SHORTEST
+
+
+@kernel
+def hard_kernel(p, area, sigmas, better, worse, whole, order, starts, threshold, most, many):
+    """Return the poses that stay, in the order of these, which is best first within an image.
+
+    In an image of `many` poses a grid finds those that are near; in others all that are kept are
+    looked at, several at a time.
+    """
+    weight, largest = 1 / (2 * sigmas) ** 2, 0
     for image in range(len(starts) - 1):
         largest = max(largest, starts[image + 1] - starts[image])
-    whole = better.all() and worse.all()
-    grid = _grid(largest if largest >= MANY else 0, len(weight))
+    grid = _grid(largest if largest >= many else 0, len(weight))
+    telling, similarity = _telling(weight, threshold, whole, 1.0)
+    columns = np.empty((len(telling), 2, (largest + BLOCK) // BLOCK * BLOCK))
+    closest, point, per_reach = np.empty(BLOCK), np.empty((len(telling), 2)), np.empty(len(telling))
+    kept, count = np.empty(starts[-1] - starts[0], np.int64), 0
     for image in range(len(starts) - 1):
         low, high = starts[image], starts[image + 1]
-        if high - low >= MANY and np.isfinite(area[low:high]).all():
-            _hard_by_grid(
-                p, area, weight, better, worse, whole, low, high, threshold, most, grid, keep
-            )
+        if high - low == 1:
+            kept[count] = order[low]
+            count += 1
             continue
-        count = 0
-        for j in range(low, high):
-            if count == most:
+        reach = _reach(area, weight, order, low, high, similarity)
+        if high - low >= many and np.isfinite(reach).all():
+            count = _hard_by_grid(
+                p, area, weight, better, worse, whole, order, low, high, threshold, most, grid,
+                kept, count,
+            )  # fmt: skip
+            continue
+        for c in range(len(telling)):
+            per_reach[c] = 1 / reach[telling[c]] ** 2
+        first = count
+        for slot in range(low, high):
+            if count - first == most:
                 break
+            j = order[slot]
+            for c in range(len(telling)):
+                q = telling[c]
+                for axis in range(2):
+                    point[c, axis] = p[j, q, axis] if worse[j, q] else np.nan
             alike = False
-            for c in range(count):
-                i = kept[c]
-                if _oks(p, area, weight, better, worse, whole, i, j, threshold) > threshold:
-                    alike = True
+            for start in range(0, count - first, BLOCK):
+                if not _near(columns, start, point, per_reach, closest):
+                    continue
+                for t in range(BLOCK):
+                    if closest[t] <= 1:
+                        i = kept[first + start + t]
+                        if _oks(p, area, weight, better, worse, whole, i, j, threshold) > threshold:
+                            alike = True
+                            break
+                if alike:
                     break
             if not alike:
-                keep[j] = True
+                at = count - first
+                if at % BLOCK == 0:
+                    columns[:, :, at : at + BLOCK] = np.nan
+                for c in range(len(telling)):
+                    q = telling[c]
+                    if better[j, q]:
+                        columns[c, 0, at], columns[c, 1, at] = p[j, q, 0], p[j, q, 1]
                 kept[count] = j
                 count += 1
-    return keep
+    return kept[:count]
+
+
+def _near_of(columns, start, point, per_reach, closest):
+    apart = columns[:, :, start : start + BLOCK] - point[:, :, None]
+    distance = (apart[:, 0] ** 2 + apart[:, 1] ** 2) * per_reach[:, None]
+    closest[:] = np.fmin.reduce(distance, initial=np.inf)
+    return np.count_nonzero(closest <= 1)
+
+
+@kernel(py_func=_near_of)
+def _near(columns, start, point, per_reach, closest):
+    """Fill how near a block of poses are, joint by joint in reaches, squared; count those within.
+
+    NaN is never nearer.
+    """
+    closest[:] = np.inf
+    for c in range(len(point)):
+        xs, ys = columns[c, 0, start : start + BLOCK], columns[c, 1, start : start + BLOCK]
+        x, y, scale = point[c, 0], point[c, 1], per_reach[c]
+        for t in range(BLOCK):
+            dx, dy = xs[t] - x, ys[t] - y
+            distance = (dx * dx + dy * dy) * scale
+            closest[t] = distance if distance < closest[t] else closest[t]
+    count = 0
+    for t in range(BLOCK):
+        count += 1 if closest[t] <= 1 else 0
+    return count
 
 
 @kernel
@@ -110,35 +195,26 @@ def _buckets(poses, joints):
 
 
 @kernel
-def _hard_by_grid(p, area, weight, better, worse, whole, low, high, threshold, most, grid, keep):
-    """Suppress within one image, where only poses with a joint nearby are looked at.
-
-    The mean of similarities exceeds the threshold only where that of some joint does. Where all
-    joints count, the K of them lack less than K (1 - threshold) together, so of any m some joint
-    lacks less than the m-th part of that. Where its similarity is s, its distance is
-    sqrt(-2 ln(s) area / weight), of the largest area at most.
-    """
+def _hard_by_grid(
+    p, area, weight, better, worse, whole, order, low, high, threshold, most, grid, kept, count
+):
+    """Suppress within one image, where only poses with a joint nearby are looked at."""
     head, following, compared = grid
-    joints, chosen, least = len(weight), len(weight), threshold
-    if whole:
-        chosen = min(max(int(np.ceil(2 * joints * (1 - threshold))), 1), joints)
-        least = 1 - joints * (1 - threshold) / chosen
-    sharpest = np.argsort(-weight)[:chosen]
+    telling, similarity = _telling(weight, threshold, whole, 2.0)
+    chosen = len(telling)
     mask = _buckets(high - low, chosen) - 1
     for slot in range(mask + 1):
         head[slot] = -1
     for slot in range(high - low):
         compared[slot] = -1
-    area_most = 0.0
-    for j in range(low, high):
-        area_most = max(area_most, area[j])
-    reach = np.sqrt(2 * (ROUNDING - np.log(least)) * (area_most + EPS) / weight) + SHORTEST
-    count = 0
-    for j in range(low, high):
-        if count == most:
+    reach = _reach(area, weight, order, low, high, similarity)
+    before = count
+    for slot in range(low, high):
+        if count - before == most:
             break
+        j = order[slot]
         alike = False
-        for q in sharpest:
+        for q in telling:
             if not worse[j, q]:
                 continue
             r, x, y = reach[q], p[j, q, 0], p[j, q, 1]
@@ -148,9 +224,9 @@ def _hard_by_grid(p, area, weight, better, worse, whole, low, high, threshold, m
                     entry = head[_hash(u, v, q) & mask]
                     while entry >= 0:
                         at = entry // chosen
-                        i = low + at
-                        if compared[at] != j - low:
-                            compared[at] = j - low
+                        i = order[low + at]
+                        if compared[at] != slot - low:
+                            compared[at] = slot - low
                             if (
                                 _oks(p, area, weight, better, worse, whole, i, j, threshold)
                                 > threshold
@@ -166,16 +242,17 @@ def _hard_by_grid(p, area, weight, better, worse, whole, low, high, threshold, m
                 break
         if alike:
             continue
-        keep[j] = True
+        kept[count] = j
         count += 1
         for c in range(chosen):
-            q = sharpest[c]
+            q = telling[c]
             if better[j, q]:
                 cell = 2 * reach[q]
-                slot = _hash(_cell(p[j, q, 0], cell), _cell(p[j, q, 1], cell), q) & mask
-                entry = (j - low) * chosen + c
-                following[entry] = head[slot]
-                head[slot] = entry
+                bucket = _hash(_cell(p[j, q, 0], cell), _cell(p[j, q, 1], cell), q) & mask
+                entry = (slot - low) * chosen + c
+                following[entry] = head[bucket]
+                head[bucket] = entry
+    return count
 
 
 @kernel
@@ -189,10 +266,12 @@ def _hash(u, v, q):
 
 
 @kernel
-def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear, most, floor):
-    """Decay `score` in place and return each pose's place on its image, or -1."""
-    rank = np.full(len(p), -1)
-    largest = 0
+def soft_kernel(
+    p, area, sigmas, better, worse, order, starts, score, threshold, linear, most, floor
+):
+    """Decay `score` in place and return the poses picked, image by image."""
+    picked, count = np.empty(starts[-1] - starts[0], np.int64), 0
+    weight, largest = 1 / (2 * sigmas) ** 2, 0
     for image in range(len(starts) - 1):
         largest = max(largest, starts[image + 1] - starts[image])
     # Joints first, so that those of all poses stand next to one another.
@@ -205,14 +284,14 @@ def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear
         low, left = starts[image], starts[image + 1] - starts[image]
         whole, flat = True, False
         for j in range(left):
-            i = low + j
+            i = order[low + j]
             now[j], who[j], size[j] = score[i], i, area[i]
             flat = flat or area[i] == 0
             for q in range(joints):
                 at[q, 0, j], at[q, 1, j] = p[i, q, 0], p[i, q, 1]
                 counts[q, j] = worse[i, q]
                 whole = whole and worse[i, q]
-        for place in range(min(most, left)):
+        for _ in range(min(most, left)):
             best = 0
             for j in range(1, left):
                 # Of equal ones the first in the input.
@@ -221,7 +300,8 @@ def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear
             if now[best] < floor:
                 break
             i = who[best]
-            rank[i], score[i] = place, now[best]
+            picked[count], score[i] = i, now[best]
+            count += 1
             # The last one takes its place.
             left -= 1
             now[best], who[best], size[best] = now[left], who[left], size[left]
@@ -236,7 +316,7 @@ def soft_kernel(p, area, weight, better, worse, starts, score, threshold, linear
             _decay(now, oks, left, threshold, linear)
         for j in range(left):
             score[who[j]] = now[j]
-    return rank
+    return picked[:count]
 
 
 @kernel(fastmath={"contract"})
@@ -254,17 +334,16 @@ def _row(one, area, weight, better, at, counts, size, whole, n, room):
             continue
         joints += 1
         x, y, w = one[q, 0], one[q, 1], weight[q]
-        row_x, row_y, row = at[q, 0, :n], at[q, 1, :n], counts[q, :n]
         if whole:
             for j in range(n):
-                dx, dy = row_x[j] - x, row_y[j] - y
+                dx, dy = at[q, 0, j] - x, at[q, 1, j] - y
                 total[j] += exp((dx * dx + dy * dy) * w * scale[j])
         else:
             for j in range(n):
-                dx, dy = row_x[j] - x, row_y[j] - y
+                dx, dy = at[q, 0, j] - x, at[q, 1, j] - y
                 similarity = exp((dx * dx + dy * dy) * w * scale[j])
-                total[j] += similarity if row[j] else 0.0
-                used[j] += 1.0 if row[j] else 0.0
+                total[j] += similarity if counts[q, j] else 0.0
+                used[j] += 1.0 if counts[q, j] else 0.0
     for j in range(n):
         count = float(joints) if whole else used[j]
         mean = total[j] / count if count > 0 else 0.0

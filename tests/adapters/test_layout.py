@@ -3,11 +3,15 @@
 import subprocess
 import sys
 
-FRAMEWORKS = ("mmpose", "rtmlib", "supervision", "torchvision", "transformers", "ultralytics")
+FRAMEWORKS = (
+    *("fiftyone", "mmpose", "rtmlib", "supervision", "torchvision", "transformers", "ultralytics"),
+    *("cvat_sdk",),
+)
+ADAPTERS = ("hrnet", "pycocotools", *(name.removesuffix("_sdk") for name in FRAMEWORKS))
 
 
 def test_no_adapter_imports_its_framework():
-    names = ", ".join(("hrnet", *FRAMEWORKS))
+    names = ", ".join(ADAPTERS)
     code = (
         f"import sys\nfrom refine.adapters import {names}\n"
         f"print(*(set(sys.modules) & set({FRAMEWORKS!r})))"

@@ -23,9 +23,17 @@ from decode_ap import score
 from pycocotools.coco import COCO
 
 import refine
-from refine.adapters import hrnet, mmpose, rtmlib, supervision, torchvision, transformers
+from refine.adapters import (
+    hrnet,
+    mmpose,
+    rtmlib,
+    supervision,
+    torchvision,
+    transformers,
+    ultralytics,
+)
 from refine.decoding import decode, read_raw
-from refine.geometry import Grid
+from refine.geometry import Grid, keypoint_box
 from refine.poses import Poses
 
 DATA = Path(os.environ.get("REFINE_DATA", "../shared/data"))
@@ -158,11 +166,42 @@ def duplicates(truth) -> None:
     print(f"| refine.run | {ap(run(('complete', 'correct', 'rescore', 'suppress'))):.3f} |")
 
 
+def results(truth) -> None:
+    """Print AP of recorded Ultralytics results, as they are and behind the callback."""
+    kind = import_module("ultralytics.engine.results").Results
+    print("\n| YOLO11n-pose in Ultralytics Results | as given | refined() | refine.run |")
+    print("|---|---|---|---|")
+    for name in ("yolo11n-pose-640__val_conf25", "yolo11n-pose-640__val_conf005"):
+        poses = refine.read(
+            DATA / "predictions" / f"{name}.json", images=DATA / "coco" / "images_val_gt.json"
+        )
+        frames = []
+        for ref, rows in poses.by_image():
+            one = poses[rows]
+            body = np.concatenate([one.xy, one.score[..., None]], -1)
+            box = np.c_[keypoint_box(one.xy), one.instance_score, np.zeros(len(one))]
+            picture = np.zeros((ref.height, ref.width, 3), np.uint8)
+            boxes, points = (torch.from_numpy(a).float() for a in (box, np.nan_to_num(body)))
+            frames.append(kind(picture, str(ref.id), {0: "person"}, boxes=boxes, keypoints=points))
+        predictor = SimpleNamespace(results=frames)
+        ultralytics.refined()(predictor)
+        after = refine.run(ultralytics.to_poses(frames))
+        aps = [
+            score(p.replace(images=poses.images), truth)[0]
+            for p in (
+                ultralytics.to_poses(frames),
+                ultralytics.to_poses(predictor.results),
+                after,
+            )
+        ]
+        print(f"| {name} | " + " | ".join(f"{ap:.3f}" for ap in aps) + " |")
+
+
 def main() -> None:
     """Print the tables."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(DATA / "coco" / "images_val_gt.json"))
-    for table in (decoders, keypoint_rcnn, duplicates):
+    for table in (decoders, keypoint_rcnn, duplicates, results):
         try:
             table(truth)
         except ImportError as error:

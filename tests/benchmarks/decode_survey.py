@@ -40,7 +40,7 @@ from refine.decoding import (
 )
 from refine.decoding.paf.arrays import paf_limbs, paf_rules
 from refine.sample import make_people
-from tests.benchmarks.decode import loop_dark, loop_quarter
+from tests.benchmarks.tasks.maps import loop_dark, loop_quarter
 from tests.decoding import (
     test_centre,
     test_fused_heatmaps as test_fused,

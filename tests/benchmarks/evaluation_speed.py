@@ -1,12 +1,15 @@
 """COCO keypoint evaluation beside pycocotools, faster-coco-eval and hotcoco, and OKS beside torch.
 
     python tests/benchmarks/evaluation_speed.py [--images 2000] [--rounds 7] [--markdown OUT.md]
+    python tests/benchmarks/evaluation_speed.py --images --poses --verbs 5000
 
 Persons of `refine.sample` repeated on so many images, by seed; predictions near them and some of
 nobody. "arrays" is with everything in memory as each likes it best (`GroundTruth` and `Poses`, the
 others' COCO objects), "dicts" is parsed JSON, "files" are paths. Rounds are interleaved in random
-order; a ratio is the median of those of single rounds. The ten figures of all are compared in the
-same run. One thread. A peer that is not installed is said to be missing:
+order; a ratio is the median of those of single rounds, of time and of CPU time: hotcoco hands work
+to a thread, for which it waits where cores are busy. The ten figures of all are compared in the
+same run. One thread. With --verbs, what `refine diagnose`, `stats` and `calibrate` do with files of
+so many images, reading them included. A peer that is not installed is said to be missing:
 `pip install pycocotools faster-coco-eval hotcoco`.
 """
 
@@ -26,8 +29,13 @@ import numpy as np
 from _report import options_of, publish
 
 import refine
-from refine.evaluation.coco import evaluate, read_predictions
+from refine.calibration.fit import calibrate, read_sample
+from refine.calibration.measure import measure
+from refine.errors.measure import measure_statistics
+from refine.evaluation.coco import evaluate
+from refine.evaluation.diagnosis import diagnose
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.predictions import read_predictions
 from refine.files import dump_json
 from refine.formats import FORMATS
 from refine.oks import pairwise_oks
@@ -130,16 +138,17 @@ def quiet():
 
 
 def timed(functions, rounds):
-    """Run interleaved rounds: name -> (seconds of each round, last result)."""
+    """Run interleaved rounds: name -> (seconds and CPU seconds of each round, last result)."""
     rng, times = np.random.default_rng(0), {name: [] for name in functions}
     results = {}
     for function in functions.values():
         function()
     for _ in range(rounds):
         for name in rng.permutation(list(functions)).tolist():
-            begin = time.perf_counter()
+            begin, used = time.perf_counter(), time.process_time()
             results[name] = functions[name]()
-            times[name].append(time.perf_counter() - begin)
+            spent = time.perf_counter() - begin, time.process_time() - used
+            times[name].append(spent)
     return {name: (np.array(times[name]), results[name]) for name in functions}
 
 
@@ -171,13 +180,51 @@ def evaluation_rows(images, rounds, folder):
                 {
                     "task": f"evaluation, {images} images, {kind}",
                     "who": name,
-                    "median": float(np.median(seconds)) / images,
+                    "median": float(np.median(seconds[:, 0])) / images,
                     "unit": "image",
-                    "ratio": float(np.median(seconds / base)),
+                    "ratio": float(np.median((seconds / base)[:, 0])),
+                    "cpu": float(np.median((seconds / base)[:, 1])),
                     "difference": gap,
                 }
             )
     return rows
+
+
+def verb_rows(images, rounds, folder):
+    """Measure other verbs from files on; without peers."""
+    paths = folder / "gt.json", folder / "results.json"
+    for path, document in zip(paths, scene(images), strict=True):
+        path.write_text(json.dumps(document))
+    refiner = refine.Refiner.load()
+
+    def read():
+        truth = read_ground_truth(paths[0])
+        return truth, read_predictions(paths[1], truth.skeleton)
+
+    def calibrated():
+        truth, poses = read()
+        sample = read_sample(truth, poses, refiner)
+        calibrate(sample, refiner)
+        return measure(sample, refiner, truth)
+
+    functions = {
+        "diagnose": lambda: diagnose(*read()),
+        "stats": lambda: measure_statistics(*read(), name="", source=""),
+        "calibrate": calibrated,
+        "refiner": lambda: refiner.believe(read()[1]),
+    }
+    return [
+        {
+            "task": f"{name}, {images} images, files",
+            "who": "refine",
+            "median": float(np.median(seconds[:, 0])) / images,
+            "unit": "image",
+            "ratio": 1.0,
+            "cpu": 1.0,
+            "difference": 0.0,
+        }
+        for name, (seconds, _) in timed(functions, rounds).items()
+    ]
 
 
 def oks_rows(n, rounds):
@@ -206,9 +253,10 @@ def oks_rows(n, rounds):
         {
             "task": f"OKS, {n} x {n}",
             "who": name,
-            "median": float(np.median(seconds)) / times / n**2,
+            "median": float(np.median(seconds[:, 0])) / times / n**2,
             "unit": "pair",
-            "ratio": float(np.median(seconds / base)),
+            "ratio": float(np.median((seconds / base)[:, 0])),
+            "cpu": float(np.median((seconds / base)[:, 1])),
             "difference": float(np.abs(found - expected).max()),
         }
         for name, (seconds, found) in measured.items()
@@ -216,10 +264,11 @@ def oks_rows(n, rounds):
 
 
 def table(rows):
-    lines = ["| task | who | µs | times ours | largest difference |", "|---|---|---|---|---|"]
+    lines = ["| task | who | µs | times ours | CPU time | largest difference |"]
+    lines += ["|---|---|---|---|---|---|"]
     lines += [
         f"| {r['task']} | {r['who']} | {r['median'] * 1e6:.3g} per {r['unit']} | "
-        f"{r['ratio']:.2f} | {r['difference']:.1g} |"
+        f"{r['ratio']:.2f} | {r['cpu']:.2f} | {r['difference']:.1g} |"
         for r in rows
     ]
     return "\n".join(lines)
@@ -230,12 +279,15 @@ def main():
     parser.add_argument("--images", type=int, nargs="*", default=[2000])
     parser.add_argument("--poses", type=int, nargs="*", default=[20, 100, 1000])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--verbs", type=int, nargs="*", default=[])
     options = options_of(parser)
     os.environ["RAYON_NUM_THREADS"] = "1"  # Of hotcoco, which is imported later.
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for images in options.images:
             rows += evaluation_rows(images, options.rounds, Path(folder))
+        for images in options.verbs:
+            rows += verb_rows(images, options.rounds, Path(folder))
     for n in options.poses:
         rows += oks_rows(n, options.rounds)
     publish(options, table(rows), rows, ("numpy", "numba", "torch", *PEERS))

@@ -1,4 +1,4 @@
-"""Print COCO AP of the image-free refiner in torch and in onnxruntime, and what each costs.
+"""Print COCO AP of the image-free refiner in NumPy and in onnxruntime, and what each costs.
 
 Usage: python tests/benchmarks/export_ap.py DATA [--weights FILE]
 
@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 import numpy as np
 import onnxruntime
-import torch
 from refine_ap import SOURCES
 
 import refine
@@ -26,6 +25,7 @@ from refine.refiner.belief import Belief
 from refine.refiner.pose.export import export_inputs, exportable_refiner
 from refine.refiner.pose.features import Scene
 from refine.refiner.pose.refiner import Refiner
+from refine.refiner.pose.weights import load_network
 
 ALONE = 200
 """Poses that are timed one by one."""
@@ -74,12 +74,11 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", default="coco17")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     splits = json.loads((options.data / "splits.json").read_text())
     refiner = Refiner.load(options.weights)
-    model = exportable_refiner(refiner.network, refiner.pairs, refiner.skeleton, refiner.facts)
+    model = exportable_refiner(*load_network(options.weights))
     files = {"onnx": export_onnx(model)[0], "int8": export_onnx(model, int8=True)[0]}
-    engines = {"torch": Refiner.believe_scene} | {k: through(data) for k, data in files.items()}
+    engines = {"refine": Refiner.believe_scene} | {k: through(data) for k, data in files.items()}
     scenes = []
     print("| source | input |", " | ".join(engines), "|")
     print("|---|---|" + "---|" * len(engines))
@@ -99,7 +98,7 @@ def main() -> None:
             with patch.object(Refiner, "believe_scene", believe_scene):
                 row.append(score(refine.run(poses, Config(weights=options.weights))))
         print(f"| {name} |", " | ".join(f"{value:.4f}" for value in row), "|", flush=True)
-    print("\n| | torch | onnx | int8 |\n|---|---|---|---|")
+    print("\n| | refine | onnx | int8 |\n|---|---|---|---|")
     print("| MB | |", " | ".join(f"{len(data) / 1e6:.1f}" for data in files.values()), "|")
     costs = [cost(believe_scene, refiner, scenes) for believe_scene in engines.values()]
     for what, row in zip(("whole files", "pose by pose"), zip(*costs, strict=True), strict=True):

@@ -1,9 +1,10 @@
 """Time and memory of reading and writing files of many poses.
 
-    python tests/benchmarks/files.py [POSES]
+    python tests/benchmarks/files.py [POSES ...]
 
-Prints a Markdown table; every line is a process of its own. The poses are made here, of 17 joints
-with two decimals, five on an image.
+Prints a Markdown table; every line is a process of its own, which has read and written a file as
+large as need be to load what is compiled. The poses are made here, of 17 joints with two decimals,
+five on an image. Peaks are those of the process; "before" is without any file.
 """
 
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ import numpy as np
 import refine
 
 FORMATS = ("coco", "ndjson")
+WARM = 4000
+"""Poses of a file of more than 1 MiB: from there on files are read and written compiled."""
 
 
 def make(path, n):
@@ -32,43 +36,50 @@ def make(path, n):
             image=np.arange(n) // 5,
         ),
         path,
-        path.stem,
+        path.stem.rstrip("01"),
     )
 
 
-def measure(source, target):
-    """Print seconds of reading and writing, and the peak after each, MiB."""
-    told = []
-    poses = None
-    for _ in range(2):
-        start = time.perf_counter()
-        if poses is None:
-            poses = refine.read(source)
-        else:
-            refine.write(poses, target)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        told += [time.perf_counter() - start, peak]
+def peak():
+    """Return the most memory that this process has had, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(warm, source, target):
+    """Print the peak before, and seconds of reading and writing with the peak after each."""
+    refine.write(refine.read(warm), target)
+    told = [peak()]
+    start = time.perf_counter()
+    poses = refine.read(source)
+    told += [time.perf_counter() - start, peak()]
+    start = time.perf_counter()
+    refine.write(poses, target)
+    told += [time.perf_counter() - start, peak()]
     print(json.dumps(told))
 
 
-def main(n):
-    print("| format | poses | file, MiB | read, s | peak, MiB | write, s | peak, MiB |")
-    print("|---|---|---|---|---|---|---|")
+def main(sizes):
+    print(
+        "| format | poses | file, MiB | before, MiB | read, s | peak, MiB | write, s | peak, MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for name in FORMATS:
-            source = Path(folder) / f"{name}.{'ndjson' if name == 'ndjson' else 'json'}"
-            subprocess.run([sys.executable, __file__, "make", source, str(n)], check=True)
-            target = source.with_stem("out")
+        for name, n in product(FORMATS, sizes):
+            ending = "ndjson" if name == "ndjson" else "json"
+            warm, source = (Path(folder) / f"{name}{i}.{ending}" for i in (0, 1))
+            for path, number in ((warm, WARM), (source, n)):
+                path.unlink(missing_ok=True)
+                subprocess.run([sys.executable, __file__, "make", path, str(number)], check=True)
             done = subprocess.run(
-                [sys.executable, __file__, "measure", source, target],
+                [sys.executable, __file__, "measure", warm, source, source.with_stem("out")],
                 check=True,
                 capture_output=True,
             )
-            read, after, write, peak = json.loads(done.stdout)
+            before, read, after, write, most = json.loads(done.stdout)
             size = source.stat().st_size / 2**20
             print(
-                f"| {name} | {n} | {size:.0f} | {read:.1f} | {after:.0f} | {write:.1f} "
-                f"| {peak:.0f} |",
+                f"| {name} | {n:,} | {size:.0f} | {before:.0f} | {read:.2f} | {after:.0f} "
+                f"| {write:.2f} | {most:.0f} |",
                 flush=True,
             )
 
@@ -77,6 +88,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["make"]:
         make(Path(sys.argv[2]), int(sys.argv[3]))
     elif sys.argv[1:2] == ["measure"]:
-        measure(*sys.argv[2:4])
+        measure(*sys.argv[2:5])
     else:
-        main(int(sys.argv[1]) if sys.argv[1:] else 1_000_000)
+        main([int(n) for n in sys.argv[1:]] or [139_000, 1_000_000])

@@ -16,10 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _paired import Outcome, difference
 
 import refine
+from refine.evaluation.coco import Options, evaluate_counted
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.resampling import paired_intervals
 from refine.exceptions import RefineWarning
 from refine.pipeline import Config
 from refine.poses import Poses
@@ -70,10 +71,11 @@ def main() -> None:
             together(refine.run(poses[rows], looking) for rows in parts),
             together(refine.run(poses[rows], knowing) for rows in parts),
         ]
-        found = [Outcome.of(truth, way, ids) for way in ways]
-        cells = [f"{outcome.ap()[0]:.3f}" for outcome in found]
-        gains = [difference(found[0], other) for other in found[2:4]]
-        cells += [f"{gain:+.3f} ({low:+.3f} to {high:+.3f})" for gain, low, high in gains]
+        told = Options(image_ids=ids, area="keypoints", strict=False)
+        found = [evaluate_counted(truth, way, told) for way in ways]
+        cells = [f"{each.report['AP']:.3f}" for each in found]
+        gains = [each.gains["AP"] for each in paired_intervals(found)[2:4]]
+        cells += [f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})" for g in gains]
         print(f"| {path.stem} |", " | ".join(cells), "|", flush=True)
 
 

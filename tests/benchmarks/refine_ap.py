@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _paired import Outcome, difference
 
 import refine
+from refine.evaluation.coco import Options, evaluate_counted
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.resampling import paired_intervals
 from refine.pipeline import Config
 from refine.poses import Poses
 
@@ -114,10 +115,11 @@ def every_file(options, splits) -> None:
             together(refine.run(poses[rows], config) for rows in parts),
             together(refine.run(poses[[i]], config) for i in range(len(poses))),
         ]
-        found = [Outcome.of(truth, way, ids) for way in ways]
-        gains = [difference(found[0], other) for other in found[1:3]]
-        cells = [f"{outcome.ap()[0]:.3f}" for outcome in found]
-        cells += [f"{gain:+.4f} ({low:+.3f} to {high:+.3f})" for gain, low, high in gains]
+        told = Options(image_ids=ids, area="keypoints", strict=False)
+        found = [evaluate_counted(truth, way, told) for way in ways]
+        gains = [each.gains["AP"] for each in paired_intervals(found)[1:3]]
+        cells = [f"{each.report['AP']:.3f}" for each in found]
+        cells += [f"{g.value:+.4f} ({g.low:+.3f} to {g.high:+.3f})" for g in gains]
         print(f"| {path.stem} |", " | ".join(cells), "|", flush=True)
 
 

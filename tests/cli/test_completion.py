@@ -10,6 +10,7 @@ from refine.cli import cli as commands
     ("before", "begun", "names", "kind"),
     [
         (["convert", "a.json", "--to"], "op", {"openpose"}, None),
+        (["convert", "--mend"], "s", {"swap-xy", "swap-sides", "scale="}, None),
         (["run", "--from"], "alphapose-c", {"alphapose-cmu"}, None),
         (["convert", "--to-skeleton"], "crowd", {"crowdpose14"}, "file"),
         (["eval", "--sigmas"], "crowd", {"crowdpose14"}, "file"),

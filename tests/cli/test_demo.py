@@ -25,7 +25,7 @@ def test_the_demo_shows_an_improvement(cli, tmp_path):
     assert float(lines[9].split()[-1]) < 0.5 * float(lines[8].split()[-1])
     with Image.open(folder / "before-after.png") as picture:
         assert picture.size[0] > 1000
-    for text in ("refine run", "refine eval --gt", "refine decode", str(folder)):
+    for text in ("refine run", "refine eval --gt", "refine decode", "refine draw", str(folder)):
         assert text in result.err
     assert "Traceback" not in result.err
 

@@ -66,7 +66,7 @@ def test_json(cli, files):
 
 def test_picture(cli, files):
     """Every kind has its colour, and as much of it as its share."""
-    from refine.drawing.errors import COLOURS
+    from refine.drawing.palette import KINDS
 
     out = files / "errors.png"
     gt, before, after = (files / f"{name}.json" for name in ("gt", "before", "after"))
@@ -78,11 +78,11 @@ def test_picture(cli, files):
     both = draw(before, after)
 
     def area(kind):
-        colour = [int(COLOURS[kind][i : i + 2], 16) for i in (1, 3, 5)]
+        colour = [int(KINDS[kind][i : i + 2], 16) for i in (1, 3, 5)]
         return int((both == colour).all(-1).sum())
 
     # No joint is a swap, so that its colour is the legend's alone.
-    bars = {kind: area(kind) - area("swap") for kind in COLOURS}
+    bars = {kind: area(kind) - area("swap") for kind in KINDS}
     total = sum(bars.values())
     assert bars["jitter"] == bars["inversion"] == 0
     assert bars["miss"] / total == pytest.approx(3 / 34, abs=0.002)

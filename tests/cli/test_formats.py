@@ -1,6 +1,8 @@
 """`refine formats`, and the table that it prints into the README of the room."""
 
 import json
+import pkgutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,10 +45,23 @@ def test_an_unknown_format(cli):
     assert "one of coco, coco-gt" in result.err
 
 
-def test_the_readme_is_not_stale(cli):
-    """If it is: `refine formats --markdown` between the two comments."""
+def test_drop_ins_are_listed_and_are_there(cli):
+    rows = json.loads(cli("formats", "--drop-ins", "--json").out)
+    assert cli("formats", "--drop-ins").out.count("\n") == len(rows)
+    adapters = {m.name for m in pkgutil.iter_modules(refine.adapters.__path__)}
+    told = " ".join(row["name"] for row in rows).lower()
+    assert all(name in told for name in adapters if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("options", ["--markdown", "--drop-ins --markdown"])
+def test_the_readme_is_not_stale(cli, options):
+    """If it is: `refine formats --markdown` between the two comments, or what they name."""
     text = README.read_text("utf-8")
-    table = text.split("<!-- generated: refine formats --markdown -->\n")[1].split("<!-- end -->")[
-        0
-    ]
-    assert table == cli("formats", "--markdown").out
+    table = text.split(f"<!-- generated: refine formats {options} -->\n")[1]
+    assert table.split("<!-- end -->")[0] == cli("formats", *options.split()).out
+
+
+def test_every_format_tells_where_it_was_read_and_what_it_is_tested_against():
+    table = tomllib.loads((README.parent / "sources.toml").read_text("utf-8"))
+    assert table.keys() == FORMATS.keys()
+    assert all(row.keys() == {"source", "tested"} for row in table.values())

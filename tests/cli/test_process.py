@@ -1,5 +1,6 @@
 """What the command line does with streams, signals, consoles and missing packages."""
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from refine.cli._process import prepare
 from tests.oracles.records import row, store
 
 REFINE = [sys.executable, "-m", "refine"]
@@ -134,10 +136,12 @@ main()
         ("presets", 0),
         ("skeletons", 0),
         ("formats", 0),
-        ("run {pred} -o o.json", 1),
+        ("run {pred} -o o.json", 0),
+        ("run {pred} --images pictures -o o.json", 1),
     ],
 )
-def test_without_torch_all_but_the_refiners_works(pred, tmp_path, verb, code):
+def test_without_torch_all_but_looking_works(pred, tmp_path, verb, code):
+    (tmp_path / "pictures").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *verb.format(pred=pred).split()],
         cwd=tmp_path, capture_output=True, text=True,
@@ -148,3 +152,11 @@ def test_without_torch_all_but_the_refiners_works(pred, tmp_path, verb, code):
         last = done.stderr.splitlines()[-1]
         assert last.startswith("refine: expected the Python package torch")
         assert "`pip install torch`" in last
+
+
+def test_garbage_is_looked_for_less_often_while_a_verb_runs():
+    before = gc.get_threshold()
+    with prepare():
+        assert gc.get_threshold() > before
+        assert gc.isenabled()
+    assert gc.get_threshold() == before

@@ -1,9 +1,14 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from refine._kernel import kernel
 from refine.decoding import decode_heatmaps
 from refine.decoding.heatmap.arrays import METHODS
+from refine.decoding.maps.blur import blur_map, blur_patch, gaussian_taps, patch_room
+from refine.decoding.maps.kernels import widen_halves
+from refine.decoding.maps.lanes import LANES
 from refine.decoding.maps.peak import BLOCK, peak_of
 from refine.exceptions import ArrayError
 
@@ -314,3 +319,48 @@ def test_kernels_find_the_peak_that_plain_code_finds(dtype):
                 at = rng.integers(0, size, 1 + trial % 2)
                 flat[at] = rng.choice(odd, len(at)).astype(dtype)
             np.testing.assert_equal(compiled_peak(flat), peak_of(flat))
+
+
+@kernel
+def blurred_squares(maps, reach, taps, reflect):
+    """Blur the square around every cell of every map."""
+    n, height, width = maps.shape
+    out = np.empty((n, height, width, 2 * reach + 1, LANES))
+    bands, transposed, patch, half = patch_room(taps, reach)
+    for m in range(n):
+        for y in range(height):
+            for x in range(width):
+                blur_patch(
+                    maps.ravel(), m * height * width, height, width, x, y, reach, reflect,
+                    bands, transposed, patch, half, out[m, y, x],
+                )  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize("reflect", [False, True])
+def test_squares_are_blurred_as_whole_maps_are(reflect):
+    """Also where they reach over a border, into the next map or behind the last one."""
+    maps = np.random.default_rng(2).normal(1, 1, (3, 9, 11)).astype(np.float32)
+    taps = gaussian_taps(7)
+    found = blurred_squares(maps, 2, taps, reflect)
+    whole = np.stack([blur_map(m, taps, reflect) for m in maps])
+    for y, x in itertools.product(range(2, 7), range(2, 9)):
+        square = whole[:, y - 2 : y + 3, x - 2 : x + 3]
+        np.testing.assert_allclose(found[:, y, x, :, :5], square, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found[:, :, :, 2, 2], whole, rtol=1e-12, atol=1e-12)
+    assert (found[..., -1] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["dark", "dark-udp"])
+def test_no_step_is_taken_where_minus_infinity_would_be_blurred(method):
+    image = gaussian(20.3, 30.4)
+    assert np.abs(one(image, method)[0] - (20.3, 30.4)).max() < 1e-3
+    image[27, 24] = -np.inf
+    assert one(image, method)[0].tolist() == [20, 30]
+
+
+def test_every_half_is_widened_to_itself():
+    bits, out = np.arange(1 << 16, dtype=np.uint16), np.empty(1 << 16, np.float32)
+    widen_halves(bits, out)
+    np.testing.assert_array_equal(out, bits.view(np.float16).astype(np.float32))
+    assert (np.signbit(out) == np.signbit(bits.view(np.float16))).all()

@@ -10,7 +10,8 @@ import pytest
 
 import refine
 from refine.exceptions import SkeletonError
-from refine.formats import FORMATS, read, write
+from refine.formats import FORMATS, losses, read, write
+from refine.formats._losses import COUNTERS, WORDS
 from refine.formats.base import Loss
 
 
@@ -46,7 +47,7 @@ def through(poses, form, folder, skeleton):
 
 
 def lost(before, after):
-    old, new = before.images[0], after.images[0]
+    old, new = (poses.images[poses.image[0]] for poses in (before, after))
     same = {
         "image ids": str(old.id) == str(new.id),
         "image names": old.file_name == new.file_name or Path(old.file_name).stem == new.id,
@@ -80,3 +81,92 @@ def test_what_is_lost_is_what_is_said(form, tmp_path):
     found |= set() if told else {"skeletons that do not ship"}
     assert found == set(form.cannot_hold)
     assert set(form.cannot_hold) <= set(get_args(Loss))
+
+
+def crowd(body):
+    """Three people on two of three images, which have numbers, names, sizes and frames."""
+    k = len(body)
+    poses = refine.Poses.from_arrays(
+        body,
+        np.arange(2.0, 6 * k + 2).reshape(3, k, 2),
+        np.full((3, k), 0.5),
+        instance_score=[0.5, np.nan, 0.25],
+        image=[0, 0, 1],
+        images=[refine.ImageRef(i, f"x{i}.jpg", 640, 480, frame=i + 1) for i in (7, 8, 9)],
+        score_kind="peak",
+        box=[[1, 2, 3, 4], [np.nan] * 4, [5, 6, 7, 8]],
+        area=[5.0, 6.0, np.nan],
+    )
+    extra = ({"note": "x", "category_id": 1}, {}, {"note": "y", "more": 2})
+    return poses.replace(track=np.array([6, -1, 8]), extra=extra).done("suppress")
+
+
+COUNTS = {
+    "image ids": 3,
+    "image names": 3,
+    "image sizes": 3,
+    "frame numbers": 3,
+    "images without poses": 1,
+    "keypoint scores": None,
+    "score kind": 1,
+    "instance scores": 2,
+    "boxes": 2,
+    "areas": 2,
+    "tracks": 2,
+    "unknown fields": 3,
+    "history": 1,
+}
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_what_is_lost_is_counted(form):
+    poses = crowd(form.example().skeleton)
+    expected = {**COUNTS, "keypoint scores": 3 * len(poses.skeleton)}
+    told = {loss: expected[loss] for loss in form.cannot_hold if loss in expected}
+    assert losses(poses, form.name) == told
+    own = refine.Skeleton("own", ("tail", "left_ear", "right_ear"), ())
+    assert losses(crowd(own), form.name).keys() == set(form.cannot_hold)
+
+
+@pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
+def test_of_what_was_read_from_a_format_it_loses_nothing(form, tmp_path):
+    before = everything(form.example().skeleton)
+    after = through(before, form, tmp_path, before.skeleton)
+    assert losses(after, form.name) == {}
+
+
+def test_what_a_format_gives_its_images_is_not_lost_in_it():
+    read_back = crowd(refine.skeleton("coco17")).replace(meta={"format": "alphapose"})
+    read_back = read_back.replace(extra=({"idx": 3}, {"note": 1}, {}))
+    assert "images without poses" not in losses(read_back, "alphapose")
+    assert losses(read_back, "yolo")["unknown fields"] == 2
+
+
+def test_counters_and_words_are_there_for_every_loss():
+    assert COUNTERS.keys() == WORDS.keys() == set(get_args(Loss))
+
+
+def test_kinds_of_scores_that_histories_tell_are_not_lost():
+    poses = refine.Poses.from_arrays("coco17", np.ones((1, 17, 2)), np.ones((1, 17)))
+    refined = poses.replace(score_kind="expected_ks").done("complete")
+    assert losses(refined, "coco") == {}
+    assert losses(refined, "yolo") == {"score kind": 1, "history": 1}
+    flags = poses.replace(score_kind="flag")
+    assert losses(flags, "coco-gt") == {}
+    assert losses(flags, "csv") == {"score kind": 1}
+
+
+def test_a_folder_names_its_files_after_the_images(tmp_path):
+    poses = refine.Poses.empty("coco17", [refine.ImageRef(3, "cam/a.jpg"), refine.ImageRef("b")])
+    assert losses(poses, "controlnet") == {"image ids": 2, "image names": 1}
+    assert losses(poses, "controlnet", f"{tmp_path}/out/") == {"image ids": 1, "image names": 1}
+    assert losses(poses, "coco") == {"image names": 1, "images without poses": 2}
+
+
+def test_verbs_say_what_is_lost(cli, tmp_path):
+    refine.write(crowd(refine.skeleton("coco17")), tmp_path / "in.ndjson")
+    out = tmp_path / "out.csv"
+    for verb in ("convert", "nms"):
+        result = cli(verb, tmp_path / "in.ndjson", "-o", out, "--to", "csv", "--json")
+        assert f"{out}: 1 kind of scores, 3 unknown fields left out: csv cannot hold" in result.err
+        assert json.loads(result.out)["lost"] == {"score kind": 1, "unknown fields": 3}

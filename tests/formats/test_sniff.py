@@ -27,6 +27,11 @@ POINTS = [1.5, 2.5, 0.5]
         ([{"frame_id": 0, "instances": []}], "mmpose"),
         ({"meta_info": {}, "instance_info": []}, "mmpose"),
         ({"image_id": 1, "skeleton": "coco17", "poses": []}, "ndjson"),
+        ([{"keypoints": [[1, 2]], "scores": [1], "labels": [0], "bbox": [1, 2, 3, 4]}], "vitpose"),
+        ([[], [{"keypoints": [], "scores": [], "labels": []}]], "vitpose"),
+        ({"keypoints": [{"0": [[2, 1, 0.5]]}], "skeleton": {"0": "nose"}}, "easy-vitpose"),
+        ([{"data": {"image": "a.jpg"}, "predictions": [{"result": []}]}], "labelstudio"),
+        ({"id": 1, "data": {}, "annotations": []}, "labelstudio"),
     ],
 )  # fmt: skip
 def test_keys_tell_the_format(file, document, found):
@@ -37,7 +42,7 @@ def test_keys_tell_the_format(file, document, found):
     ("document", "message"),
     [
         ({"people": []}, "--from openpose or --from controlnet"),
-        ({"keypoints": [{"0": [[1, 2, 0.5]]}], "skeleton": {}}, "got keypoints, skeleton"),
+        ({"keypoints": [{"0": [[1, 2, 0.5]]}], "skeleton": []}, "got keypoints, skeleton"),
         ({"frame": 1, "found": []}, "got found, frame"),
         ([{"name": "person", "class": 0, "box": {}, "keypoints": {}}], "record 0.*got box, class"),
         ({"a": {"bodies": []}, "b": {"people": []}}, "got a, b"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats import read, sniff, write
@@ -121,3 +122,71 @@ def test_poses_without_boxes_get_those_of_their_joints(cli, file, row, tmp_path)
     assert poses.box[0].tolist() == [*before.xy[0].min(0), *before.xy[0].max(0)]
     done = cli("convert", source, "-o", tmp_path / "more/", "--to", "yolo")
     assert (done.code, "expected the size of image 1" in done.err) == (3, True)
+
+
+@pytest.fixture
+def data_set(file, line, tmp_path):
+    """A data set as Ultralytics has it: labels/train beside images/train, and data.yaml."""
+
+    def make(text, k=17, width=3, size=(320, 200), exif=None):
+        file(line(width, k=k).encode(), "a.txt")
+        labels, images = (tmp_path / "set" / kind / "train" for kind in ("labels", "images"))
+        for folder in (labels, images):
+            folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "a.txt").replace(labels / "a.txt")
+        Image.new("RGB", size).save(images / "a.png", exif=exif)
+        (tmp_path / "set" / "data.yaml").write_text(text)
+        return labels
+
+    return make
+
+
+COCO = """# a comment: kpt_shape: [1, 2]
+path: ../set  # where
+kpt_shape: [17, 3] # joints
+flip_idx: [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+names:
+  0: person
+  1: dog
+"""
+
+
+def test_pictures_beside_the_labels_tell_names_and_sizes(data_set, cli, tmp_path):
+    labels = data_set(COCO)
+    poses = read(labels)
+    (ref,) = poses.images
+    assert (ref.id, ref.file_name, ref.width, ref.height) == ("a", "a.png", 320, 200)
+    assert poses.box[0].tolist() == [120, 25, 200, 175]
+    assert cli("convert", labels, "--to", "coco", "-o", tmp_path / "a.json").code == 0
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    (ref,) = read(data_set(COCO, exif=turned)).images
+    assert (ref.width, ref.height) == (200, 320)
+
+
+def test_data_yaml_tells_the_joints(data_set):
+    assert read(data_set(COCO)).skeleton.name == "coco17"
+    crowd = "[1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13]"
+    block = "kpt_shape:\n  - 14\n  - 2\nflip_idx:\n- " + crowd[1:-1].replace(", ", "\n- ")
+    for text in (f"kpt_shape: [14, 2]\nflip_idx: {crowd}\nnames: [person]\n", block):
+        assert read(data_set(text, k=14, width=2)).skeleton.name == "crowdpose14"
+    three = "kpt_shape: [5, 3]\nkpt_names: {0: [nose, left_eye, tail, paw, hoof]}\n"
+    assert read(data_set(three, k=5)).skeleton.joints == ("nose", "left_eye", "tail", "paw", "hoof")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (COCO.replace("[17, 3]", "[17, 2]"), r"expected 39 values, .*kpt_shape` \[17, 2\] of data"),
+        ("kpt_shape: [17, 3]\nnames: {3: cat}", "one of the 1 classes that data.yaml names, got 0"),
+        ("kpt_shape: [17, 3]\nflip_idx: [16, 1]", "`flip_idx` .*got none; try --skeleton"),
+        ("kpt_shape: [5, 3]\n", "expected a skeleton for 5 joints, got none that ships"),
+    ],
+)
+def test_labels_that_are_not_what_data_yaml_says(data_set, text, message):
+    with pytest.raises((FormatError, SkeletonError), match=message):
+        read(data_set(text))
+
+
+def test_other_yaml_is_left_alone(data_set):
+    assert len(read(data_set("train: images/train\n"))) == 1

@@ -27,3 +27,14 @@ picture=$(ls broken | head -1)
 head -c 100 "all/$picture" >"broken/$picture"
 expect "0|4" refine run predictions.json --images broken --sizes truth.json -o broken.json
 says err "$picture"
+
+# What became of the poses is looked at: what changed most on a sheet, then every picture.
+expect 0 refine draw predictions.json seen.json --images all --gt truth.json -o changed.png
+says err 'drawn to changed.png'
+check 'Path("changed.png").read_bytes().startswith(b"\x89PNG")'
+expect 4 refine draw predictions.json seen.json --images broken -o drawn
+says err "$picture"
+check 'len(list(Path("drawn").iterdir())) == len({row["image_id"] for row in load("seen.json")})'
+expect 3 refine draw predictions.json --images none -o x.png
+says err 'holiday|beach'
+test ! -e x.png

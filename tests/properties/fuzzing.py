@@ -46,12 +46,18 @@ def budget(examples):
     )
 
 
-def spots(value, path=()):
-    """Paths to the values of a document; of long lists to the first four."""
+def spots(value, path=(), whole=False):
+    """Paths to the values of a document; of long lists to the first four, and all of the last.
+
+    In a table that is one of the rows below its header.
+    """
     yield path
     if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(min(len(value), 4)):
-            yield from spots(value[key], (*path, key))
+        some = range(len(value)) if whole or isinstance(value, dict) else {*range(len(value))[:4]}
+        keys = value if isinstance(value, dict) else sorted({*some, len(value) - 1} - {-1})
+        for key in keys:
+            last = isinstance(value, list) and key == len(value) - 1 > 0
+            yield from spots(value[key], (*path, key), whole or (last and key > 3))
 
 
 def damaged(document, path, junk, remove):

@@ -4,7 +4,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from refine.decoding import decode_heatmaps, merge_flipped
 from refine.decoding.heatmap.arrays import METHODS
-from refine.decoding.maps.fit import TOLERANCE
+from refine.decoding.maps.gauss import TOLERANCE
 
 MAPS = arrays(
     np.float32,

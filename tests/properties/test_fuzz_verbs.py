@@ -130,21 +130,26 @@ def test_run(name):
 
 
 TRUTH, ROWS = 0, 1
+OUTPUTS = {"stats": "out.toml", "calibrate": "out.json", "draw": "out.svg", "report": "out.html"}
 
 
-@pytest.mark.parametrize("verb", ["eval", "diagnose", "stats", "calibrate"])
+@pytest.mark.parametrize("verb", ["eval", "diagnose", "stats", "calibrate", "draw", "report"])
 @pytest.mark.parametrize("which", [TRUTH, ROWS], ids=["truth", "predictions"])
 def test_verbs_with_truth(verb, which):
     files = [st.just(None), st.just(None)]
     files[which] = mutated(sample()[which])
     sound = sample()
 
-    @budget({"eval": 60, "diagnose": 20, "stats": 20, "calibrate": 10}[verb])
+    times = {"eval": 60, "diagnose": 20, "stats": 20, "calibrate": 10, "draw": 10, "report": 3}
+
+    @budget(times[verb])
     @given(
         *files,
         optional(
             ("--sigmas", st.sampled_from([*skeleton_names(), "0.05", "nan", "-1"])),
-            ("--max-dets", COUNTS) if verb != "calibrate" else ("--image-ids", st.just("no.json")),
+            ("--image-ids", st.just("no.json"))
+            if verb in ("calibrate", "draw")
+            else ("--max-dets", COUNTS),
         ),
     )
     def judge(truth, rows, options):
@@ -154,8 +159,8 @@ def test_verbs_with_truth(verb, which):
                 data = json.dumps(good).encode() if data is None else data
                 (folder / f"{name}.json").write_bytes(data)
             words = [verb, folder / "pred.json", "--gt", folder / "gt.json", "--json", *options]
-            if verb in ("stats", "calibrate"):
-                words += ["-o", folder / f"out.{'toml' if verb == 'stats' else 'json'}"]
+            if verb in OUTPUTS:
+                words += ["-o", folder / OUTPUTS[verb]]
             done = call(folder, *words)
             if done.code == 0 and verb == "eval":
                 (report,) = done.facts().values()
@@ -166,3 +171,31 @@ def test_verbs_with_truth(verb, which):
                 done.facts()
 
     judge()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_draw(name):
+    @budget(4)
+    @given(
+        mutated(whole(name)),
+        optional(
+            ("--sort", st.sampled_from(["file", "change"])),
+            ("--score-threshold", NUMBERS),
+            ("--size", st.sampled_from(["16", "100", "0", "x"])),
+        ),
+        st.sampled_from([[], ["--persons"], ["--crop"], ["--whole"]]),
+        st.sampled_from(["out.svg", "out.png", "out"]),
+    )
+    def draw(data, options, more, out):
+        with TemporaryDirectory() as place:
+            folder = Path(place)
+            (folder / "in.json").write_bytes(data)
+            (folder / "again.json").write_bytes(data)
+            words = ["draw", folder / "in.json", folder / "again.json", "-o", folder / out]
+            done = call(folder, *words, "--json", *options, *more)
+            if done.code in (0, 4):
+                facts = done.facts()
+                assert facts["drawn"] == facts["of"] > 0
+                assert out != "out" or len(list((folder / out).iterdir())) == facts["of"]
+
+    draw()

@@ -10,7 +10,15 @@ from hypothesis import given, strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from refine.evaluation import METRICS, counting, evaluate
+from refine.evaluation import (
+    METRICS,
+    counting,
+    evaluate,
+    ground_truth,
+    matching,
+    predictions,
+)
+from refine.formats import scan
 from refine.skeletons import skeleton
 from tests.properties.fuzzing import budget
 
@@ -109,20 +117,39 @@ def counts(truth):
     return any(row["area"] > 0 and row["num_keypoints"] and not row["iscrowd"] for row in truth)
 
 
-@budget(150)
+@contextlib.contextmanager
+def as_if_large(folder, truth, rows, way):
+    """Give what to evaluate: parsed, or a file, as it is read and counted where there is much."""
+    with contextlib.ExitStack() as stack:
+        if way != "small":
+            stack.enter_context(mock.patch.object(counting, "SMALL", 0))
+            stack.enter_context(mock.patch.object(matching, "FEW", 0))
+            for module in (scan, predictions, ground_truth):
+                stack.enter_context(mock.patch.object(module, "LARGE", 0))
+        if way == "file":
+            paths = folder / "truth.json", folder / "rows.json"
+            for path, document in zip(paths, (truth, rows), strict=True):
+                path.write_text(json.dumps(document))
+            yield paths
+        else:
+            yield truth, rows
+
+
+@budget(300)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([1, 1, 2, 3]),
     st.sampled_from([1, 2, 3, 20]),
-    st.booleans(),
+    st.sampled_from(["small", "parsed", "file"]),
 )
-def test_every_figure(seed, categories, max_dets, compiled):
+def test_every_figure(tmp_path_factory, seed, categories, max_dets, way):
     truth, rows = case(seed, categories)
     if not rows or not counts(truth["annotations"]):
         return
-    with mock.patch.object(counting, "SMALL", 0 if compiled else counting.SMALL):
-        found = evaluate(truth, rows, max_dets=max_dets)
-        some = evaluate(truth, rows, max_dets=max_dets, image_ids=[1, 3, 7])
+    folder = tmp_path_factory.getbasetemp()
+    with as_if_large(folder, truth, rows, way) as sources:
+        found = evaluate(*sources, max_dets=max_dets)
+        some = evaluate(*sources, max_dets=max_dets, image_ids=[1, 3, 7])
     assert found.metrics == reference(truth, rows, max_dets)
     assert some.metrics == reference(truth, rows, max_dets, [1, 3, 7])
 

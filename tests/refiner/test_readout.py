@@ -55,3 +55,19 @@ def test_expected_error_is_the_mean_absolute_deviation():
     chance[0, 0, 1, 1] = chance[0, 0, 3, 5] = 0.5
     error = expected_error(chance, torch.tensor([[[3.0, 2.0]]], dtype=torch.float64))
     np.testing.assert_allclose(error.item(), (2 + 1) / 2)
+
+
+def test_the_climb_is_twelve_steps_of_mean_shift():
+    rng = np.random.default_rng(2)
+    chance = maps(rng, 3, 5, 32, 24).astype(np.float32)
+    spread = rng.uniform(0.3, 4, (3, 5)).astype(np.float32)
+    found = expected_oks_argmax(torch.from_numpy(chance), torch.from_numpy(spread)).numpy()
+    y, x = np.mgrid[:32, :24]
+    for where in np.ndindex(3, 5):
+        p, s = chance[where].astype(float), float(spread[where])
+        blurred = [[oracle(p, (u, v), s) for u in range(24)] for v in range(32)]
+        v, u = (float(i) for i in np.unravel_index(np.argmax(blurred), (32, 24)))
+        for _ in range(12):
+            weight = p * np.exp(-((x - u) ** 2 + (y - v) ** 2) / (2 * s**2))
+            u, v = (weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()
+        np.testing.assert_allclose(found[where], [u, v], atol=1e-4)

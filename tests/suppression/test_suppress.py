@@ -9,8 +9,7 @@ from refine.exceptions import ArrayError, SkeletonError
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import Skeleton, skeleton
-from refine.suppression import METHODS, nms_sigmas, oks_nms, soft_oks_nms, suppress
-from refine.suppression.kernels import MANY
+from refine.suppression import METHODS, arrays, nms_sigmas, oks_nms, soft_oks_nms, suppress
 
 COCO = skeleton("coco17")
 SIGMAS = COCO.require_sigmas()
@@ -79,10 +78,12 @@ def test_nms_equals_the_plain_loop(threshold, missing):
 
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.95, 1.0])
 @pytest.mark.parametrize("missing", [0.0, 0.3])
-def test_nms_of_many_in_one_image_equals_the_plain_loop(threshold, missing):
-    """From `MANY` poses on only neighbours are looked at: of all sizes, alike in few joints."""
+@pytest.mark.parametrize("many", [96, 1000])
+def test_nms_of_many_in_one_image_equals_the_plain_loop(threshold, missing, many, monkeypatch):
+    """Only neighbours are looked at, found by boxes or in a grid: of all sizes, alike in few."""
+    monkeypatch.setattr(arrays, "MANY", many)
     rng = np.random.default_rng(7)
-    xy, score, _ = crowd(rng, 2 * MANY, 30, 12 * (1.01 - threshold), missing)
+    xy, score, _ = crowd(rng, 192, 30, 12 * (1.01 - threshold), missing)
     xy[50:60] += rng.normal(0, 300, (10, 17, 1)) * (rng.random((10, 17, 1)) < 0.3)
     xy[60:64] = xy[:4]
     area = pose_area(xy, "keypoints") * rng.choice([0.1, 1.0, 9.0], len(xy))

@@ -1,19 +1,19 @@
 """Heatmaps to keypoints on plain arrays."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from refine._threads import in_threads, thread_count
 from refine._types import Floats
 from refine.decoding.heatmap import fixed_step, taylor
 from refine.decoding.maps import fit
 from refine.decoding.maps.blur import gaussian_taps
 from refine.decoding.maps.check import checked_numbers, precision_of
+from refine.decoding.maps.kernels import widen_halves
 from refine.exceptions import ArrayError
 
 Method = Literal["fit", "argmax", "quarter", "second", "dark", "dark-udp", "taylor", "soft-argmax"]
@@ -29,8 +29,11 @@ DEFAULT_KERNEL = {"dark": 11, "dark-udp": 11, "second": 1, "taylor": 11}
 """DarkPose for sigma 2, mmpose 1.x UDPHeatmap, and no blur (the survey's second maximum). CCM does
 not publish its size."""
 
-BUFFER = 1 << 16
-"""Cells of maps that are converted at a time: 256 KiB in single precision, which caches hold."""
+AS_THEY_ARE = (np.dtype(np.float32), np.dtype(np.float64))
+"""What kernels read without a conversion."""
+
+BUFFER = 1 << 17
+"""Cells of maps that are converted at a time: 512 KiB in single precision, which caches hold."""
 
 PER_THREAD = 1 << 23
 """Cells of maps, some milliseconds: with less, a thread that waits for a busy core costs more than
@@ -50,7 +53,7 @@ def decode_heatmaps(
     *,
     beta: float = SOFT_BETA,
     compat: Compat | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> tuple[Floats, Floats]:
     """Find one keypoint in every heatmap.
 
@@ -74,7 +77,8 @@ def decode_heatmaps(
             stretches the range. "rtmlib": (-1, -1), and "dark-udp" blurs over the mirrored
             border and does not rescale. "pytorch-pose": (-1, -1), its (0, 0) counted from 1, and
             "quarter" leaves out the outermost cells alone.
-        threads: batches are split over so many threads; small ones do not gain.
+        threads: batches are split over so many threads, by default those of
+            `refine.set_threads`; small ones do not gain.
 
     Returns:
         xy (N, K, 2) in cells and score (N, K), the value of the map at its peak. A map whose
@@ -104,7 +108,7 @@ def find_keypoints(
     *,
     beta: float,
     compat: Compat | None,
-    threads: int,
+    threads: int | None,
 ) -> tuple[Floats, Floats]:
     """Do `decode_heatmaps` without its sentinels: no peak is NaN whatever `compat` is."""
     stack = checked_numbers(maps, "heatmaps", "N, K, H, W")
@@ -116,23 +120,23 @@ def find_keypoints(
             f"expected compat None or a code base, got {compat!r}",
             hint=f"one of {', '.join(COMPATS)}",
         )
-    if not (np.isfinite(beta) and beta > 0):
+    if not 0 < beta < np.inf:
         raise ArrayError(f"expected a positive beta, got {beta}")
-    if threads < 1:
+    if threads is not None and threads < 1:
         raise ArrayError(f"expected at least one thread, got {threads}")
     xy, score = np.empty((n, k, 2)), np.empty((n, k))
     decoder, options = _kernel(method, kernel, beta, compat)
     if not stack.size:
         xy[:], score[:] = np.nan, np.nan
         return xy, score
-    count = min(threads, n, max(1, stack.size // PER_THREAD))
+    wanted = thread_count() if threads is None else threads
+    count = min(wanted, n, max(1, stack.size // PER_THREAD))
     if count == 1:
         _decode(stack, decoder, options, xy, score)
     else:
         bounds = np.linspace(0, n, count + 1).astype(int).tolist()
         parts = [slice(*pair) for pair in pairwise(bounds)]
-        with ThreadPoolExecutor(len(parts)) as pool:
-            list(pool.map(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts))
+        in_threads(lambda p: _decode(stack[p], decoder, options, xy[p], score[p]), parts, count)
     return xy, score
 
 
@@ -169,34 +173,27 @@ def _decode(
 ) -> None:
     """Decode (N, K, H, W) of any type and layout; what kernels cannot read goes by a buffer."""
     n, k, height, width = stack.shape
-    kind = precision_of(stack)
-    if stack.dtype == kind and stack.flags.c_contiguous:
+    if stack.dtype in AS_THEY_ARE and stack.flags.c_contiguous:
         maps = stack.reshape(n * k, height, width)
         decoder(maps, *options, xy.reshape(n * k, 2), score.reshape(n * k))
         return
+    kind = precision_of(stack)
     most = max(1, BUFFER // (height * width))
     joints, images = min(most, k), max(1, most // k)
     buffer = np.empty((min(images, n) * joints, height, width), kind)
+    halves = np.empty(buffer.shape if stack.dtype == np.float16 else 0, np.uint16)
     for i in range(0, n, images):
         for q in range(0, k, joints):
             part = np.s_[i : i + images, q : q + joints]
             source = stack[part]
             maps = buffer[: source.shape[0] * source.shape[1]]
             if stack.dtype == np.float16:
-                np.take(
-                    _halves(), source.view(np.uint16), out=maps.reshape(source.shape), mode="clip"
-                )
+                np.copyto(halves[: len(maps)].reshape(source.shape), source.view(np.uint16))
+                widen_halves(halves[: len(maps)].reshape(-1), maps.reshape(-1))
             else:
                 np.copyto(maps.reshape(source.shape), source, casting="unsafe")
-            places, values = np.empty((len(maps), 2)), np.empty(len(maps))
+            # Views where whole images are decoded, copies else.
+            places, values = xy[part].reshape(-1, 2), score[part].reshape(-1)
             decoder(maps, *options, places, values)
-            xy[part], score[part] = (
-                places.reshape(xy[part].shape),
-                values.reshape(score[part].shape),
-            )
-
-
-@cache
-def _halves() -> npt.NDArray[np.float32]:
-    """Return all float16 in the order of their bits; NumPy's own conversion is slower."""
-    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+            xy[part] = places.reshape(xy[part].shape)
+            score[part] = values.reshape(score[part].shape)

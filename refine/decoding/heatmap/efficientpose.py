@@ -65,7 +65,7 @@ def decode_efficientpose_outputs(raw: RawImage, options: EfficientPoseOptions) -
     order = [names.index(joint) for joint in result.joints]
     big, blurred = _enlarged(maps[order])
     cells, _ = find_keypoints(
-        blurred[None], options.method, None, beta=SOFT_BETA, compat=None, threads=1
+        blurred[None], options.method, None, beta=SOFT_BETA, compat=None, threads=None
     )
     last = np.array(big.shape[:0:-1]) - 1
     x, y = np.clip(np.rint(np.nan_to_num(cells[0])), 0, last).astype(int).T

@@ -3,11 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from refine._exp import exp, exp_single
-from refine._kernel import kernel
+from refine._kernel import kernel, overloaded
 from refine.decoding.maps.blur import blur_map
 from refine.decoding.maps.peak import peak_of
 
@@ -31,12 +29,14 @@ def decode_quarter(maps, rule, xy, score):
         score: (M,) result.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
-        xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
-        y, x = cell // width, cell % width
+        y = cell // width
+        x = cell - y * width
         xy[m, 0], xy[m, 1] = x, y
         if rule == 0:
             continue
@@ -60,11 +60,12 @@ def decode_second(maps, taps, xy, score):
     The score is the maximum; with a blur, the raw value at the rounded result (CPN, MSPN).
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     pad = PAD if taps.size > 1 else 0
     padded = np.zeros((height + 2 * pad, width + 2 * pad))
     for m in range(len(maps)):
-        xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         padded[pad : pad + height, pad : pad + width] = maps[m]
@@ -93,51 +94,57 @@ def decode_soft_argmax(maps, beta, xy, score):
     maps are, the result is right to 3e-5 cells.
     """
     height, width = maps.shape[1:]
-    columns = np.empty(width, maps.dtype)
+    flat = maps.reshape(len(maps), height * width)
+    powers = np.empty(flat.shape[1], maps.dtype)
+    columns, weighted = np.empty(width, maps.dtype), np.empty(width, maps.dtype)
     for m in range(len(maps)):
-        xy[m] = np.nan
-        _, top = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        _, top = peak_of(flat[m])
         score[m] = top
         if not np.isfinite(top):
             continue
-        columns[:] = 0
-        sum_y = 0.0
-        for y in range(height):
-            sum_y += y * _add_powers(maps[m, y], top, beta, columns)
-        mass = moment = 0.0
+        _powers(flat[m], top, beta, powers)
+        _add_up(powers, columns, weighted)
+        mass = across = down = 0.0
         for x in range(width):
             mass += columns[x]
-            moment += columns[x] * np.float64(x)
-        xy[m, 0], xy[m, 1] = moment / mass, sum_y / mass
+            across += columns[x] * np.float64(x)
+            down += weighted[x]
+        xy[m, 0], xy[m, 1] = across / mass, down / mass
 
 
-def _add_powers(line: Any, top: Any, beta: Any, columns: Any) -> Any:
-    """Add exp(beta * (line - top)) to the columns and return the sum, in the line's precision.
+@kernel(fastmath={"contract"})
+def _add_up(powers, columns, weighted):
+    """Sum up columns of a map, and rows times their number: sums that do not wait for another."""
+    width = columns.size
+    columns[:] = 0
+    weighted[:] = 0
+    for y in range(powers.size // width):
+        row = powers.dtype.type(y)
+        for x in range(width):
+            columns[x] += powers[y * width + x]
+            weighted[x] += powers[y * width + x] * row
 
-    For kernels, whose libm does one exponential at a time.
+
+def _powers_of(cells: Any, top: Any, beta: Any, out: Any) -> None:
+    """Fill exp(beta * (cells - top)), in the precision of the cells.
+
+    For kernels. In one long loop: rows of maps are shorter than what processors take at a time.
     """
-    power = np.exp(np.maximum(beta * (line - top), NEGLIGIBLE)).astype(line.dtype)
-    columns += power
-    return power.sum()
+    out[: len(cells)] = np.exp(np.maximum(beta * (cells - top), NEGLIGIBLE))
 
 
-@overload(_add_powers, jit_options={"fastmath": {"contract", "reassoc", "nsz"}})
-def _add_powers_of(line, top, beta, columns):
-    def double(line, top, beta, columns):
-        total = 0.0
-        for x in range(line.size):
-            power = exp(max(beta * (line[x] - top), NEGLIGIBLE))
-            columns[x] += power
-            total += power
-        return total
+@overloaded(_powers_of, fastmath={"contract"})
+def _powers(cells, top, beta, out):
+    def double(cells, top, beta, out):
+        for i in range(cells.size):
+            exponent = beta * (cells[i] - top)
+            out[i] = exp(exponent if exponent > NEGLIGIBLE else NEGLIGIBLE)
 
-    def single(line, top, beta, columns):
+    def single(cells, top, beta, out):
         highest, steep, least = np.float32(top), np.float32(beta), np.float32(NEGLIGIBLE)
-        total = np.float32(0)
-        for x in range(line.size):
-            power = exp_single(max(steep * (line[x] - highest), least))
-            columns[x] += power
-            total += power
-        return total
+        for i in range(cells.size):
+            exponent = steep * (cells[i] - highest)
+            out[i] = exp_single(exponent if exponent > least else least)
 
-    return single if line.dtype == types.float32 else double
+    return single if cells.dtype.bitwidth == 32 else double

@@ -37,7 +37,7 @@ class HeatmapOptions(MapOptions):
     kernel: int | None = None
     compat: Compat | None = None
     beta: float = SOFT_BETA
-    threads: int = 1
+    threads: int | None = None
     score_scale: float = 1.0
     score_offset: float = 0.0
 

@@ -3,7 +3,7 @@
 DARK and UDP work on local patches. The references blur whole maps and rescale them to their old
 maximum. The rescale is a constant under the logarithm and drops out of every derivative unless the
 floor acts on a cell that the step reads, so only those cells are blurred; where the floor does act,
-the whole map is.
+the whole map is. Where an infinite cell would be blurred no step is taken.
 """
 
 import numpy as np
@@ -25,17 +25,24 @@ UDP_RIDGE = float(np.finfo(np.float32).eps)
 def decode_dark(maps, taps, xy, score):
     """Decode maps (M, H, W) into xy (M, 2) and score (M,) as DarkPose does."""
     height, width = maps.shape[1:]
-    room, g = patch_room(taps, 2), np.empty((5, LANES))
+    flat = maps.reshape(len(maps), height * width)
+    bands, transposed, patch, half = patch_room(taps, 2)
+    g, every = np.empty((5, LANES)), flat.ravel()
     for m in range(len(maps)):
-        xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width
         xy[m, 0], xy[m, 1] = x, y
         if not (1 < x < width - 2 and 1 < y < height - 2):
             continue
-        blur_patch(maps[m], x, y, 2, taps, False, room, g)
+        blur_patch(
+            every, m * height * width, height, width, x, y, 2, False,
+            bands, transposed, patch, half, g,
+        )  # fmt: skip
+        if g[0, LANES - 1] != 0:
+            continue
         low = min(g[2, 0], g[2, 1], g[2, 2], g[2, 3], g[2, 4], g[0, 2], g[1, 2], g[3, 2], g[4, 2])
         low = min(low, g[1, 1], g[1, 3], g[3, 1], g[3, 3])
         if not low > DARK_FLOOR:
@@ -67,17 +74,24 @@ def decode_dark_udp(maps, taps, reflect, rescale, xy, score):
         score: (M,) result.
     """
     height, width = maps.shape[1:]
-    room, blurred = patch_room(taps, 1), np.empty((3, LANES))
+    flat = maps.reshape(len(maps), height * width)
+    bands, transposed, patch, half = patch_room(taps, 1)
+    blurred, every = np.empty((3, LANES)), flat.ravel()
     g = blurred[:, :3]
     ridge = 0.0 if rescale == 2 else UDP_RIDGE
     for m in range(len(maps)):
-        xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         y, x = cell // width, cell % width
         xy[m, 0], xy[m, 1] = x, y
-        blur_patch(maps[m], x, y, 1, taps, reflect, room, blurred)
+        blur_patch(
+            every, m * height * width, height, width, x, y, 1, reflect,
+            bands, transposed, patch, half, blurred,
+        )  # fmt: skip
+        if blurred[0, LANES - 1] != 0:
+            continue
         # Edge padding of the blurred map.
         if x == 0:
             g[:, 0] = g[:, 1]
@@ -116,9 +130,10 @@ def decode_taylor(maps, taps, xy, score):
     outermost cells, and where the map is not concave or the step longer than a cell, none.
     """
     height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), height * width)
     for m in range(len(maps)):
-        xy[m] = np.nan
-        cell, score[m] = peak_of(maps[m].ravel())
+        xy[m, 0] = xy[m, 1] = np.nan
+        cell, score[m] = peak_of(flat[m])
         if cell < 0:
             continue
         g = blur_map(np.where(maps[m] > -np.inf, maps[m], 0.0), taps, True)

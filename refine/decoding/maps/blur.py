@@ -58,71 +58,90 @@ def _mirrored(i, n):
 
 @kernel
 def patch_room(taps, reach):
-    """Return what `blur_patch` works in: bands, patch and half."""
+    """Return what `blur_patch` works in: bands by row and by column, patch and half."""
     k, rows = taps.size, 2 * reach + 1
     side = k + 2 * reach
     columns = (side + LANES - 1) // LANES * LANES
-    bands = np.zeros((rows, side))
+    bands, transposed = np.zeros((rows, side)), np.zeros((side, LANES))
     for u in range(rows):
         bands[u, u : u + k] = taps
-    return bands, np.zeros((side, columns)), np.zeros((rows, columns + LANES))
+        transposed[u : u + k, u] = taps
+    return bands, transposed.ravel(), np.zeros((side, columns)), np.zeros((rows, columns))
 
 
-@kernel
-def blur_patch(values, x, y, reach, taps, reflect, room, out):
+@kernel(forceinline=True)
+def blur_patch(
+    flat, first, height, width, x, y, reach, reflect, bands, transposed, patch, half, out
+):
     """Blur the square of cells within `reach` of (x, y); beyond the map lie zeros or its mirror.
 
     Args:
-        values: (H, W) one map, contiguous.
+        flat: of maps, contiguous; the one in question begins at `first`.
+        first: its first cell.
+        height: its rows.
+        width: its columns.
         x: column of the middle cell.
         y: row of the middle cell.
         reach: 0, 1 or 2; the square has 2 * reach + 1 = s cells per side.
-        taps: (k,) from `gaussian_taps`.
         reflect: mirror the map at its border; else zeros.
-        room: from `patch_room`.
-        out: (s, LANES) result, rows are y, of which the first s columns count.
+        bands: from `patch_room` for the taps and the reach, as the next three.
+        transposed: the same weights by column.
+        patch: room for the square, where it cannot be read from the map.
+        half: room for what is blurred down.
+        out: (s, LANES) result, rows are y, of which the first s columns count. The last has no
+            weight: it is 0, unless a cell that was read is not finite.
     """
-    height, width = values.shape
-    bands, patch, half = room
-    side, columns = patch.shape
-    left, top = x - reach - taps.size // 2, y - reach - taps.size // 2
-    at = top * width + left
-    inside = left >= 0 and top >= 0 and left + side <= width and top + side <= height
-    # Whole lanes are read: the last rows of the last columns would end behind the map.
-    if inside and at + (side - 1) * width + columns <= values.size:
-        _across_rows(values.ravel(), at, width, reach, bands, columns, half)
+    side = bands.shape[1]
+    left, top = x - side // 2, y - side // 2
+    skip_x, skip_y = max(0, -left), max(0, -top)
+    columns, rows = min(side, width - left) - skip_x, min(side, height - top) - skip_y
+    at = first + (top + skip_y) * width + left
+    # Whole lanes are read, those beyond the map's columns too: memory must exist there.
+    within = at >= 0 and at + (rows - 1) * width + half.shape[1] <= flat.size
+    if within and (not reflect or (columns == side and rows == side)):
+        _weigh(flat, at, width, skip_y, rows, skip_x, columns, reach, bands, transposed, half, out)
     else:
-        if not reflect:
-            patch[:] = 0.0
-        first, last = max(0, -left), min(side, width - left)
-        for i in range(side):
-            row = top + i
-            if reflect:
-                row = _mirrored(row, height)
-                for j in range(first):
-                    patch[i, j] = values[row, _mirrored(left + j, width)]
-                for j in range(last, side):
-                    patch[i, j] = values[row, _mirrored(left + j, width)]
-            elif row < 0 or row >= height:
-                continue
-            line, source = patch[i, first:last], values[row, left + first : left + last]
-            for j in range(line.size):
-                line[j] = source[j]
-        _across_rows(patch.ravel(), 0, columns, reach, bands, columns, half)
-    kernel_row = bands[:1]
-    for u in range(2 * reach + 1):
-        sums_of_1(half[u], 0, 1, taps.size, kernel_row, out[u : u + 1], 0)
+        _copy_square(flat, first, height, width, left, top, reflect, patch)
+        _weigh(
+            patch.ravel(), 0, len(patch[0]), 0, side, 0, side,
+            reach, bands, transposed, half, out,
+        )  # fmt: skip
+
+
+@kernel(forceinline=True)
+def _weigh(flat, at, stride, skip_y, rows, skip_x, columns, reach, bands, transposed, half, out):
+    """Blur the patch that begins at a cell: down so many rows of it, then across columns.
+
+    Of the square that the bands weigh, rows and columns before these are skipped.
+    """
+    for block in range(0, half.shape[1], LANES):
+        if reach == 2:
+            sums_of_5(flat, at + block, stride, rows, bands, skip_y, half, block)
+        elif reach == 1:
+            sums_of_3(flat, at + block, stride, rows, bands, skip_y, half, block)
+        else:
+            sums_of_1(flat, at + block, stride, rows, bands, skip_y, half, block)
+    if reach == 2:
+        sums_of_5(transposed, skip_x * LANES, LANES, columns, half, skip_x, out, 0)
+    elif reach == 1:
+        sums_of_3(transposed, skip_x * LANES, LANES, columns, half, skip_x, out, 0)
+    else:
+        sums_of_1(transposed, skip_x * LANES, LANES, columns, half, skip_x, out, 0)
 
 
 @kernel
-def _across_rows(flat, at, stride, reach, bands, columns, half):
-    for block in range(0, columns, LANES):
-        if reach == 2:
-            sums_of_5(flat, at + block, stride, bands.shape[1], bands, half, block)
-        elif reach == 1:
-            sums_of_3(flat, at + block, stride, bands.shape[1], bands, half, block)
-        else:
-            sums_of_1(flat, at + block, stride, bands.shape[1], bands, half, block)
+def _copy_square(flat, first, height, width, left, top, reflect, patch):
+    """Copy the square of a map that begins at (left, top); beyond lie zeros or its mirror."""
+    side = len(patch)
+    patch[:] = 0.0
+    for i in range(side):
+        row = _mirrored(top + i, height) if reflect else top + i
+        if not 0 <= row < height:
+            continue
+        for j in range(side):
+            column = _mirrored(left + j, width) if reflect else left + j
+            if 0 <= column < width:
+                patch[i, j] = flat[first + row * width + column]
 
 
 @kernel

@@ -2,28 +2,51 @@
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils as typed_cgutils
-from numba.extending import intrinsic as typed_intrinsic
+import numpy as np
 
-intrinsic: Any = typed_intrinsic
-cgutils: Any = typed_cgutils
+from refine._kernel import intrinsic
 
 LANES = 8
 """Columns that are summed at once; all are read, so that the memory behind them must exist."""
+
+
+def splat(builder: Any, value: Any, wide: Any) -> Any:
+    """Return a vector of this type with the value in every lane."""
+    from llvmlite import ir  # type: ignore[import-untyped]
+
+    nothing = ir.Constant(wide, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), wide.count), [0] * wide.count)
+    return builder.shuffle_vector(first, nothing, zeros)
 
 
 def _sums(rows: int) -> Any:
     """Return an intrinsic that fills out[:rows, to : to + LANES].
 
     Its arguments: source, a contiguous array; at, the first element; stride and count, how far
-    apart and how many the rows of the source are; weights (rows, at least count); out (rows,
-    columns) float64; to. Row u becomes the sum over t < count of weights[u, t] times the LANES
-    elements from source[at + t * stride] on, in float64 and in this order.
+    apart and how many the rows of the source are; weights (rows, at least skip + count); skip;
+    out (rows, columns) float64; to. Row u becomes the sum over t < count of weights[u, skip + t]
+    times the LANES elements from source[at + t * stride] on, in float64 and in this order.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    def in_python(
+        source: Any,
+        at: int,
+        stride: int,
+        count: int,
+        weights: Any,
+        skip: int,
+        out: Any,
+        to: int,
+    ) -> None:
+        total = np.zeros((rows, LANES))
+        for t in range(count):
+            first = at + t * stride
+            values = source[first : first + LANES].astype(np.float64)
+            total += weights[:rows, skip + t, None] * values
+        out[:rows, to : to + LANES] = total
+
+    @intrinsic(in_python)
     def sums(
         typingctx: Any,
         source: Any,
@@ -31,10 +54,16 @@ def _sums(rows: int) -> Any:
         stride: Any,
         count: Any,
         weights: Any,
+        skip: Any,
         out: Any,
         to: Any,
     ) -> Any:
-        signature = types.void(source, at, stride, count, weights, out, to)
+        from llvmlite import ir
+        from numba import types
+        from numba.core import cgutils as typed_cgutils
+
+        cgutils: Any = typed_cgutils
+        signature = types.void(source, at, stride, count, weights, skip, out, to)
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             def array(i: int) -> Any:
@@ -50,8 +79,8 @@ def _sums(rows: int) -> Any:
             wide = across(double)
             narrow = context.get_value_type(signature.args[0].dtype)
             size = signature.args[0].dtype.bitwidth // 8
-            _, at, stride, count, _, _, to = arguments
-            pointer, weight, result = (array(i) for i in (0, 4, 5))
+            _, at, stride, count, _, skip, _, to = arguments
+            pointer, weight, result = (array(i) for i in (0, 4, 6))
             weight_row = cgutils.unpack_tuple(builder, weight.shape, 2)[1]
             result_row = cgutils.unpack_tuple(builder, result.shape, 2)[1]
             fma = cgutils.get_or_insert_function(
@@ -65,17 +94,11 @@ def _sums(rows: int) -> Any:
                 values = builder.load(place(pointer.data, here, across(narrow)), align=size)
                 if size < 8:
                     values = builder.fpext(values, wide)
+                column = builder.add(skip, loop.index)
                 for u, total in enumerate(totals):
                     row = builder.mul(weight_row, ir.Constant(index_type, u))
-                    one = builder.load(builder.gep(weight.data, [builder.add(row, loop.index)]))
-                    first = builder.insert_element(
-                        ir.Constant(wide, ir.Undefined), one, ir.Constant(ir.IntType(32), 0)
-                    )
-                    same = builder.shuffle_vector(
-                        first,
-                        ir.Constant(wide, ir.Undefined),
-                        ir.Constant(across(ir.IntType(32)), [0] * LANES),
-                    )
+                    one = builder.load(builder.gep(weight.data, [builder.add(row, column)]))
+                    same = splat(builder, one, wide)
                     builder.store(builder.call(fma, [values, same, builder.load(total)]), total)
             for u, total in enumerate(totals):
                 row = builder.mul(result_row, ir.Constant(index_type, u))

@@ -10,8 +10,9 @@ from refine.decoding.maps.peak import peak_of
 
 @kernel
 def combined(maps, offsets, taps, offset_taps, radius, xy, score):
-    width = maps.shape[2]
-    room, one = patch_room(offset_taps, 0), np.empty((1, LANES))
+    height, width = maps.shape[1:]
+    bands, transposed, patch, half = patch_room(offset_taps, 0)
+    one, every = np.empty((1, LANES)), offsets.ravel()
     for m in range(len(maps)):
         cell, score[m] = peak_of(maps[m].ravel())
         if cell < 0:
@@ -21,7 +22,10 @@ def combined(maps, offsets, taps, offset_taps, radius, xy, score):
         y, x = best // width, best % width
         score[m] = blurred[y, x]
         for axis in range(2):
-            blur_patch(offsets[m, axis], x, y, 0, offset_taps, True, room, one)
+            blur_patch(
+                every, (2 * m + axis) * height * width, height, width, x, y, 0, True,
+                bands, transposed, patch, half, one,
+            )  # fmt: skip
             xy[m, axis] = (x if axis == 0 else y) + radius * one[0, 0]
 
 

@@ -102,7 +102,7 @@ class GrmiOptions(MapOptions):
     radius: float = GRMI_RADIUS
     method: Method = "fit"
     compat: Compat | None = None
-    threads: int = 1
+    threads: int | None = None
     odd: bool = False
 
     recorded: ClassVar = ("method", "radius")

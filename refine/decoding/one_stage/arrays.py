@@ -1,6 +1,7 @@
 """One-stage networks: every cell of a few grids answers with a box, a score and all joints."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -33,19 +34,27 @@ def grid_points(input_size: tuple[int, int], strides: Sequence[int]) -> tuple[Fl
         strides: px per cell of each grid.
 
     Returns:
-        column and row (A, 2), and px per cell (A,).
+        column and row (A, 2), and px per cell (A,); read-only, for they are kept.
 
     >>> cell, stride = grid_points((64, 32), (16, 32))
     >>> cell[3:5].tolist(), stride[7:].tolist()
     ([[3.0, 0.0], [0.0, 1.0]], [16.0, 32.0, 32.0])
     """
+    return _grid_points(tuple(input_size), tuple(strides))
+
+
+@lru_cache(maxsize=16)
+def _grid_points(input_size: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Floats, Floats]:
     cells, steps = [np.empty((0, 2))], [np.empty(0)]
     for s in strides:
         width, height = -(-input_size[0] // s), -(-input_size[1] // s)
         y, x = np.mgrid[:height, :width]
         cells.append(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
         steps.append(np.full(width * height, float(s)))
-    return np.concatenate(cells), np.concatenate(steps)
+    cell, step = np.concatenate(cells), np.concatenate(steps)
+    cell.setflags(write=False)
+    step.setflags(write=False)
+    return cell, step
 
 
 def decode_yolox_pose(

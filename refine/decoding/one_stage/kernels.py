@@ -3,7 +3,7 @@
 import numpy as np
 
 from refine._kernel import kernel
-from refine.decoding.maps.fit import fit_room, gauss_newton
+from refine.decoding.maps.gauss import fit_gaussians
 
 MATCH_DISTANCE, MATCH_SCORE, MATCH_WINDOW, MATCH_SIGMA = 75.0, 0.05, 6, 2.0
 """Input px, keypoint score, input px and input px: lib/config MAX_ABSORB_DISTANCE,
@@ -14,20 +14,24 @@ ADJUST_THRESHOLD, GUASSIAN_KERNEL, SIGMA."""
 def fit(maps, counts, xy):
     """Fit a Gaussian around each counting joint and move it there, in place."""
     _, height, width = maps.shape
-    room = fit_room(height, width)
+    owner, middle = np.empty((counts.size, 2), np.int64), np.empty((counts.size, 2))
+    count = 0
     for m in range(len(xy)):
         for q in range(len(maps)):
             if not counts[m, q]:
                 continue
             x = min(max(int(xy[m, q, 0] + 0.5), 0), width - 1)
             y = min(max(int(xy[m, q, 1] + 0.5), 0), height - 1)
-            if not maps[q, y, x] > 0:
-                continue
-            at_x, at_y, _, _ = gauss_newton(
-                maps[q], x, y, float(x), float(y), MATCH_SIGMA, MATCH_WINDOW / MATCH_SIGMA,
-                room,
-            )  # fmt: skip
-            xy[m, q, 0], xy[m, q, 1] = at_x, at_y
+            if maps[q, y, x] > 0:
+                owner[count, 0], owner[count, 1] = m, q
+                middle[count, 0], middle[count, 1] = x, y
+                count += 1
+    fitted, sigma = np.empty((count, 5)), np.full(count, MATCH_SIGMA)
+    which, at = owner[:count, 1].copy(), middle[:count]
+    fit_gaussians(maps, which, at, at, sigma, MATCH_WINDOW / MATCH_SIGMA, fitted)
+    for p in range(count):
+        m, q = owner[p]
+        xy[m, q, 0], xy[m, q, 1] = fitted[p, 0], fitted[p, 1]
 
 
 @kernel

@@ -1,22 +1,16 @@
 """Files of raw outputs: their arrays, and the names under which they hold what."""
 
 import contextlib
-import io
 import json
-import math
 import re
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from refine import tensors
+from refine import npz, tensors
 from refine._types import Floats
 from refine.exceptions import FormatError
 from refine.files import parse_json, read_bytes
@@ -38,14 +32,8 @@ KEYS = {
 }
 """What is read, and the names under which files hold it; the first that is there counts."""
 
-UNNAMED = ""
-"""The name of an array that has none."""
+HINT = "np.savez(path, heatmaps=..., affine=...)"
 
-MOST_SHRUNK = 1100
-"""Deflate makes 1032 bytes of one at most; sizes beyond it are made up."""
-PAGE = 4096
-SMALL = 1 << 24
-"""Bytes; larger members of an archive are read when somebody asks for them."""
 GREATEST = float(np.finfo(np.float32).max)
 """Numbers of float64 beyond this are infinite in the single precision of most decoders."""
 CHUNK = 1 << 22
@@ -54,14 +42,6 @@ MOST_SIDE = 16_384
 """px of a network input."""
 MOST_IMAGE = 1_000_000
 """px of an image's side."""
-LONGEST = 200
-"""Characters of what NumPy says of an archive; it would show whole damaged headers."""
-DAMAGE = (
-    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, RuntimeError, MemoryError,
-    OverflowError, SyntaxError, struct.error, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
-"""What zipfile and NumPy raise where an archive is damaged, encrypted or packed in another way."""
-
 FLIPPED = "_flipped_input"
 """Ends the name of an array of the mirrored input."""
 
@@ -80,7 +60,7 @@ def named(
     ['affine', 'x', 'y']
     """
     out = dict(fields)
-    bare = [k for k in out if k == UNNAMED or re.fullmatch(r"arr_\d+", k)]
+    bare = [k for k in out if k == npz.UNNAMED or re.fullmatch(r"arr_\d+", k)]
     if len(bare) <= len(names):
         for key, name in zip(sorted(bare, key=lambda k: (len(k), k)), names, strict=False):
             out.setdefault(name[0], out.pop(key))
@@ -108,58 +88,16 @@ def id_of_name(path: Path) -> int | str:
     return int(digits[1]) if digits else stem
 
 
-class Stored:
-    """An array of an .npz archive that is read when it is needed.
-
-    Attributes:
-        shape: of the array.
-        dtype: of the array.
-        ndim: its number of axes.
-    """
-
-    def __init__(self, data: bytes, member: zipfile.ZipInfo, where: str) -> None:
-        self._data, self._member, self._where = data, member, where
-        with self._opened() as file:
-            version = np.lib.format.read_magic(file)
-            head = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-                version, np.lib.format.read_array_header_2_0
-            )
-            self.shape, _, self.dtype = head(file)
-            told = math.prod(self.shape) * self.dtype.itemsize
-            room = member.file_size - file.tell()
-        most = member.compress_size * MOST_SHRUNK + PAGE
-        if self.dtype.hasobject or told != room or member.file_size > most:
-            raise ValueError(
-                f"{self.dtype} {self.shape} in {member.filename!r}, of {member.compress_size} bytes"
-            )
-        self.ndim = len(self.shape)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read the array."""
-        try:
-            with self._opened() as file:
-                array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        except DAMAGE as error:
-            raise _not_npz(error, self._where) from None
-        return array if dtype is None else array.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def _opened(self) -> IO[bytes]:
-        return zipfile.ZipFile(io.BytesIO(self._data)).open(self._member)
-
-
 def as_array(value: Any) -> Any:
-    """Return an array; one that is `Stored` stays so until somebody asks for it."""
-    return value if isinstance(value, Stored) else np.asarray(value)
+    """Return an array; one that is `npz.Stored` stays so until somebody asks for it."""
+    return value if isinstance(value, npz.Stored) else np.asarray(value)
 
 
 class Arrays(Mapping[str, npt.NDArray[Any]]):
     """Arrays by name, those of a file read at first use; infinity in them is an error.
 
     Args:
-        fields: arrays, or what is `Stored`.
+        fields: arrays, or what is `npz.Stored`.
         where: the file.
         batch: whether every array has a first axis of 1, which goes.
     """
@@ -242,7 +180,7 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
     """Read the arrays of an .npz, .npy or .safetensors file, and the metadata of the latter.
 
     Returns:
-        by name; the one array of an .npy goes by "". Large members of an archive are `Stored`.
+        by name; the one array of an .npy goes by "". Large members of an archive are `npz.Stored`.
 
     Raises:
         FormatError: not such a file.
@@ -250,39 +188,13 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
     data = read_bytes(path)
     name = path.name.removesuffix(".gz")
     if name.endswith((".npz", ".npy")):
-        try:
-            return _numpy(data, str(path))
-        except DAMAGE as error:
-            raise _not_npz(error, str(path)) from None
+        return npz.read(data, str(path), HINT)
     if name.endswith(".safetensors"):
         return _safetensors(data, str(path))
     raise FormatError(
         f"expected a file .npz, .npy or .safetensors, got {path.name!r}",
         where=str(path),
-        hint="np.savez(path, heatmaps=..., affine=...)",
-    )
-
-
-def _numpy(data: bytes, where: str) -> Mapping[str, Any]:
-    """Read an archive or a single array, whatever the name of the file says."""
-    if data.startswith(np.lib.format.MAGIC_PREFIX):
-        file = io.BytesIO(data)
-        return {UNNAMED: np.lib.format.read_array(file, allow_pickle=False)}
-    arrays: dict[str, Any] = {}
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for member in archive.infolist():
-            stored = Stored(data, member, where)
-            small = member.file_size <= SMALL
-            arrays[member.filename.removesuffix(".npy")] = np.asarray(stored) if small else stored
-    return arrays
-
-
-def _not_npz(error: Exception, where: str) -> FormatError:
-    reason = str(error) or type(error).__name__
-    return FormatError(
-        f"expected an .npz archive of plain arrays, got: {reason:.{LONGEST}}",
-        where=where,
-        hint="np.savez(path, heatmaps=..., affine=...)",
+        hint=HINT,
     )
 
 

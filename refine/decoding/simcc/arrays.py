@@ -86,7 +86,7 @@ def decode_simcc(
         raise ArrayError(
             f"expected x (N, K, Wx) and y (N, K, Hy), got {maps[0].shape} and {maps[1].shape}"
         )
-    blur = dark_kernel(sigmas[0]), dark_kernel(sigmas[1])
+    blur = (dark_kernel(sigmas[0]), dark_kernel(sigmas[1])) if method == "dark" else (1, 1)
     xy, top = _decode(maps, method, softmax, (beta, beta), blur, score == "mean")
     if compat:
         xy[np.isnan(xy)] = -1.0

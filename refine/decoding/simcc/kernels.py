@@ -27,7 +27,7 @@ def decode(x, y, rule, softmax, beta, taps_x, taps_y, mean, xy, score):
             xy[m] = np.nan
 
 
-@kernel
+@kernel(forceinline=True)
 def _decode_one(line, rule, softmax, beta, taps):
     """Return bin and score of one map."""
     if line.size == 0:

@@ -8,7 +8,17 @@ from importlib import import_module
 
 from refine.pipeline.step import PipelineStep
 
-ORDER = ("join", "complete", "correct", "rescore", "suppress")
+ORDER = (
+    "join",
+    "complete",
+    "correct",
+    "rescore",
+    "suppress",
+    "track",
+    "unswap",
+    "gaps",
+    "smooth",
+)
 """Files of this folder, in the order in which they run."""
 
 STEPS: tuple[PipelineStep, ...] = tuple(import_module(f"{__name__}.{n}").STEP for n in ORDER)

@@ -172,7 +172,7 @@ def eye_from_onnx(
             the file leaves the size open.
         padding: sides of the crop over those of the tight box around the joints.
         logits: heatmaps are logits, to be put through a sigmoid; others are clipped to [0, 1].
-        threads: of onnxruntime; 0 for as many as there are cores.
+        threads: of onnxruntime; 0 for those of `refine.set_threads`.
         options: of the preset's family that differ from the preset (`ratio`, `skeleton`,
             `alignment`, ...), as in `refine.decode`.
 

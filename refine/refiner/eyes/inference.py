@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from refine._threads import in_threads
 from refine._types import Floats32
 from refine.crops.arrays import Pixels
 from refine.refiner.eyes.movenet import STRIDE, Convolution, MoveNet
 
 ONEDNN = hasattr(torch, "mkldnn_convolution") and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+FUSED = hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 Precision = Literal["auto", "bfloat16", "float32"]
 BATCH = 8
 """Crops that go through at once; the features of more leave the cache (`eyes_speed.py`)."""
@@ -37,10 +39,13 @@ class MoveNetLook:
         count, height, width, _ = crops.shape
         joints = len(self.network.heat.weight)
         out = np.empty((count, joints, height // STRIDE, width // STRIDE), np.float32)
-        with torch.inference_mode():
-            for at in range(0, count, BATCH):
-                batch = pixels[at : at + BATCH].permute(0, 3, 1, 2).to(self.kind)
-                out[at : at + BATCH] = self.network(batch).float().sigmoid().numpy()
+
+        @torch.inference_mode()
+        def look(at: int) -> None:
+            batch = pixels[at : at + BATCH].permute(0, 3, 1, 2).to(self.kind)
+            out[at : at + BATCH] = self.network(batch).float().sigmoid().numpy()
+
+        in_threads(look, range(0, count, BATCH))
         return out
 
 
@@ -77,6 +82,9 @@ class DirectConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C, H, W)."""
+        if ONEDNN and FUSED and self.most is not None:
+            # The clamp as part of the product: what comes out is the same, and touched once.
+            return self._fused(x, self.most)
         if ONEDNN:
             out = torch.mkldnn_convolution(
                 x, self.weight, self.bias, self.padding, self.stride, (1, 1), self.groups
@@ -86,6 +94,13 @@ class DirectConvolution(nn.Module):
                 x, self.weight, self.bias, self.stride, self.padding, 1, self.groups
             )
         return out if self.most is None else functional.hardtanh_(out, 0.0, self.most)
+
+    def _fused(self, x: Tensor, most: float) -> Tensor:
+        place = self.padding, self.stride, (1, 1), self.groups
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, *place, "hardtanh", [0.0, most], ""
+        )
+        return out
 
 
 def with_direct_convolutions(network: MoveNet) -> MoveNet:

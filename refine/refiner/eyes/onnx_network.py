@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refine._threads import thread_count
 from refine._types import Floats32
 from refine.crops.arrays import Pixels
 from refine.decoding.family import change_options
@@ -67,7 +68,7 @@ class OnnxLook:
         pixels: how crops go in, with the size.
         options: of the family of the outputs.
         logits: heatmaps are logits, to be put through a sigmoid.
-        threads: of onnxruntime; 0 for as many as there are cores.
+        threads: of onnxruntime; 0 for those of `set_threads`.
     """
 
     path: str
@@ -264,7 +265,7 @@ def _stamped(where: str) -> tuple[tuple[int, int], str]:
 
 def _session(path: str, stamp: tuple[int, int], threads: int) -> Any:
     with _OPENING:
-        return _open(path, stamp, threads)
+        return _open(path, stamp, threads or thread_count())
 
 
 @lru_cache(SESSIONS)

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from refine._types import Floats32
 from refine.exceptions import FormatError, RefineWarning, WeightsError
 from refine.files import parse_json, read_bytes
 from refine.refiner.eyes.movenet import BLOCKS, LATERAL, MERGED, MoveNet
@@ -175,22 +174,22 @@ def _arrays(specs: list[dict[str, Any]], blob: bytes) -> dict[str, npt.NDArray[A
 
 def _tensors(
     nodes: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
-) -> Iterator[tuple[str, Tensor]]:
+) -> Iterator[tuple[str, Floats32]]:
     """Give the kernels and biases of the graph the names of `MoveNet`."""
     for name, node_name in graph_names():
         node = nodes[node_name]
         _, kernel, *rest = (entry.split(":")[0] for entry in node["input"])
         axes = OPERATIONS[node["op"]]
-        yield f"{name}.weight", _tensor(arrays[kernel].transpose(axes))
+        yield f"{name}.weight", _finite(arrays[kernel].transpose(axes))
         for bias in rest:
-            yield f"{name}.bias", _tensor(arrays[bias])
+            yield f"{name}.bias", _finite(arrays[bias])
 
 
-def _tensor(array: npt.NDArray[Any]) -> Tensor:
+def _finite(array: npt.NDArray[Any]) -> Floats32:
     values = np.array(array, np.float32, order="C")
     if not np.isfinite(values).all():
         raise ValueError("weights that are not finite")
-    return torch.from_numpy(values)
+    return values
 
 
 def graph_names() -> Iterator[tuple[str, str]]:

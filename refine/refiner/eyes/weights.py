@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from refine.refiner.eyes.movenet import DIVISOR, STRIDE, MoveNet
-from refine.refiner.weights import WeightsKind, half, network_of, skeleton_of
+from refine.refiner.weights import State, WeightsKind, half, network_of, skeleton_of
 from refine.skeletons import Skeleton, skeleton_to_table
 
 KIND = WeightsKind(
@@ -62,7 +60,7 @@ def load_eye_weights(name: str | Path) -> tuple[MoveNet, dict[str, Any]]:
     return KIND.load(name, _build)
 
 
-def _build(header: dict[str, Any], state: dict[str, Tensor]) -> MoveNet:
+def _build(header: dict[str, Any], state: State) -> MoveNet:
     if header["architecture"] != "movenet":
         raise ValueError(f"architecture {header['architecture']!r}")
     size = header["size"]

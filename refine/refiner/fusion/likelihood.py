@@ -9,7 +9,7 @@ of it with frequency p: see `coverage`.
 import torch
 from torch import Tensor, nn
 
-from refine.refiner.fusion.maps import neighbours, normalised, squared_distances, values_at
+from refine.refiner.fusion.maps import bands, neighbours, normalised, squared_distances, values_at
 from refine.refiner.fusion.view import View
 
 SECOND = 6.0
@@ -90,11 +90,9 @@ class Likelihood(nn.Module):
 
 def _blurred(maps: Tensor, deviation: Tensor) -> Tensor:
     """Blur every map (N, K, h, w) by a Gaussian of its own (N, K); what it sums to stays."""
-    variance = deviation.clamp(min=0.15)[..., None, None] ** 2
 
     def smear(cells: int) -> Tensor:
-        index = torch.arange(cells).float()
-        bell = torch.exp(-((index[:, None] - index) ** 2) / (2 * variance))
+        bell = bands(deviation.clamp(min=0.15), cells)
         return bell / bell.sum(-2, keepdim=True)
 
     height, width = maps.shape[2:]

@@ -18,6 +18,22 @@ def bells(at: Tensor, deviation: Tensor, height: int, width: int) -> Tensor:
     return y[..., :, None] * x[..., None, :]
 
 
+def bands(deviation: Tensor, cells: int) -> Tensor:
+    """Return Gaussians (..., cells, cells) of the distance of every two cells, peaks of 1.
+
+    Args:
+        deviation: (...) of each.
+        cells: in a row.
+
+    >>> bands(torch.tensor([1.0]), 3)[0].mul(100).round().tolist()
+    [[100.0, 61.0, 14.0], [61.0, 100.0, 61.0], [14.0, 61.0, 100.0]]
+    """
+    apart = torch.arange(1 - cells, cells, device=deviation.device, dtype=deviation.dtype)
+    bell = torch.exp(-(apart**2) / (2 * deviation[..., None] ** 2))
+    # Each row is the same bell, one cell further on.
+    return bell.unfold(-1, cells, 1).flip(-2)
+
+
 def squared_distances(at: Tensor, height: int, width: int) -> Tensor:
     """Return the squared distances (N, K, h, w) of all cells from (N, K, 2) cells."""
     x = (at[..., 0, None] - torch.arange(width)) ** 2

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from refine.refiner.fusion.judge import Judge
 from refine.refiner.fusion.likelihood import Likelihood
-from refine.refiner.weights import WeightsKind, network_of
+from refine.refiner.weights import State, WeightsKind, network_of
 
 KIND = WeightsKind(
     format="refine-fusion-1",
@@ -61,12 +59,12 @@ def load_fusion(name: str | Path) -> Fusion:
     return Fusion(likelihood, judge, facts)
 
 
-def _build(header: dict[str, Any], state: dict[str, Tensor]) -> tuple[Likelihood, Judge]:
+def _build(header: dict[str, Any], state: State) -> tuple[Likelihood, Judge]:
     for name in ("eye", "image_free"):
         if not isinstance(header[name], str):
             raise ValueError(f"{name} {header[name]!r}")
 
-    def part(name: str) -> dict[str, Tensor]:
+    def part(name: str) -> State:
         head = f"{name}."
         return {k.removeprefix(head): t for k, t in state.items() if k.startswith(head)}
 

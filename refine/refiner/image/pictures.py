@@ -163,13 +163,13 @@ def check_found(folder: str | Path, pictures: Sequence[Picture | None], poses: P
     )
 
 
-def tell(sight: Sight, *, exif: bool) -> None:
-    """Name the pictures that are left out."""
+def tell(sight: Sight, *, exif: bool, done: str = "refined") -> None:
+    """Name the pictures that are left out of what is done."""
     for left_out, what in ((sight.unread, "could not be read"), (sight.unfit, "do not fit")):
         if left_out:
             named = [f"{name} ({reason})" for name, reason in left_out.items()]
             _warn(
-                f"refined without {len(left_out)} of the pictures, which {what}: {names_of(named)}",
+                f"{done} without {len(left_out)} of the pictures, which {what}: {names_of(named)}",
                 named,
             )
     if sight.otherwise:

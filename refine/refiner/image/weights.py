@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from refine.refiner.image.posefix import PoseFixNetwork
-from refine.refiner.weights import WeightsKind, half, network_of
+from refine.refiner.weights import State, WeightsKind, half, network_of
 from refine.skeletons import Skeleton, skeleton_to_table
 
 KIND = WeightsKind(
@@ -67,7 +66,7 @@ def load_image_weights(name: str | Path) -> tuple[PoseFixNetwork, dict[str, Any]
     return KIND.load(name, _build)
 
 
-def _build(header: dict[str, Any], state: dict[str, Tensor]) -> PoseFixNetwork:
+def _build(header: dict[str, Any], state: State) -> PoseFixNetwork:
     header = _in_full(header)
     size = header["size"]
     if not (len(size) == 2 and all(type(v) is int and 0 < v <= MOST_SIDE for v in size)):

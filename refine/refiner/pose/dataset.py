@@ -74,9 +74,10 @@ def _samples(shown: SimulatedPoses, pairs: PairTable) -> Samples:
     scene, labelled = shown.scene, shown.labelled
     centre, body = body_frame(scene.xy, scene.present, pairs)
     target = (shown.truth - centre[:, None]) / body[:, None, None]
+    columns = features(scene, centre, body)
     return Samples(
-        features(scene, centre, body),
-        own_coordinates(scene, centre, body).astype(np.float32),
+        columns,
+        own_coordinates(columns, len(scene.present[0])),
         scene.present,
         np.where(labelled[..., None], target, 0.0).astype(np.float32),
         labelled,

@@ -137,7 +137,7 @@ class PoseExport(nn.Module):
 def exportable_refiner(
     network: Network, pairs: PairTable, body: Skeleton, facts: dict[str, Any]
 ) -> Exportable:
-    """Describe an image-free refiner as `refine.refiner.pose.weights.load_weights` returns it."""
+    """Describe an image-free refiner as `refine.refiner.pose.weights.load_network` returns it."""
     k = len(body)
 
     def examples(n: int, rng: torch.Generator) -> tuple[Tensor, ...]:

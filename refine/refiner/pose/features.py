@@ -3,7 +3,6 @@
 Everything is NumPy, shared by training and inference.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,28 +164,16 @@ def features(scene: Scene, centre: Floats, size: Floats) -> Floats32:
         centre: (N, 2) and
         size: (N,) of `body_frame`.
     """
-    n = len(scene.xy)
-    present, known = scene.present, scene.present[..., None] & (scene.score >= 0)
-    own = own_coordinates(scene, centre, size)
-    border = np.concatenate([-centre, scene.image_size - centre], 1) / size[:, None]
-    border = np.clip(np.nan_to_num(border, nan=BORDER_REACH), -BORDER_REACH, BORDER_REACH)
-    other = np.maximum(scene.near, 0)
-    there = scene.present[other] & (scene.near >= 0)[..., None]
-    near = (scene.xy[other] - centre[:, None, None]) / size[:, None, None, None]
-    there = there & (np.abs(near) <= NEIGHBOUR_REACH).all(-1)
-    near = np.where(there[..., None], near, 0.0)
-    columns = [
-        own,
-        present,
-        np.where(known, 2 * scene.score - 1, 0.0),
-        known,
-        border / 5,
-        present.mean(1, keepdims=True),
-        near / 2,
-        there,
-    ]
-    flat = [np.asarray(c, np.float32).reshape(n, math.prod(c.shape[1:])) for c in columns]
-    return np.concatenate(flat, 1)
+    n, k = scene.present.shape
+    out = np.empty((n, feature_count(k)), np.float32)
+    arrays = scene.xy, scene.present, scene.score, scene.near, scene.image_size
+    kernels.lay_out(
+        tuple(map(np.ascontiguousarray, arrays)),
+        (centre, size),
+        (REACH, NEIGHBOUR_REACH, BORDER_REACH),
+        out,
+    )
+    return out
 
 
 def feature_count(joints: int) -> int:
@@ -194,7 +181,6 @@ def feature_count(joints: int) -> int:
     return joints * (7 + 3 * NEIGHBOURS) + 5
 
 
-def own_coordinates(scene: Scene, centre: Floats, size: Floats) -> Floats:
-    """Return a pose's own joints in its body frame, (N, K, 2); 0 where missing."""
-    own = (scene.xy - centre[:, None]) / size[:, None, None]
-    return np.asarray(np.clip(np.where(scene.present[..., None], own, 0.0), -REACH, REACH))
+def own_coordinates(columns: Floats32, joints: int) -> Floats32:
+    """Return a pose's own joints in its body frame, (N, K, 2), from `features`; 0 where missing."""
+    return columns[:, : 2 * joints].reshape(len(columns), joints, 2)

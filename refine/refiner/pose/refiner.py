@@ -1,36 +1,33 @@
-"""The refiner: what puts wrong and missing joints right. Torch is imported when it is loaded."""
+"""The refiner: what puts wrong and missing joints right."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
+from refine._threads import in_threads
 from refine._types import Floats, Indices
 from refine.exceptions import WeightsError
 from refine.poses import Poses
 from refine.refiner.apply import apply_belief
 from refine.refiner.belief import JOINT_FIELDS, Belief
+from refine.refiner.pose import kernels
 from refine.refiner.pose.features import (
     PairTable,
     Scene,
     body_frame,
     features,
-    own_coordinates,
     scene_from_poses,
 )
+from refine.refiner.pose.perceptron import Perceptron
 from refine.skeletons import Skeleton
 
-if TYPE_CHECKING:
-    from refine.refiner.pose.network import Network
-
-
-BATCH = 4096
-"""Poses that go through the network at once: 5 MB of features."""
+BATCH = 512
+"""Poses that go through the network at once: what it holds of them, 3 MB, stays in the cache."""
 SHARED_JOINTS = 10
 """A skeleton that shares fewer joints than this with the weights' is not refined with them."""
-_PROBABILITIES = ("keep", "move", "wrong", "annotated")
 
 
 class Refiner:
@@ -43,7 +40,7 @@ class Refiner:
     """
 
     def __init__(
-        self, network: "Network", pairs: PairTable, skeleton: Skeleton, facts: dict[str, Any]
+        self, network: Perceptron, pairs: PairTable, skeleton: Skeleton, facts: dict[str, Any]
     ) -> None:
         self.network = network
         self.pairs = pairs
@@ -120,32 +117,27 @@ class Refiner:
 
     def believe_scene(self, scene: Scene, progress: Callable[[int], None] | None = None) -> Belief:
         """Do as `believe` for a scene in the weights' own skeleton."""
-        import torch
-
         n, k = scene.present.shape
         centre, size = body_frame(scene.xy, scene.present, self.pairs)
         columns = features(scene, centre, size)
-        start = own_coordinates(scene, centre, size).astype(np.float32)
-        out: dict[str, Any] = {name: np.empty((n, k)) for name in ("sigma_px", *_PROBABILITIES)}
-        xy, oks = np.empty((n, k, 2)), np.empty(n)
-        for first in range(0, n, BATCH):
+        xy, each, oks = np.empty((n, k, 2)), np.empty((5, n, k)), np.empty(n)
+        done: list[int] = []
+
+        def believe(first: int) -> None:
             rows = slice(first, first + BATCH)
-            with torch.inference_mode():
-                output = self.network(
-                    torch.from_numpy(columns[rows]), torch.from_numpy(start[rows])
-                )
-                for name in _PROBABILITIES:
-                    out[name][rows] = torch.sigmoid(getattr(output, name)).numpy()
-                out["sigma_px"][rows] = output.spread.numpy() * size[rows, None]
-                oks[rows] = torch.sigmoid(output.oks).numpy()
-                xy[rows] = output.xy.numpy() * size[rows, None, None] + centre[rows, None]
+            shown = columns[rows]
+            kernels.believe(
+                self.network(shown),
+                (shown, scene.present[rows], centre[rows], size[rows]),
+                (xy[rows], each[:, rows], oks[rows]),
+            )
+            done.append(len(shown))
             if progress:
-                progress(min(first + BATCH, n))
-        out["keep"] = np.where(scene.present, out["keep"], 0.0)
-        # A pose without a single joint gives the network nothing to believe in.
-        empty = ~scene.present.any(1)
-        xy[empty], oks[empty] = np.nan, 0.0
-        return Belief(xy, oks=oks, size_px=size, **out)
+                progress(sum(done))
+
+        in_threads(believe, range(0, n, BATCH))
+        sigma, keep, move, wrong, annotated = each
+        return Belief(xy, sigma, keep, move, wrong, annotated, oks, size)
 
     def _map_from(self, skeleton: Skeleton) -> Indices:
         index, _ = self.skeleton.map_from(skeleton)

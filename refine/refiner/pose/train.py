@@ -176,7 +176,7 @@ class _PoseJob(Job[dict[str, Tensor]]):
         scene = Scene.unscored(persons.xy, persons.image, persons.image_size)
         centre, size = body_frame(scene.xy, scene.present, self.pairs)
         columns = features(scene, centre, size)
-        own = own_coordinates(scene, centre, size).astype(np.float32)
+        own = own_coordinates(columns, scene.present.shape[1])
         parts = []
         for start in range(0, len(own), 8192):
             told = (torch.from_numpy(a[start : start + 8192]).to(device) for a in (columns, own))

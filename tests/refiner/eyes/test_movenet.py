@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from refine._threads import set_threads
 from refine.refiner.eyes import inference
 from refine.refiner.eyes.inference import BATCH, prepare, with_direct_convolutions
 from refine.refiner.eyes.movenet import MoveNet
@@ -63,3 +64,23 @@ def test_batches_do_not_mix():
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert look(crops[:0]).shape == (0, 5, 16, 8)
     np.testing.assert_array_equal(look(crops[:, :, ::-1]), look(crops[:, :, ::-1].copy()))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_clamp_within_the_product_changes_nothing(precision, monkeypatch):
+    look = prepare(load_eye_weights("image-small")[0], precision)
+    crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    found = look(crops)
+    monkeypatch.setattr(inference, "FUSED", False)
+    np.testing.assert_array_equal(look(crops), found)
+
+
+def test_any_number_of_threads_sees_the_same():
+    look = prepare(load_eye_weights("image-small")[0])
+    crops = np.random.default_rng(0).integers(0, 256, (3 * BATCH + 1, 64, 64, 3), np.uint8)
+    found = look(crops)
+    set_threads(3)
+    try:
+        np.testing.assert_array_equal(look(crops), found)
+    finally:
+        set_threads(1)

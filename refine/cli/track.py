@@ -1,0 +1,42 @@
+"""`refine track`: who is who from frame to frame."""
+
+import click
+
+from refine.cli._batch import for_each, inputs_argument
+from refine.cli._options import Input, input_options
+from refine.cli._output import json_option, output_option
+from refine.cli.run import Written, refine_file
+from refine.pipeline import Config
+
+
+@click.command("track")
+@inputs_argument
+@output_option("Where to write; - is standard output; for several inputs a folder.")
+@input_options
+@click.option("--again", is_flag=True, help="Drop the tracks that poses have.")
+@click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
+@json_option
+def command(
+    pred: tuple[str, ...],
+    output: str,
+    inputs: Input,
+    again: bool,
+    to: str | None,
+    keep_going: bool,
+    as_json: bool,
+) -> None:
+    """Give the poses in PRED track ids, frame by frame, and write all of them to OUT.
+
+    Frames are told by `frame_id` or by the numbers that end names. Poses are assigned by OKS with
+    where each track should be by now; ids are never used twice. Tracks that poses have are kept
+    unless --again drops them.
+    """
+    config, written = Config(steps=("track",), retrack=again), Written(to, None, None, False)
+    for_each(
+        pred,
+        output,
+        lambda source, target: refine_file(source, target, inputs, config, written),
+        to=to,
+        keep_going=keep_going,
+        as_json=as_json,
+    )

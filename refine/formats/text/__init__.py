@@ -1,0 +1,1 @@
+"""Text as bytes: numbers, names and blanks, for the kernels that scan files."""

@@ -1,0 +1,148 @@
+"""Which image is which frame of which video, and when that was."""
+
+import re
+from collections import defaultdict
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from refine._types import Indices
+from refine.exceptions import ArrayError, FormatError
+from refine.poses import ImageRef, Poses
+
+VIDEO_FIELDS = ("vid_id", "video_id")
+"""Fields of images that tell their video: PoseTrack18, COCO video."""
+FASTEST = 1e5
+"""Frames per second; above, a number is no rate."""
+
+
+class Frames(NamedTuple):
+    """The place of I images in their videos.
+
+    Attributes:
+        video: (I,) number of the video.
+        number: (I,) frame in it; 0 need not be the first.
+    """
+
+    video: Indices
+    number: Indices
+
+
+def frames_of(poses: Poses) -> Frames:
+    """Tell the frames of images: by `frame`, else by the number that ends their name or id.
+
+    Videos are told by `VIDEO_FIELDS`, else by the folder of the file and what stands before the
+    number.
+
+    Raises:
+        FormatError: an image without a number, or a frame that comes twice.
+
+    >>> images = [ImageRef(name) for name in ("b/im9.jpg", "b/im10.jpg", "a/im1.jpg")]
+    >>> frames = frames_of(Poses.empty("coco17", images))
+    >>> frames.video.tolist(), frames.number.tolist()
+    ([0, 0, 1], [9, 10, 1])
+    """
+    videos: dict[object, int] = {}
+    first: dict[tuple[int, int], ImageRef] = {}
+    video = np.zeros(len(poses.images), np.intp)
+    number = np.zeros(len(poses.images), np.intp)
+    numbered = bool(poses.images) and all(ref.frame is not None for ref in poses.images)
+    for i, ref in enumerate(poses.images):
+        stem, found = _spelt(ref)
+        if numbered:
+            stem, found = "", ref.frame
+        if found is None:
+            raise FormatError(
+                f"expected images with the number of their frame, got {ref.file_name or ref.id!r}",
+                hint="`frame` (or `frame_id`), or names that end in a number",
+            )
+        told = next((ref.extra[f] for f in VIDEO_FIELDS if f in ref.extra), stem)
+        video[i] = videos.setdefault(str(told), len(videos))
+        number[i] = found
+        other = first.setdefault((int(video[i]), found), ref)
+        if other is not ref:
+            raise FormatError(
+                f"expected every frame once, got {found} in {other.file_name or other.id!r} and "
+                f"{ref.file_name or ref.id!r}",
+                hint="one video per file, or names that tell videos apart",
+            )
+    return Frames(video, number)
+
+
+def _spelt(ref: ImageRef) -> tuple[str, int | None]:
+    if isinstance(ref.id, int) and ref.file_name is None:
+        return "", ref.id
+    path = PurePosixPath(str(ref.file_name or ref.id).replace("\\", "/"))
+    found = re.fullmatch(
+        r"(.*?)([0-9]{1,15})(_keypoints)?", path.stem if path.suffix else path.name
+    )
+    if found is None:
+        return "", ref.id if isinstance(ref.id, int) else None
+    return f"{path.parent}/{found[1]}", int(found[2])
+
+
+def rate_of(poses: Poses, fps: float | None) -> float:
+    """Return frames per second: as given, else as the file tells.
+
+    Raises:
+        ArrayError: neither tells, or a rate out of range.
+    """
+    rate = poses.meta.get("fps") if fps is None else fps
+    if rate is None:
+        raise ArrayError(
+            "expected frames per second, which the file does not tell", hint="--fps 30"
+        )
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= FASTEST:
+        raise ArrayError(f"expected frames per second above 0, got {rate!r}", hint="--fps 30")
+    return float(rate)
+
+
+class Track(NamedTuple):
+    """The poses of one body.
+
+    Attributes:
+        video: number of the video.
+        name: the track id, -1 for the one body of a video without tracks.
+        rows: (T,) its poses, by time.
+        frame: (T,) their frames, rising.
+    """
+
+    video: int
+    name: int
+    rows: Indices
+    frame: Indices
+
+
+def tracks_of(poses: Poses, frames: Frames) -> list[Track]:
+    """Return the poses of each body, in order of time; poses without a track are in none.
+
+    Where nobody has a track and no image more than one pose, a video's poses are one body's.
+
+    Raises:
+        FormatError: a track with two poses in a frame, or no tracks though images hold several.
+    """
+    names = np.full(len(poses), -1) if poses.track is None else poses.track
+    video, frame = frames.video[poses.image], frames.number[poses.image]
+    alone = bool(len(poses)) and not (names >= 0).any()
+    if alone and len(np.unique(poses.image)) < len(poses):
+        raise FormatError(
+            "expected tracks, got none, and several poses on an image",
+            hint="`refine track`, or `--steps track,...`",
+        )
+    members: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for i in range(len(poses)) if alone else np.flatnonzero(names >= 0):
+        members[int(video[i]), int(names[i])].append(int(i))
+    tracks = []
+    for (of, name), rows in members.items():
+        order = np.array(rows)[np.argsort(frame[rows], kind="stable")]
+        times = frame[order]
+        if (np.diff(times) == 0).any():
+            at = order[int(np.argmax(np.diff(times) == 0))]
+            raise FormatError(
+                f"expected one pose per track and frame, got two of track {name}",
+                where=f"image {poses.images[poses.image[at]].id!r}",
+                hint="`refine nms` before, or `refine track --again`",
+            )
+        tracks.append(Track(of, name, order, times))
+    return tracks

@@ -1,0 +1,147 @@
+"""Who is who from frame to frame."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from refine._types import Floats
+from refine.exceptions import ArrayError
+from refine.motion.arrays import present
+from refine.motion.frames import frames_of
+from refine.oks import pose_area
+from refine.poses import Poses
+from refine.skeletons import borrow_sigmas
+
+LEAST_SIMILARITY = 0.15
+"""Of a pose and where a track should be; below, the pose is somebody else."""
+REACH = 30
+"""Frames after which somebody who comes again is somebody else."""
+WIDENING = 3.0
+"""Of OKS's kernels: people move more between frames than annotators differ. With `GROWTH`, chosen
+on made-up crowds, see ``tests/benchmarks/motion.py``."""
+GROWTH = 0.2
+"""Of the kernels for every frame that a track was not seen."""
+INERTIA = 0.4
+"""Share of the former velocity in the new one."""
+
+
+def track(
+    poses: Poses,
+    *,
+    again: bool = False,
+    reach: int = REACH,
+    least_similarity: float = LEAST_SIMILARITY,
+) -> Poses:
+    """Give every pose the number of a track; frames are taken in order, ids never come twice.
+
+    Each frame's poses are assigned to tracks (Hungarian algorithm) by OKS with where a track should
+    be: its last joints, moved on at its velocity, with kernels that widen while it is not seen.
+
+    Args:
+        poses: images with the numbers of their frames.
+        again: whether poses that have tracks lose them; they are kept otherwise, and poses
+            without get new ones.
+        reach: frames over which a track may be lost.
+        least_similarity: of a pose to a track that it joins.
+
+    Raises:
+        FormatError: see `refine.motion.frames.frames_of`.
+        ArrayError: an option out of range.
+
+    >>> import refine
+    >>> images = [refine.ImageRef(i) for i in range(2)]
+    >>> body = np.random.default_rng(0).uniform(0, 50, (17, 2))
+    >>> xy = np.stack([body, body + 300, body + 302, body + 2])
+    >>> two = Poses.from_arrays("coco17", xy, image=[0, 0, 1, 1], images=images)
+    >>> track(two).track.tolist()
+    [0, 1, 1, 0]
+    """
+    if reach < 1:
+        raise ArrayError(f"expected a reach of at least 1 frame, got {reach}")
+    if not 0 <= least_similarity < 1:
+        raise ArrayError(f"expected a least similarity in [0, 1), got {least_similarity}")
+    frames = frames_of(poses)
+    given = np.full(len(poses), -1) if poses.track is None or again else poses.track
+    names = np.array(given, np.int64)
+    following = int(names.max(initial=-1)) + 1
+    area, score = pose_area(poses.xy, "keypoints"), np.nan_to_num(poses.instance_score)
+    variance = _kernels(poses)
+    order = np.lexsort((-score, frames.number[poses.image], frames.video[poses.image]))
+    image = poses.image[order]
+    groups = np.split(order, np.flatnonzero(np.diff(image)) + 1) if len(order) else []
+    alive: dict[int, _Course] = {}
+    video = -1
+    for rows in groups:
+        at = int(poses.image[rows[0]])
+        if frames.video[at] != video:
+            video, alive = int(frames.video[at]), {}
+        now = int(frames.number[at])
+        alive = {name: c for name, c in alive.items() if now - c.frame <= reach}
+        new = rows[(names[rows] < 0) & poses.present[rows].any(1)]
+        taken = {int(n) for n in names[rows] if n >= 0}
+        free = [name for name in alive if name not in taken]
+        if len(new) and free:
+            courses = [alive[name] for name in free]
+            likeness = _likeness(poses.xy[new], area[new], courses, variance, now)
+            mine, theirs = linear_sum_assignment(-likeness)
+            for i, j in zip(mine, theirs, strict=True):
+                if likeness[i, j] >= max(least_similarity, np.finfo(float).tiny):
+                    names[new[i]] = free[j]
+        for row in rows:
+            if names[row] < 0:
+                names[row], following = following, following + 1
+            course = alive.setdefault(int(names[row]), _Course())
+            course.see(poses.xy[row], float(area[row]), now)
+    found = len(np.unique(names))
+    return poses.replace(track=names).done("track", tracks=found, reach=reach)
+
+
+@dataclass(slots=True)
+class _Course:
+    """Where a body was last seen, and how it moves, px per frame."""
+
+    frame: int = 0
+    area: float = 0.0
+    velocity: Floats = field(default_factory=lambda: np.zeros(2))
+    xy: Floats | None = None
+
+    def see(self, xy: Floats, area: float, frame: int) -> None:
+        """Take over a new place; joints that are missing move on with the others."""
+        if self.xy is None:
+            self.xy = xy.copy()
+        else:
+            step = max(frame - self.frame, 1)
+            moves = xy - self.xy
+            both = present(moves)
+            if both.any():
+                moved = np.median(moves[both], 0)
+                self.velocity = INERTIA * self.velocity + (1 - INERTIA) * moved / step
+            ahead = self.xy + self.velocity * step
+            self.xy = np.where(present(xy)[:, None], xy, ahead)
+        self.frame, self.area = frame, max(area, 0.5 * self.area)
+
+
+def _kernels(poses: Poses) -> Floats:
+    """Return each joint's variance (K,) in areas; those without a sigma have the usual one."""
+    sigmas = borrow_sigmas(poses.skeleton)
+    known = np.isfinite(sigmas)
+    usual = float(np.median(sigmas[known])) if known.any() else 0.07
+    return np.asarray((2 * WIDENING * np.where(known, sigmas, usual)) ** 2)
+
+
+def _likeness(
+    xy: Floats, area: Floats, courses: list[_Course], variance: Floats, now: int
+) -> Floats:
+    """Return the similarity (N, M) of poses and where tracks should be."""
+    lost = np.array([now - c.frame for c in courses])
+    places = np.stack([np.asarray(c.xy) + c.velocity * (now - c.frame) for c in courses])
+    size = np.sqrt(np.outer(np.maximum(area, 1), np.maximum([c.area for c in courses], 1)))
+    spread = size * (1 + GROWTH * (lost - 1)) ** 2
+    d2 = ((xy[:, None] - places) ** 2).sum(-1)
+    likeness = np.exp(-d2 / (2 * spread[..., None] * variance))
+    both = np.isfinite(d2)
+    count = both.sum(-1)
+    total = np.where(both, likeness, 0).sum(-1)
+    # Few joints in common are weak evidence: as if one more joint were far.
+    return np.asarray(total / np.maximum(count + (count < len(variance)), 1))

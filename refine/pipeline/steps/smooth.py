@@ -1,0 +1,24 @@
+"""Jitter and jumps of tracks are removed."""
+
+from typing import TYPE_CHECKING
+
+from refine.pipeline.step import Count, PipelineStep
+
+if TYPE_CHECKING:
+    from refine.pipeline.context import Context
+    from refine.poses import Poses
+
+
+def _apply(poses: "Poses", context: "Context") -> "Poses":
+    from refine.motion.jitter import smooth
+
+    return smooth(poses, context.config.fps, context.config.smoothing)
+
+
+STEP = PipelineStep(
+    "smooth",
+    "Remove jitter and jumps of tracks.",
+    _apply,
+    count=Count("joints", "joints_smoothed", "joints smoothed"),
+    video=True,
+)

@@ -1,0 +1,24 @@
+"""Left and right joints that changed places between frames are put back."""
+
+from typing import TYPE_CHECKING
+
+from refine.pipeline.step import Count, PipelineStep
+
+if TYPE_CHECKING:
+    from refine.pipeline.context import Context
+    from refine.poses import Poses
+
+
+def _apply(poses: "Poses", context: "Context") -> "Poses":
+    from refine.motion.flips import unswap
+
+    return unswap(poses, context.config.fps)
+
+
+STEP = PipelineStep(
+    "unswap",
+    "Put left and right joints back that change places between frames.",
+    _apply,
+    count=Count("joints", "joints_unswapped", "joints unswapped"),
+    video=True,
+)

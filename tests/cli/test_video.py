@@ -1,0 +1,104 @@
+"""Videos from file to file: `refine track`, `refine smooth` and the steps of `refine run`."""
+
+import json
+
+import numpy as np
+import pytest
+
+import refine
+
+FORMATS = ("ndjson", "mmpose", "alphapose", "openpose", "coco")
+
+
+@pytest.fixture
+def truth():
+    """Two people who walk past each other on 40 frames."""
+    rng = np.random.default_rng(0)
+    body = rng.uniform(0, 90, (17, 2))
+    time = np.arange(40)[:, None, None]
+    ways = [time * [6.0, 0.0], time * [-6.0, 0.0] + [240.0, 30.0]]
+    xy = np.concatenate([body + np.sin(time / 5) * [5, 2] + way for way in ways])
+    images = [refine.ImageRef(i, f"{i:05}.jpg", 640, 480, frame=i) for i in range(40)]
+    poses = refine.Poses.from_arrays(
+        "coco17", xy, np.full((80, 17), 0.9), image=np.tile(np.arange(40), 2), images=images,
+        instance_score=np.full(80, 0.9),
+    )  # fmt: skip
+    return poses.replace(track=np.repeat([0, 1], 40))
+
+
+@pytest.fixture
+def seen(truth):
+    """What was seen of them: jittery, with joints and poses missing, and nobody's number."""
+    rng = np.random.default_rng(1)
+    xy = truth.xy + rng.normal(0, 3, truth.xy.shape)
+    xy[rng.random(xy.shape[:2]) < 0.05] = np.nan
+    score = np.where(np.isnan(xy[..., 0]), np.nan, truth.score)
+    kept = np.ones(80, bool)
+    kept[[10, 11, 60]] = False
+    return truth.replace(xy=xy, score=score, track=None)[kept]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_from_every_format_with_frames(name, truth, seen, cli, tmp_path):
+    source = tmp_path / ("in/" if name == "openpose" else "in.json")
+    refine.write(seen.to("openpose18") if name == "openpose" else seen, source, name)
+    steps = "join,complete,correct,rescore,suppress,track,unswap,gaps,smooth"
+    target = tmp_path / ("out" if name == "openpose" else "out.json")
+    done = cli("run", source, "-o", target, "--steps", steps, "--fps", 30, "--json")
+    assert done.code == 0, done.err
+    facts = json.loads(done.out)
+    assert (facts["tracks"], facts["poses_out"]) == (2, 80)
+    assert facts["joints_smoothed"] > 1000
+    assert len(refine.read(target)) == 80
+
+
+def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
+    paths = {n: tmp_path / f"{n}.ndjson" for n in ("gt", "seen", "tracked", "calm")}
+    refine.write(truth, paths["gt"])
+    refine.write(seen, paths["seen"])
+    assert cli("track", paths["seen"], "-o", paths["tracked"]).code == 0
+    done = cli("smooth", paths["tracked"], "-o", paths["calm"], "--fps", 30)
+    assert done.code == 0, done.err
+    assert "joints smoothed" in done.err
+    both = paths["tracked"], paths["calm"]
+    result = cli("eval", "--gt", paths["gt"], *both, "--metric", "temporal", "--json")
+    before, after = json.loads(result.out).values()
+    assert after["error_px"] < 0.7 * before["error_px"]
+    assert after["acceleration_px"] < 0.3 * before["acceleration_px"]
+    assert after["found"] > 0.99 > before["found"]
+    result = cli("eval", "--gt", paths["gt"], *both, "--metric", "tracking")
+    assert result.code == 0
+    assert "idf1" in result.out
+    [figures] = json.loads(
+        cli("eval", "--gt", paths["gt"], both[1], "--metric", "tracking", "--json").out
+    ).values()
+    assert figures["idf1"] > 0.98
+    assert figures["switches"] == 0
+
+
+def test_options(seen, cli, tmp_path):
+    refine.write(seen, tmp_path / "seen.ndjson")
+    cli("track", tmp_path / "seen.ndjson", "-o", tmp_path / "t.ndjson")
+    run = ("smooth", tmp_path / "t.ndjson", "-o", tmp_path / "o.ndjson", "--fps", 30, "--json")
+    plain = json.loads(cli(*run, "--longest-gap", 0, "--no-unswap", "--method", "median").out)
+    assert plain["steps"] == ["smooth"]
+    assert len(refine.read(tmp_path / "o.ndjson")) == 77
+    again = cli("track", tmp_path / "t.ndjson", "-o", tmp_path / "o.ndjson", "--again")
+    assert again.code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "frames per second"),
+        (("--fps", 0), "frames per second above 0"),
+        (("--fps", 30), "expected tracks, got none"),
+        (("--fps", 30, "--longest-gap", -1), "expected tracks"),
+    ],
+)
+def test_what_is_missing_is_told(seen, cli, tmp_path, options, message):
+    refine.write(seen, tmp_path / "seen.ndjson")
+    done = cli("smooth", tmp_path / "seen.ndjson", "-o", tmp_path / "o.ndjson", *options)
+    assert done.code == 3
+    assert message in done.err
+    assert not (tmp_path / "o.ndjson").exists()

@@ -1,0 +1,169 @@
+"""Who is who."""
+
+import numpy as np
+import pytest
+
+import refine
+from refine.exceptions import ArrayError
+from refine.motion.evaluate import evaluate_motion, evaluate_tracking
+from refine.motion.flips import unswap
+from refine.motion.tracking import track
+from refine.poses import ImageRef, Poses
+
+BODY = np.random.default_rng(0).uniform(0, 80, (17, 2))
+
+
+def scene(ways, frames=None):
+    """Persons whose bodies lie at `ways` (P, T, 2), NaN where they are not seen."""
+    ways = np.asarray(ways, float)
+    person, frame = np.nonzero(np.isfinite(ways[..., 0]))
+    order = np.lexsort((person, frame))
+    person, frame = person[order], frame[order]
+    images = [ImageRef(f"v/{i:05}.jpg") for i in range(ways.shape[1])]
+    xy = BODY + ways[person, frame][:, None]
+    return Poses.from_arrays("coco17", xy, image=frame, images=images), person
+
+
+def crossing(frames=40, hidden=()):
+    t = np.arange(frames)[:, None]
+    left, right = t * [10.0, 0.0], [400.0, 30.0] - t * [10.0, 0.0]
+    ways = np.stack([left, right])
+    ways[1, list(hidden)] = np.nan
+    return ways
+
+
+def test_people_who_cross_keep_their_numbers():
+    poses, who = scene(crossing(hidden=range(18, 23)))
+    found = track(poses).track
+    assert all(len(set(found[who == p])) == 1 for p in (0, 1))
+    assert len(set(found)) == 2
+
+
+def test_numbers_are_never_used_again():
+    ways = np.full((2, 100, 2), np.nan)
+    ways[0, :10], ways[1, 60:] = 0.0, 0.0
+    poses, who = scene(ways)
+    found = track(poses).track
+    assert set(found[who == 0]).isdisjoint(found[who == 1])
+    assert len(set(track(poses, reach=60).track)) == 1
+
+
+def test_empty_frames_and_order_change_nothing():
+    poses, _ = scene(crossing())
+    mixed = np.random.default_rng(1).permutation(len(poses))
+    other = track(poses[mixed]).track
+    one = track(poses).track
+    pairs = set(zip(one[mixed].tolist(), other.tolist(), strict=True))
+    assert len(pairs) == 2
+    assert len(track(Poses.empty("coco17", poses.images))) == 0
+
+
+def test_tracks_that_are_there_stay():
+    poses, who = scene(crossing())
+    given = np.where(who == 0, 41, -1)
+    found = track(poses.replace(track=given)).track
+    assert set(found[who == 0]) == {41}
+    assert set(found[who == 1]) == {42}
+    assert 41 not in track(poses.replace(track=given), again=True).track
+
+
+def test_poses_without_joints_are_somebody():
+    poses, _ = scene(crossing(4))
+    xy = poses.xy.copy()
+    xy[3] = np.nan
+    assert (track(poses.replace(xy=xy)).track >= 0).all()
+
+
+def test_videos_are_apart():
+    poses, _ = scene(crossing(6))
+    images = [ImageRef(f"{'ab'[i > 2]}/{i:03}.jpg") for i in range(6)]
+    found = track(poses.replace(images=tuple(images)))
+    first = set(found.track[found.image <= 2])
+    assert first.isdisjoint(found.track[found.image > 2])
+
+
+def test_options_are_looked_at():
+    poses, _ = scene(crossing(2))
+    with pytest.raises(ArrayError, match="reach"):
+        track(poses, reach=0)
+    with pytest.raises(ArrayError, match="similarity"):
+        track(poses, least_similarity=1)
+
+
+def test_figures_are_those_of_motmetrics():
+    mm = pytest.importorskip("motmetrics", reason="motmetrics is not installed")
+    from refine.motion.evaluate import SAME, _Likeness
+
+    rng = np.random.default_rng(0)
+    truth, who = scene(np.cumsum(rng.normal(0, 12, (5, 50, 2)), 1) + rng.uniform(0, 200, (5, 1, 2)))
+    truth = truth.replace(track=who)
+    keep = rng.random(len(truth)) < 0.8
+    poses = truth[keep].replace(xy=truth.xy[keep] + rng.normal(0, 6, (keep.sum(), 17, 2)))
+    poses = poses.replace(
+        track=np.where(rng.random(keep.sum()) < 0.2, rng.integers(0, 5, keep.sum()), who[keep])
+    )
+    ours = evaluate_tracking(truth, poses)
+    held = mm.MOTAccumulator(auto_id=True)
+    likeness = _Likeness(truth, poses)
+    for persons, rows in likeness.frames():
+        table = likeness.of(persons, rows)
+        held.update(who[persons], poses.track[rows], np.where(table >= SAME, 1 - table, np.nan))
+    names = ["idf1", "mota", "num_switches", "num_misses", "num_false_positives"]
+    theirs = mm.metrics.create().compute(held, metrics=names).iloc[0]
+    assert [ours.idf1, ours.mota] == pytest.approx([theirs.idf1, theirs.mota])
+    assert [ours.switches, ours.misses, ours.false_positives] == theirs[names[2:]].tolist()
+
+
+def test_figures_of_what_is_known():
+    truth, who = scene(crossing())
+    truth = truth.replace(track=who)
+    perfect = evaluate_tracking(truth, truth)
+    assert (perfect.idf1, perfect.mota, perfect.switches) == (1, 1, 0)
+    half = truth.replace(track=np.where((who == 0) & (truth.image >= 20), 9, who))
+    found = evaluate_tracking(truth, half)
+    assert (found.switches, found.idf1) == (1, 0.75)
+    assert found.mota == pytest.approx(1 - 1 / 80)
+    near = evaluate_motion(truth, truth.replace(xy=truth.xy + np.array([3.0, 4.0])))
+    assert near.error_px == pytest.approx(5)
+    assert near.acceleration_px == pytest.approx(0, abs=1e-9)
+    assert (near.found, near.pck["PCK@0.1"], near.pck["PCK@0.05"]) == (1, 1, 0)
+    with pytest.raises(ArrayError, match="a track for every predicted pose"):
+        evaluate_tracking(truth, truth.replace(track=None))
+    with pytest.raises(ArrayError, match="openpose18"):
+        evaluate_motion(truth, truth.to("openpose18"))
+
+
+def moving(frames=80):
+    body = refine.skeleton("coco17")
+    swing = np.sin(np.arange(frames)[:, None, None] / 5 + np.arange(17)[:, None] * 2) * [9, 3]
+    xy = BODY + swing + np.random.default_rng(2).normal(0, 0.5, (frames, 17, 2))
+    images = [ImageRef(i) for i in range(frames)]
+    return body, Poses.from_arrays(
+        "coco17", xy, np.ones((frames, 17)), image=range(frames), images=images
+    )
+
+
+@pytest.mark.parametrize("parts", [("knee", "ankle", "hip"), ("wrist",), ("",)])
+def test_flips_are_put_back_and_nothing_else(parts):
+    body, poses = moving()
+    joints = [i for i, n in enumerate(body.joints) if n.endswith(parts)]
+    source = np.tile(np.arange(17), (80, 1))
+    source[30:37, joints] = body.mirror[joints]
+    bad = poses.replace(
+        xy=np.take_along_axis(poses.xy, source[..., None], 1),
+        score=np.arange(17.0) * np.ones((80, 1)),
+    )
+    good = unswap(bad, 30)
+    np.testing.assert_array_equal(good.xy, poses.xy)
+    moved = (good.score != bad.score)[30:37].any(0)
+    assert set(np.flatnonzero(moved)) == {j for j in joints if body.mirror[j] != j}
+    np.testing.assert_array_equal(unswap(poses, 30).xy, poses.xy)
+
+
+def test_joints_that_are_missing_may_flip():
+    body, poses = moving()
+    xy = poses.xy.copy()
+    xy[33, 15], xy[50:53] = np.nan, np.nan
+    bad = xy.copy()
+    bad[30:37] = xy[30:37][:, body.mirror]
+    np.testing.assert_array_equal(unswap(poses.replace(xy=bad), 30).xy, xy)
