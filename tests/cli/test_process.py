@@ -72,7 +72,9 @@ def test_a_console_that_cannot_show_a_name_shows_its_number(pred, tmp_path, enco
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_leave_no_drafts(pred, tmp_path, number, code):
     slow = (
-        "import os, sys, time, pathlib; from refine.cli import main; "
+        "import os, signal, sys, time, pathlib; from refine.cli import main; "
+        # Of jobs in the background the shell lets SIGINT be ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "os.fsync = lambda f: (pathlib.Path('ready').touch(), time.sleep(60)); "
         "sys.argv = ['refine', 'nms', 'pred.json', '-o', 'out.json']; main()"
     )
