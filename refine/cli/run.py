@@ -130,14 +130,7 @@ def command(
         refine_lines(inputs, config)
         return
     written = Written(to, to_skeleton, precision, progress)
-    for_each(
-        pred,
-        output,
-        lambda source, target: refine_file(source, target, inputs, config, written),
-        to=to,
-        keep_going=keep_going,
-        as_json=as_json,
-    )
+    refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +143,25 @@ class Written:
     progress: bool | None
 
 
-def refine_file(
+def refine_each(
+    pred: tuple[str, ...],
+    output: str,
+    inputs: Input,
+    config: Config,
+    written: Written,
+    **summaries: bool,
+) -> None:
+    """Refine files one by one; `summaries` are options of `for_each`."""
+    for_each(
+        pred,
+        output,
+        lambda source, target: _refine_file(source, target, inputs, config, written),
+        to=written.to,
+        **summaries,
+    )
+
+
+def _refine_file(
     source: str, target: str, inputs: Input, config: Config, written: Written
 ) -> dict[str, Any]:
     """Refine a file and return the facts of its summary."""

@@ -5,10 +5,10 @@ from typing import get_args
 import click
 
 from refine._types import Smoothing
-from refine.cli._batch import for_each, inputs_argument
+from refine.cli._batch import inputs_argument
 from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option
-from refine.cli.run import Written, refine_file
+from refine.cli.run import Written, refine_each
 from refine.pipeline import Config
 
 
@@ -57,11 +57,4 @@ def command(
     steps = ("unswap",) * unswap + ("gaps",) * (longest_gap > 0) + ("smooth",)
     config = Config(steps=steps, fps=fps, smoothing=method, longest_gap=longest_gap or 1.0)
     written = Written(to, None, precision, False)
-    for_each(
-        pred,
-        output,
-        lambda source, target: refine_file(source, target, inputs, config, written),
-        to=to,
-        keep_going=keep_going,
-        as_json=as_json,
-    )
+    refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)

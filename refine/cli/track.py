@@ -2,10 +2,10 @@
 
 import click
 
-from refine.cli._batch import for_each, inputs_argument
+from refine.cli._batch import inputs_argument
 from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option
-from refine.cli.run import Written, refine_file
+from refine.cli.run import Written, refine_each
 from refine.pipeline import Config
 
 
@@ -32,11 +32,4 @@ def command(
     unless --again drops them.
     """
     config, written = Config(steps=("track",), retrack=again), Written(to, None, None, False)
-    for_each(
-        pred,
-        output,
-        lambda source, target: refine_file(source, target, inputs, config, written),
-        to=to,
-        keep_going=keep_going,
-        as_json=as_json,
-    )
+    refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)

@@ -13,7 +13,7 @@ from refine.motion.arrays import present
 from refine.motion.frames import Frames, frames_of
 from refine.oks import BOX_FRACTION, pose_area
 from refine.poses import Poses
-from refine.skeletons import borrow_sigmas
+from refine.skeletons import usual_sigmas
 
 PCK = (0.05, 0.1, 0.2)
 """Shares of the longer side of a person's box: Penn Action's PCK is that at .2."""
@@ -194,10 +194,7 @@ class _Likeness:
             raise ArrayError("expected images of the ground truth, got none of them")
         self._truth, self._poses = truth, poses
         self._image = at[poses.image] if len(poses) else np.zeros(0, np.intp)
-        sigmas = borrow_sigmas(truth.skeleton)
-        known = np.isfinite(sigmas)
-        usual = float(np.median(sigmas[known])) if known.any() else 0.07
-        self._variance = (2 * np.where(known, sigmas, usual)) ** 2
+        self._variance = (2 * usual_sigmas(truth.skeleton)) ** 2
         self._area = np.maximum(pose_area(truth.xy, "keypoints"), 1.0)
 
     def frames(self) -> list[tuple[Indices, Indices]]:

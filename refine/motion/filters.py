@@ -13,7 +13,7 @@ from refine.motion.arrays import present
 CUTOFF_HZ = 1.0
 """Lowest cutoff of One-Euro: Casiez, Roussel and Vogel (CHI 2012), section on tuning."""
 BETA = 5.0
-"""Hz of cutoff per body size/s: lag of fast limbs under 2 frames on the development videos."""
+"""Hz of cutoff per body size/s; `tests/benchmarks/motion.py` prints error and lag."""
 SPEED_CUTOFF_HZ = 1.0
 """Cutoff of the speed, ibid."""
 

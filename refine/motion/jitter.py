@@ -16,7 +16,7 @@ from refine.motion.filters import median, one_euro, savgol
 from refine.motion.frames import Frames, Track, frames_of, rate_of, tracks_of
 from refine.oks import BOX_FRACTION
 from refine.poses import Poses
-from refine.skeletons import Skeleton, borrow_sigmas
+from refine.skeletons import Skeleton, usual_sigmas
 
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
 FILLINGS = ("paths", "linear", "pchip")
@@ -28,8 +28,8 @@ SIZE_WINDOW_S = 1.0
 LONGEST_GAP_S = 0.5
 """Of gaps that are filled."""
 TRUSTED_S = 1.0
-"""From a joint's nearest known place, within which its path is better than what the refiner makes
-of one frame: by two thirds on the development videos."""
+"""From a joint's nearest known place, within which its path counts and not what the refiner makes
+of one frame alone, which errs more."""
 DECIMALS = 3
 """Of px; no source is right to more."""
 
@@ -133,7 +133,7 @@ def fill_gaps(
         places = path.xy if method == "paths" else _between(given, frame / rate, method)
         fits = _fillable(present(given), frame / rate, longest_s)
         new = fits & present(places)
-        sure = _certainty(poses, track, rate, path.variance, at, frame)
+        sure = _certainty(poses, track, rate, path.variance, frame)
         around = _least_around(own, fits)
         found = np.where(new[..., None], places.round(DECIMALS), given)
         value = np.where(new, around * sure, own)
@@ -230,14 +230,11 @@ def _path(
 
 def _expected_variance(poses: Poses, track: Track, size: Floats, at: Indices) -> Floats | None:
     """Return the variance (T, K) in px^2 that expected keypoint similarities stand for."""
-    sigmas = borrow_sigmas(poses.skeleton)
-    if poses.score_kind != "expected_ks" or not np.isfinite(sigmas).any():
+    if poses.score_kind != "expected_ks":
         return None
     # Of a 2-D normal error the expected similarity is 1 / (1 + variance / (2 sigma size)^2).
-    score = np.full((len(size), len(sigmas)), np.nan)
-    score[at] = poses.score[track.rows]
-    usual = np.where(np.isfinite(sigmas), sigmas, np.nanmedian(sigmas))
-    scale = (2 * usual * size[:, None]) ** 2
+    score = _scores(poses, track, at, len(size))
+    scale = (2 * usual_sigmas(poses.skeleton) * size[:, None]) ** 2
     return np.asarray(scale * (1 / np.clip(score, 0.02, 0.98) - 1))
 
 
@@ -285,14 +282,11 @@ def _least_around(score: Floats, gap: Bools) -> Floats:
     return out
 
 
-def _certainty(
-    poses: Poses, track: Track, rate: float, variance: Floats, at: Indices, frame: Indices
-) -> Floats:
+def _certainty(poses: Poses, track: Track, rate: float, variance: Floats, frame: Indices) -> Floats:
     """Return keypoint similarities (T, K) to be expected of places of some variance."""
-    sigmas = borrow_sigmas(poses.skeleton)
-    usual = np.where(np.isfinite(sigmas), sigmas, 0.07)
     size = np.interp(frame, track.frame, body_size(poses, track, rate))
-    return np.asarray(1 / (1 + variance / (2 * usual * size[:, None]) ** 2))
+    scale = (2 * usual_sigmas(poses.skeleton) * size[:, None]) ** 2
+    return np.asarray(1 / (1 + variance / scale))
 
 
 def _between(xy: Floats, time: Floats, method: str) -> Floats:

@@ -11,7 +11,7 @@ from refine.motion.arrays import present
 from refine.motion.frames import frames_of
 from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeletons import borrow_sigmas
+from refine.skeletons import usual_sigmas
 
 LEAST_SIMILARITY = 0.15
 """Of a pose and where a track should be; below, the pose is somebody else."""
@@ -124,10 +124,7 @@ class _Course:
 
 def _kernels(poses: Poses) -> Floats:
     """Return each joint's variance (K,) in areas; those without a sigma have the usual one."""
-    sigmas = borrow_sigmas(poses.skeleton)
-    known = np.isfinite(sigmas)
-    usual = float(np.median(sigmas[known])) if known.any() else 0.07
-    return np.asarray((2 * WIDENING * np.where(known, sigmas, usual)) ** 2)
+    return np.asarray((2 * WIDENING * usual_sigmas(poses.skeleton)) ** 2)
 
 
 def _likeness(

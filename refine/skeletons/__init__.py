@@ -9,6 +9,7 @@ from refine.skeletons.registry import (
     skeleton_from_table,
     skeleton_names,
     skeleton_to_table,
+    usual_sigmas,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "skeleton_from_table",
     "skeleton_names",
     "skeleton_to_table",
+    "usual_sigmas",
 ]

@@ -64,6 +64,22 @@ def borrow_sigmas(table: Skeleton) -> Floats:
     return np.where(index >= 0, coco.require_sigmas()[index], np.nan)
 
 
+TYPICAL_SIGMA = 0.07
+"""About the median of COCO's body joints; of skeletons that share no joint with it."""
+
+
+def usual_sigmas(table: Skeleton) -> Floats:
+    """Return `borrow_sigmas`, and where there are none the median of the others.
+
+    >>> bool(np.isfinite(usual_sigmas(skeleton("lsp14"))).all())
+    True
+    """
+    sigmas = borrow_sigmas(table)
+    known = sigmas[np.isfinite(sigmas)]
+    usual = float(np.median(known)) if len(known) else TYPICAL_SIGMA
+    return np.where(np.isfinite(sigmas), sigmas, usual)
+
+
 def read_skeleton(path: Path) -> Skeleton:
     """Read a skeleton from a TOML or JSON table, or from the `categories` of a COCO file.
 

@@ -1,7 +1,7 @@
-"""COCO keypoint evaluation beside pycocotools, faster-coco-eval and hotcoco, and OKS beside torch.
+"""COCO keypoint evaluation beside pycocotools, faster-coco-eval and hotcoco.
 
     python tests/benchmarks/evaluation_speed.py [--images 2000] [--rounds 7] [--markdown OUT.md]
-    python tests/benchmarks/evaluation_speed.py --images --poses --verbs 5000
+    python tests/benchmarks/evaluation_speed.py --images --verbs 5000
 
 Persons of `refine.sample` repeated on so many images, by seed; predictions near them and some of
 nobody. "arrays" is with everything in memory as each likes it best (`GroundTruth` and `Poses`, the
@@ -38,7 +38,6 @@ from refine.evaluation.ground_truth import read_ground_truth
 from refine.evaluation.predictions import read_predictions
 from refine.files import dump_json
 from refine.formats import FORMATS
-from refine.oks import pairwise_oks
 from refine.sample import make_people, make_predictions
 
 PEERS = {
@@ -227,42 +226,6 @@ def verb_rows(images, rounds, folder):
     ]
 
 
-def oks_rows(n, rounds):
-    """Measure a matrix of OKS, n poses against n, beside torch."""
-    import torch
-
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    sigmas = refine.skeleton("coco17").require_sigmas()
-    a = rng.uniform(0, 300, (n, 17, 2))
-    b, area = a + rng.normal(0, 20, a.shape), rng.uniform(1e3, 1e5, n)
-    ta, tb, t_area, t_sigmas = map(torch.from_numpy, (a, b, area, sigmas))
-
-    def by_torch():
-        d = (ta[:, None, :, 0] - tb[..., 0]) ** 2 + (ta[:, None, :, 1] - tb[..., 1]) ** 2
-        return (-d / ((2 * t_sigmas) ** 2 * t_area[:, None, None] * 2)).exp().mean(-1).numpy()
-
-    times = max(1, 40_000 // n**2)
-    functions = {
-        "refine": lambda: [pairwise_oks(a, b, area, sigmas) for _ in range(times)][-1],
-        "torch": lambda: [by_torch() for _ in range(times)][-1],
-    }
-    measured = timed(functions, rounds)
-    base, expected = measured["refine"]
-    return [
-        {
-            "task": f"OKS, {n} x {n}",
-            "who": name,
-            "median": float(np.median(seconds[:, 0])) / times / n**2,
-            "unit": "pair",
-            "ratio": float(np.median((seconds / base)[:, 0])),
-            "cpu": float(np.median((seconds / base)[:, 1])),
-            "difference": float(np.abs(found - expected).max()),
-        }
-        for name, (seconds, found) in measured.items()
-    ]
-
-
 def table(rows):
     lines = ["| task | who | µs | times ours | CPU time | largest difference |"]
     lines += ["|---|---|---|---|---|---|"]
@@ -277,7 +240,6 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="*", default=[2000])
-    parser.add_argument("--poses", type=int, nargs="*", default=[20, 100, 1000])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--verbs", type=int, nargs="*", default=[])
     options = options_of(parser)
@@ -288,9 +250,7 @@ def main():
             rows += evaluation_rows(images, options.rounds, Path(folder))
         for images in options.verbs:
             rows += verb_rows(images, options.rounds, Path(folder))
-    for n in options.poses:
-        rows += oks_rows(n, options.rounds)
-    publish(options, table(rows), rows, ("numpy", "numba", "torch", *PEERS))
+    publish(options, table(rows), rows, ("numpy", "numba", *PEERS))
 
 
 if __name__ == "__main__":
