@@ -224,3 +224,13 @@ def test_nobody_comes_back(tmp_path, form, images):
     write(refine.Poses.empty(body, images), tmp_path / "none.json", form.name)
     again = read(tmp_path / "none.json", form.name, skeleton=body, normalised=pixels)
     assert len(again) == 0
+
+
+@pytest.mark.parametrize(("name", "form"), [("a.csv.gz", "csv"), ("a.parquet.gz", "parquet")])
+def test_tables_may_be_gzipped(file, row, tmp_path, name, form):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    write(read(file([row()])), tmp_path / name)
+    assert (tmp_path / name).read_bytes()[:2] == b"\x1f\x8b"
+    again = read(tmp_path / name)
+    assert (again.meta["format"], len(again)) == (form, 1)

@@ -11,8 +11,8 @@ import refine
 from refine.formats import FORMATS
 from tests.properties.fuzzing import JUNK, damaged, spots, whole
 
-EXAMPLES = 120
-LEAST_READ = 1
+EXAMPLES = 200
+LEAST_READ = 3
 """Of the damaged files of a format so many are read, at least: one in twelve of arrays, two in
 three of annotations, whose names and unknown fields may hold anything. With none, the test would
 tell only that the format refuses."""
