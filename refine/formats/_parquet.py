@@ -6,7 +6,7 @@ the schema under `KEY`.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +20,9 @@ from refine.formats.base import Document
 PARQUET, COLUMNS, METADATA = "parquet", "columns", "metadata"
 KEY = b"refine"
 """Of the schema's metadata."""
+
+GROUP = 122_880
+"""Rows that are written at once and can be read so: DuckDB's ROW_GROUP_SIZE, a page per core."""
 
 MAGIC = b"PAR1"
 """What Parquet files begin with: parquet.apache.org, "File Format"."""
@@ -99,9 +102,44 @@ def dump_parquet(document: Document) -> bytes:
     Raises:
         FormatError: no pyarrow to write it with, or columns that it cannot hold.
     """
-    table, file = to_table(document), io.BytesIO()
-    import_module("pyarrow.parquet").write_table(table, file, compression="zstd")
-    return file.getvalue()
+    return b"".join(dump_tables([to_table(document)]))
+
+
+def dump_tables(tables: Iterable[Any]) -> Iterator[bytes]:
+    """Write the rows of Arrow tables of one schema as a Parquet file, part after part."""
+    sink, writer = _Sink(), None
+    for table in tables:
+        if writer is None:
+            make = import_module("pyarrow.parquet").ParquetWriter
+            writer = make(sink, table.schema, compression="zstd")
+        writer.write_table(table, row_group_size=GROUP)
+        yield sink.take()
+    if writer is not None:
+        writer.close()
+    yield sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """A file that is taken away while it is written."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        self.parts.append(bytes(data))
+        self.size += len(self.parts[-1])
+        return len(self.parts[-1])
+
+    def take(self) -> bytes:
+        taken, self.parts = b"".join(self.parts), []
+        return taken
 
 
 def load_pyarrow(where: str) -> Any:

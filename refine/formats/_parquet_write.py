@@ -164,7 +164,7 @@ def _of_extra(
     for i, row in enumerate(rows):
         if (plain and CATEGORY in row) or UNLABELLED in row:
             rows[i] = own = {k: v for k, v in row.items() if not (plain and k == CATEGORY)}
-            if halves := halves_apart(own):
+            if UNLABELLED in own and (halves := halves_apart(own)):
                 apart[i] = halves
     texts = _fields(rows)
     halves_of = np.flatnonzero(np.isin(of, list(apart))).tolist() if apart else []

@@ -8,7 +8,7 @@ the metadata of the schema stands under `refine` the JSON of `version`, `skeleto
 table of one that does not ship), `score_kind` and the history.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,16 @@ import numpy as np
 import refine.history as _history
 from refine.exceptions import FormatError
 from refine.formats._keypoints import skeleton_of
-from refine.formats._parquet import COLUMNS, METADATA, PARQUET, Lists, from_table, to_table
+from refine.formats._parquet import (
+    COLUMNS,
+    GROUP,
+    METADATA,
+    PARQUET,
+    Lists,
+    dump_tables,
+    from_table,
+    to_table,
+)
 from refine.formats._parquet_read import (
     categories_of,
     check_alike,
@@ -118,6 +127,18 @@ def write_parquet(poses: Poses, precision: int | None, held: Holding) -> Documen
     """
     del held
     return _document(poses, columns_of(poses, precision, lay_out(poses), slice(None)))
+
+
+def spell_parquet(poses: Poses, precision: int | None) -> Iterator[bytes]:
+    """Write a file, part after part: what `write_parquet` gives, a group of rows at a time.
+
+    Raises:
+        FormatError: no pyarrow, or as for `write_parquet`.
+    """
+    layout = lay_out(poses)
+    starts = range(0, max(len(layout.image), 1), GROUP)
+    groups = (columns_of(poses, precision, layout, slice(i, i + GROUP)) for i in starts)
+    return dump_tables(to_table(_document(poses, columns)) for columns in groups)
 
 
 def to_arrow(poses: Poses) -> Any:
