@@ -34,7 +34,11 @@ HOW = ("resume", "device", "workers")
 @click.option("--mixed/--no-mixed", default=None, help="bfloat16 matrix products.  [mixed]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside OUT.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [the GPU if there is one]")
-@click.option("--images", metavar="DIR", help="Train an image refiner, on the pictures in DIR.")
+@click.option(
+    "--images",
+    metavar="DIR",
+    help="Train an image refiner, on the pictures in DIR, or in tar files: shard-{000..009}.tar.",
+)
 @click.option(
     "--exif/--no-exif",
     default=None,
@@ -75,11 +79,15 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train a refiner from COCO keypoint ANNOTATIONS (.json or .json.gz).
+    """Train a refiner from COCO keypoint ANNOTATIONS: .json, .json.gz, or .parquet of these.
 
     Every person is shown with synthetic jitter, inversion, swap, miss and missing joints, and the
     network learns to put them right. A checkpoint is written after every epoch. On several GPUs:
     torchrun --nproc-per-node N -m refine train ...
+
+    What `refine convert GT.json -o GT.parquet` writes may come in many files: a folder of them,
+    'gt-*.parquet', 'gt-{000..099}.parquet'. So may pictures in tar files, as WebDataset packs them;
+    they are read where they lie.
 
     With --images the refiner looks at the pictures, too, and is PoseFix as published; the curve of
     its losses is drawn beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each

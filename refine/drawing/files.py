@@ -24,7 +24,7 @@ from refine.drawing.stages import Stages
 from refine.drawing.svg import svg
 from refine.exceptions import ArrayError, FormatError
 from refine.files import write_bytes
-from refine.refiner.image.crops import SUFFIXES, find_pictures
+from refine.refiner.image.crops import SUFFIXES, Stored, find_pictures
 from refine.refiner.image.pictures import Sight, check_found, look_at, read_picture, short
 
 S = TypeVar("S")
@@ -53,7 +53,7 @@ class Pictures:
         sight: which of them do not serve, and why; None without any.
     """
 
-    paths: Sequence[Path | None]
+    paths: Sequence[Stored | None]
     exif: bool = True
     sight: Sight | None = None
 
@@ -99,7 +99,7 @@ def find_drawn(
     found = find_pictures(folder, images)
     check_found(folder, found, poses)
     sight = look_at(poses, found, exif=exif)
-    paths: list[Path | None] = [None] * len(stages.images)
+    paths: list[Stored | None] = [None] * len(stages.images)
     for image, path, usable in zip(drawn, found, sight.pictures, strict=True):
         paths[image] = None if usable is None else path
     return Pictures(paths, exif, sight)
