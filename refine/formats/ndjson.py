@@ -63,7 +63,8 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         rows += people
         frame = whole(line.get("frame"), "frame", where)
         own = LINE if frame is None else (*LINE, "frame")
-        ref = replace(image_ref(line, where, key="image_id", own=own), frame=frame)
+        ref = image_ref(line, where, key="image_id", own=own)
+        ref = ref if frame is None else replace(ref, frame=frame)
         again += ref.id in refs
         refs[ref.id] = _join(refs[ref.id], ref, where) if ref.id in refs else ref
         image += [place.setdefault(ref.id, len(place))] * len(people)
@@ -119,7 +120,8 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         people = []
         for i in rows.tolist():
             row = dict(poses.extra[i])
-            put_back(lists[i], halves_apart(row), poses.skeleton.joints, precision)
+            if UNLABELLED in row:
+                put_back(lists[i], halves_apart(row), poses.skeleton.joints, precision)
             if not (empty[i] and "keypoints" in row):
                 row["keypoints"] = lists[i]
             for field, column_ in columns.items():
