@@ -74,8 +74,8 @@ def _carry(poses: Poses, form: Format, source: Format) -> tuple[Poses, str]:
         return renamed.setdefault(field, f"{source.name}_{field}")
 
     gone = source.private - ({UNLABELLED} & form.fields & source.fields)
-    keys = set(chain.from_iterable(poses.extra))
     extra = poses.extra
+    keys = dict.fromkeys(chain.from_iterable(extra)).keys()
     if keys & gone or any(name(key) != key for key in keys):
         extra = tuple({name(k): v for k, v in e.items() if k not in gone} for e in extra)
     images = tuple(

@@ -22,7 +22,7 @@ KEY = b"refine"
 """Of the schema's metadata."""
 
 GROUP = 122_880
-"""Rows that are written at once and can be read so: DuckDB's ROW_GROUP_SIZE, a page per core."""
+"""Rows that are written, and can be read, at once: as DuckDB has it, ROW_GROUP_SIZE of its COPY."""
 
 MAGIC = b"PAR1"
 """What Parquet files begin with: parquet.apache.org, "File Format"."""
