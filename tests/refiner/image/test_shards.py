@@ -111,7 +111,7 @@ def test_tar_files_and_tables_teach_the_same_as_a_folder(
         part = truth[truth.image == i]
         part = part.replace(images=(ref,), image=part.image * 0)
         refine.write(part, tmp_path / "gt" / f"{i}.parquet")
-    settings = PoseFixSettings(epochs=2, batch=3, size=(32, 64), depth=50, mixed=True)
+    settings = PoseFixSettings(epochs=1, batch=3, size=(32, 64), depth=50, mixed=False)
     curves = []
     for i, images in enumerate((pictured, shards / "shard-{000000..000001}.tar")):
         table = {"annotations": str(tmp_path / "gt"), "images": str(images)}
@@ -122,3 +122,14 @@ def test_tar_files_and_tables_teach_the_same_as_a_folder(
     lacking = {**table, "images": str(shards / "shard-000002.tar")}
     with pytest.raises(RefineError, match="expected pictures of the 2 images"):
         read_labelled([lacking], body.skeleton)
+
+
+def test_verbs_look_into_tar_files(cli, pictured, shards, tmp_path):
+    truth = refine.read(pictured / "gt.json")
+    refine.write(truth, tmp_path / "in.json", "ndjson")
+    common = ("run", tmp_path / "in.json", "--picture-weights", "image-small", "-q", "--images")
+    for name, images in (("a", pictured), ("b", shards / "shard-{000000..000001}.tar")):
+        assert cli(*common, images, "-o", tmp_path / f"{name}.json").code == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    one = cli(*common, shards / "shard-000000.tar", "-o", tmp_path / "c.json")
+    assert (one.code, "1 of 2 images have a picture in" in one.err) == (0, True)
