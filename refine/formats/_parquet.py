@@ -167,12 +167,15 @@ def from_table(table: Any, where: str) -> Document:
     """Return an Arrow table as a document.
 
     Raises:
-        FormatError: metadata that are no JSON.
+        FormatError: metadata that are no JSON, or two columns of one name.
     """
     pyarrow = load_pyarrow(where)
     if isinstance(table, pyarrow.RecordBatch):
         table = pyarrow.Table.from_batches([table])
-    columns = {name: _plain(table.column(name), pyarrow) for name in table.column_names}
+    names: list[str] = table.column_names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise FormatError(f"expected one column {twice[0]!r:.40}, got several", where=where)
+    columns = {name: _plain(table.column(name), pyarrow) for name in names}
     held = (table.schema.metadata or {}).get(KEY)
     metadata = {} if held is None else parse_json(held, f"{where}, metadata")
     return {PARQUET: {COLUMNS: columns, METADATA: metadata}}

@@ -193,6 +193,7 @@ def _skeleton(about: Mapping[str, Any], keypoints: Any, options: Options, where:
     if about.get("skeleton") is not None:
         return skeleton_told(about["skeleton"], where)
     listed = keypoints.parts[0] if isinstance(keypoints, Lists) else keypoints
+    listed = keypoints.values if isinstance(keypoints, Coded) else listed
     width = next((len(each) for each in listed if hasattr(each, "__len__")), 0)
     if width % 3:
         raise FormatError(f"expected 3 K values in 'keypoints', got {width}", where=where)

@@ -162,6 +162,8 @@ def test_arrow_tables_of_other_types(pyarrow, people):
         same(from_arrow(other), people)
         same(from_arrow(pyarrow.concat_tables([other.slice(0, 3), other.slice(3)])), people)
     same(from_arrow(table.combine_chunks().to_batches()[0]), people)
+    with pytest.raises(FormatError, match="an Arrow table: expected one column 'box', got several"):
+        from_arrow(table.append_column("box", table["box"]))
     part = from_arrow(table.slice(2, 2))
     assert (len(part), [ref.id for ref in part.images]) == (2, [8])
     np.testing.assert_array_equal(part.xy, people.xy[[0, 2]])
