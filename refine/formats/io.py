@@ -26,6 +26,7 @@ from refine.formats.containers import (
     save,
 )
 from refine.formats.known import FORMATS, endings, get_format, tell
+from refine.formats.ndjson import spell_ndjson
 from refine.formats.parquet import spell_parquet
 from refine.formats.plain import scan_results
 from refine.formats.spelling.results import spell_results
@@ -127,11 +128,14 @@ def _spelled(
     form: Format, poses: Poses, path: str | Path, precision: int | None
 ) -> Iterator[bytes] | None:
     """Return what `save` would write of many plain poses, in parts; None of all others."""
-    if form.name not in ("coco", "parquet") or poses.xy.nbytes < LARGE:
+    if poses.xy.nbytes < LARGE:
         return None
     if form.name == "parquet":
         return spell_parquet(poses, precision) if is_binary(str(path)) else None
-    if holding_for(form, poses, path) != "document" or poses.meta.get("single"):
+    held = holding_for(form, poses, path)
+    if form.name == "ndjson" and held == "lines":
+        return spell_ndjson(poses, precision)
+    if form.name != "coco" or held != "document" or poses.meta.get("single"):
         return None
     return spell_results(poses, precision)
 

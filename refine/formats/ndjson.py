@@ -6,13 +6,17 @@ name, or a table of one that does not ship); ``score_kind``; and ``poses``: obje
 (xyxy), ``area``, ``track_id``. Fields of other formats are carried along.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 import refine.history as _history
+from refine._types import Floats
 from refine.exceptions import FormatError
+from refine.files import dump_json
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
 from refine.formats._records import describe, list_in
@@ -20,6 +24,7 @@ from refine.formats._rows import column, extras, fours, optional, tracks
 from refine.formats._told import kind_told, skeleton_told, tell_skeleton
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
+from refine.formats.spelling.results import ROWS, spell_lists
 from refine.poses import ImageRef, Poses
 
 LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
@@ -101,41 +106,63 @@ def read_ndjson(source: Source, options: Options) -> Poses:
 
 def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document:
     """Write one line per image; missing joints and unknown scores are null."""
-    values = np.concatenate([rounded(poses, precision), poses.score[..., None]], -1)
-    lists = values.reshape(len(poses), 3 * len(poses.skeleton)).tolist()
-    common: dict[str, Any] = {
-        "skeleton": tell_skeleton(poses.skeleton),
-        "score_kind": poses.score_kind,
-    }
-    if poses.history:
-        common[_history.FIELD] = _history.encode(poses.history)
     if not poses.images:
-        return [] if held == "folder" else [{**common, "poses": []}]
-    columns = {
-        "score": poses.instance_score.tolist(),
-        "area": None if poses.area is None else poses.area.tolist(),
-    }
+        return [] if held == "folder" else [{**_common(poses), "poses": []}]
+    lines = _lines(poses, precision, np.ndarray.tolist)
+    return lines[0] if held == "document" and len(lines) == 1 else lines
+
+
+def spell_ndjson(poses: Poses, precision: int | None) -> Iterator[bytes]:
+    """Write a file of some images, part after part: the lines that `write_ndjson` gives."""
+    order = np.argsort(poses.image, kind="stable")
+    ends = np.searchsorted(poses.image[order], np.arange(1, len(poses.images) + 1))
+    cuts = np.flatnonzero(np.diff(ends // ROWS, append=-1)) + 1
+    for first, last in pairwise([0, *cuts.tolist()]):
+        rows = order[ends[first - 1] if first else 0 : ends[last - 1]]
+        images = poses.images[first:last]
+        part = poses[rows].replace(images=images, image=poses.image[rows] - first)
+        lines = _lines(part, precision, spell_lists)
+        yield b"".join(dump_json(line) + b"\n" for line in lines)
+
+
+def _common(poses: Poses) -> dict[str, Any]:
+    told = {"skeleton": tell_skeleton(poses.skeleton), "score_kind": poses.score_kind}
+    return told | ({_history.FIELD: _history.encode(poses.history)} if poses.history else {})
+
+
+def _lines(
+    poses: Poses, precision: int | None, spell: Callable[[Floats], Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """Return a line per image, of whose keypoints (N, 3 K) `spell` makes lists for JSON."""
+    values = np.concatenate([rounded(poses, precision), poses.score[..., None]], -1)
+    values = values.reshape(len(poses), 3 * len(poses.skeleton))
+    lists, common = spell(values), _common(poses)
+    columns: dict[str, list[Any]] = {"score": poses.instance_score.tolist()}
+    if poses.area is not None:
+        columns["area"] = poses.area.tolist()
+    if (box := poses.box) is not None:
+        known = np.asarray(np.isfinite(box).all(1))
+        columns["box"] = [row if ok else None for row, ok in zip(box.tolist(), known, strict=True)]
+    if poses.track is not None:
+        columns["track_id"] = [track if track >= 0 else None for track in poses.track.tolist()]
     lines, empty = [], np.asarray(~poses.present.any(1))
     for ref, rows in poses.by_image():
         people = []
         for i in rows.tolist():
-            row = dict(poses.extra[i])
+            row, keypoints = dict(poses.extra[i]), lists[i]
             if UNLABELLED in row:
-                put_back(lists[i], halves_apart(row), poses.skeleton.joints, precision)
+                keypoints = values[i].tolist()
+                put_back(keypoints, halves_apart(row), poses.skeleton.joints, precision)
             if not (empty[i] and "keypoints" in row):
-                row["keypoints"] = lists[i]
+                row["keypoints"] = keypoints
             for field, column_ in columns.items():
-                value = None if column_ is None else column_[i]
+                value = column_[i]
                 if value is not None and value == value:
                     row[field] = value
-            if poses.box is not None and np.isfinite(poses.box[i]).all():
-                row["box"] = poses.box[i].tolist()
-            if poses.track is not None and poses.track[i] >= 0:
-                row["track_id"] = int(poses.track[i])
             people.append(row)
         frame = {} if ref.frame is None else {"frame": ref.frame}
         lines.append({**image_record(ref, "image_id"), **frame, **common, "poses": people})
-    return lines[0] if held == "document" and len(lines) == 1 else lines
+    return lines
 
 
 def _join(one: ImageRef, other: ImageRef, where: str) -> ImageRef:
