@@ -26,7 +26,7 @@ from refine.formats.containers import (
     save,
 )
 from refine.formats.known import FORMATS, endings, get_format, tell
-from refine.formats.ndjson import spell_ndjson
+from refine.formats.ndjson import scan_ndjson, spell_ndjson
 from refine.formats.parquet import spell_parquet
 from refine.formats.plain import scan_results
 from refine.formats.spelling.results import spell_results
@@ -87,18 +87,27 @@ def read(
 
 
 def _scanned(path: _Readable, form: Format | None, options: Options) -> Poses | None:
-    """Read a large file of COCO results that are nothing but numbers; None of all others."""
-    if not isinstance(path, str | Path) or Path(str(path).removesuffix(".gz")).suffix != ".json":
+    """Read a large file of lines, or of COCO results that are nothing but numbers.
+
+    Returns:
+        None of all others.
+    """
+    large = isinstance(path, str | Path) and Path(path).is_file()
+    if not large or Path(str(path)).stat().st_size <= LARGE:
         return None
-    large = Path(path).is_file() and Path(path).stat().st_size > LARGE
-    if not large or (form is not None and form.name != "coco"):
+    name = None if form is None else form.name
+    if is_lines_name(str(path)) and name in (None, "ndjson"):
+        poses = scan_ndjson(read_bytes(str(path)), options)
+        about = {"format": "ndjson", "held": "lines"}
+    elif str(path).removesuffix(".gz").endswith(".json") and name in (None, "coco"):
+        found = scan_results(read_bytes(str(path)), options)
+        poses = None if found is None or found.others else found.poses()
+        about = {"format": "coco", "held": "document"}
+    else:
         return None
-    found = scan_results(read_bytes(path), options)
-    if found is None or found.others:
+    if poses is None:
         return None
-    about = {"format": "coco", "held": "document", "ending": ".json", "single": False}
-    poses = found.poses()
-    return poses.replace(meta={**poses.meta, **about})
+    return poses.replace(meta={**poses.meta, **about, "ending": ".json", "single": False})
 
 
 def _parsed(path: _Readable, form: Format | None, options: Options) -> Poses:

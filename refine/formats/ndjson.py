@@ -11,11 +11,12 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 
 import refine.history as _history
 from refine._types import Floats
-from refine.exceptions import FormatError
+from refine.exceptions import FormatError, RefineError
 from refine.files import dump_json
 from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
@@ -29,6 +30,11 @@ from refine.poses import ImageRef, Poses
 
 LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}
+COMMON = ("skeleton", "score_kind", _history.FIELD)
+BYTES = 1 << 24
+"""Of lines that are read at once: some 50,000 poses."""
+
+_decoder = msgspec.json.Decoder()
 
 
 def read_ndjson(source: Source, options: Options) -> Poses:
@@ -102,6 +108,38 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         if again
         else {},
     )
+
+
+def scan_ndjson(data: bytes, options: Options) -> Poses | None:
+    """Read lines of a large file some at a time, so that few are held as objects at once.
+
+    Returns:
+        What `read_ndjson` reads; None of lines that need to be seen together, or are at fault.
+    """
+    parts: list[Poses] = []
+    heads: list[list[Any]] = []
+    seen: set[int | str] = set()
+    start = 0
+    while start < len(data):
+        stop = data.find(b"\n", start + BYTES) + 1 or len(data)
+        try:
+            lines = _decoder.decode_lines(data[start:stop])
+            part = read_ndjson(Source(options.where, "lines", lines), options)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, RefineError):
+            return None
+        start = stop
+        if not lines:
+            continue
+        parts.append(part)
+        heads.append([lines[0].get(key) for key in COMMON])
+        ids = {ref.id for ref in part.images}
+        if heads[-1] != heads[0] or part.meta or not seen.isdisjoint(ids):
+            return None
+        seen |= ids
+    tracked = any(part.track is not None for part in parts)
+    if not parts or (tracked and any("track_id" in row for p in parts for row in p.extra)):
+        return None
+    return Poses.concat(parts)
 
 
 def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document:
