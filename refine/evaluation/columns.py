@@ -61,13 +61,15 @@ def join_columns(parts: Sequence[Columns], wheres: Sequence[str]) -> Columns:
         wheres: their files, for messages.
 
     Raises:
-        FormatError: files of different joints, or that tell different things of an image.
+        FormatError: files of different joints, that tell different things of an image, or of which
+            one tells no categories where others tell several.
     """
     images: dict[int | str, int] = {}
     refs: list[ImageRef] = []
     places, kinds = [], []
-    known = {c: None for part in parts for c in part.categories}
-    categories = tuple(sorted(known, key=lambda c: (isinstance(c, str), c)))
+    known = {c for part in parts for c in part.categories} - {None}
+    categories = tuple(sorted(known, key=lambda c: (isinstance(c, str), c))) or (None,)
+    number = {c: i for i, c in enumerate(categories)} | {None: 0}
     for part, where in zip(parts, wheres, strict=True):
         if part.skeleton != parts[0].skeleton:
             raise FormatError(
@@ -83,9 +85,14 @@ def join_columns(parts: Sequence[Columns], wheres: Sequence[str]) -> Columns:
                 raise FormatError(
                     f"expected one image {ref.id!r} in all files, got two that differ", where=where
                 )
+        if None in part.categories and len(known) > 1:
+            raise FormatError(
+                "expected a category_id for all annotations, as in other files, got none",
+                where=where,
+            )
         here = np.array([images[ref.id] for ref in part.images], np.intp)
         places.append(here[part.image])
-        kind = np.array([categories.index(c) for c in part.categories], np.intp)
+        kind = np.array([number[c] for c in part.categories], np.intp)
         kinds.append(kind[part.category])
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])

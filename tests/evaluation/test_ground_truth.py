@@ -326,6 +326,21 @@ def test_tables_are_annotations(pictured, tables, name):
         read_ground_truth(tables / name, category=7)
 
 
+def test_tables_with_and_without_categories(pictured, tables):
+    _, second = sorted((tables / "parts").rglob("*.parquet"))
+    truth = refine.read(second)
+    for kinds, known in (((None,), (1,)), ((2, 3), (1, 2, 3))):
+        rows = ({} if k is None else {"category_id": k} for k in np.resize(kinds, len(truth)))
+        refine.write(truth.replace(extra=tuple(rows)), second)
+        assert read_ground_truth(tables / "parts").categories == known
+    third = tables / "parts" / "z.parquet"
+    refine.write(refine.Poses.empty("coco17"), third)
+    assert read_ground_truth(tables / "parts").categories == (1, 2, 3)
+    refine.write(truth.replace(extra=({},) * len(truth)), third)
+    with pytest.raises(FormatError, match=r"z\.parquet: expected a category_id for all"):
+        read_ground_truth(tables / "parts")
+
+
 def test_tables_that_do_not_go_together(pictured, tables):
     parts = tables / "parts"
     truth = refine.read(pictured / "gt.json")
