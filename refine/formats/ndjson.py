@@ -133,7 +133,8 @@ def scan_ndjson(data: bytes, options: Options) -> Poses | None:
         parts.append(part)
         heads.append([lines[0].get(key) for key in COMMON])
         ids = {ref.id for ref in part.images}
-        if heads[-1] != heads[0] or part.meta or not seen.isdisjoint(ids):
+        alike = heads[-1] == heads[0] and part.meta == parts[0].meta
+        if not alike or "notes" in part.meta or not seen.isdisjoint(ids):
             return None
         seen |= ids
     tracked = any(part.track is not None for part in parts)
