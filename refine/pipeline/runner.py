@@ -83,11 +83,16 @@ def check_apart(config: Config) -> None:
     Raises:
         RefineError: steps for videos.
     """
-    if video := [s.name for s in step_list.STEPS if s.video and s.name in config.steps]:
+    if video := needs_video(config):
         raise RefineError(
             f"expected steps that look at one picture, got {', '.join(video)}: they need the video",
-            hint="refine.run, or `refine run` without --stream",
+            hint="refine.run, or `refine run` of the whole: without --stream, --workers or --batch",
         )
+
+
+def needs_video(config: Config) -> list[str]:
+    """Name the steps of a config that look at frames together."""
+    return [s.name for s in step_list.STEPS if s.video and s.name in config.steps]
 
 
 def _merged(config: Config | None, options: dict[str, Any]) -> Config:
