@@ -1,6 +1,5 @@
 """Doing a shard: read, refine, write. The same bytes whoever does it, and however often."""
 
-import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,11 +10,20 @@ import numpy as np
 from refine.corpus.reading import Reading, read_piece, read_shard
 from refine.corpus.shards import Piece, Shard
 from refine.corpus.storage import join, put, put_all
-from refine.exceptions import RefineError, RefineWarning
-from refine.formats import format_for, get_format, prepared, with_images, write
+from refine.exceptions import FormatError, RefineError, RefineWarning
+from refine.files import STDIO
+from refine.formats import format_for, get_format, prepared, with_images
 from refine.formats._losses import count_losses
 from refine.formats.base import Format
-from refine.formats.containers import documents_of, dump, file_names, renamed
+from refine.formats.containers import (
+    documents_of,
+    dump,
+    file_names,
+    holding_for,
+    is_lines_name,
+    needs_folder,
+    renamed,
+)
 from refine.history import COUNTS, Step
 from refine.pipeline import Config, run
 from refine.pipeline.runner import summarise
@@ -259,18 +267,16 @@ def _named(piece: Piece, shard: Shard, job: Job, number: int) -> str:
     return renamed(piece.name, get_format(job.format)) if job.format else piece.name
 
 
-class _Named(io.BytesIO):
-    """A file in memory whose name tells how it is written."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-
 def _spelled(poses: Poses, name: str, form: Format, job: Job) -> bytes:
-    file = _Named(name)
-    write(poses, file, form.name, precision=job.precision)
-    return file.getvalue()
+    """Return poses that are prepared as the content of one file that is named so."""
+    held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
+    if needs_folder(form, poses, held):
+        raise FormatError(
+            f"expected one image for a {form.name} file, got {len(poses.images)}",
+            where=name,
+            hint="--to with another format",
+        )
+    return dump(documents_of(form, poses, job.precision, held), held, name)
 
 
 def as_facts(error: RefineError) -> dict[str, Any]:
