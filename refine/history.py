@@ -24,7 +24,10 @@ class Step:
     weights: str | None = None
 
 
-COUNTS = frozenset({"fragments", "joints", "poses", "removed", "tracks", "without_picture"})
+COUNTS = frozenset(
+    {"fragments", "joints", "poses", "removed", "tracks", "unfit", "unread"}
+    | {"without_own_score", "without_picture"}
+)
 """Parameters of steps that count what was done to these very poses; the others say how."""
 
 

@@ -31,7 +31,7 @@ from refine.formats.spelling.results import spell_results
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-_Readable: TypeAlias = str | Path | IO[Any] | Mapping[str, Any] | list[Any]
+_Readable: TypeAlias = str | Path | IO[Any] | Mapping[str, Any] | list[Any] | Source
 """A path, a file that is open, or what it would hold."""
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".slp": "sleap", ".nc": "movement"}
 """Names of files that tell the format to write."""
@@ -56,7 +56,8 @@ def read(
 
     Args:
         path: ``"-"`` is standard input; ``*.gz`` is gunzipped; or a file that is open for reading,
-            text or bytes; or what a file would hold, parsed, NumPy's numbers and arrays in it too.
+            text or bytes; or what a file would hold, parsed, NumPy's numbers and arrays in it too;
+            or a `Source` with some of the documents of a file or folder.
         format: one of `FORMATS`; by default `sniff` tells.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
@@ -74,7 +75,8 @@ def read(
     body = None if skeleton is None else skeletons.skeleton(skeleton)
     form = None if format is None else get_format(format)
     unnamed = "<data>" if isinstance(path, Mapping | list) else "<file>"
-    where = str(path) if isinstance(path, str | Path) else _name(path, unnamed)
+    named = path.path if isinstance(path, Source) else path
+    where = str(named) if isinstance(named, str | Path) else _name(named, unnamed)
     options = Options(where, body, zero_is_missing, default, category)
     scanned = None if category is not None else _scanned(path, form, options)
     poses = _parsed(path, form, options) if scanned is None else scanned
@@ -236,6 +238,8 @@ def sniff(path: _Readable) -> str:
 
 
 def _load(path: _Readable) -> Source:
+    if isinstance(path, Source):
+        return path
     if isinstance(path, str | Path):
         return load(path, endings())
     if isinstance(path, Mapping | list):

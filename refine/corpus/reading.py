@@ -1,0 +1,190 @@
+"""Reading shards: the poses of one are what they would be as a part of the whole."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from refine.corpus.rows import read_rows
+from refine.corpus.shards import Piece, Shard, head_of
+from refine.corpus.storage import read_range, read_whole
+from refine.exceptions import FormatError, RefineError, SkeletonError
+from refine.formats import read
+from refine.formats._parquet import from_table
+from refine.formats.base import Source
+from refine.formats.containers import load_files, parse_lines
+from refine.poses import Poses, ScoreKind
+from refine.skeletons import Skeleton
+
+HEAD_BYTES, HEAD_ROWS = 1 << 20, 1000
+"""Of a file, by which to tell what all of it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What the shards of one corpus have in common.
+
+    Attributes:
+        skeleton: of all poses.
+        score_kind: of their scores.
+        format: of the files.
+        where: the file that told.
+    """
+
+    skeleton: Skeleton
+    score_kind: ScoreKind
+    format: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read; most attributes are arguments of `refine.read`.
+
+    Attributes:
+        format: of the files; None sniffs.
+        skeleton: name or file, where files do not tell.
+        images: COCO file that tells of the images.
+        zero_is_missing: whether (0, 0) is no place.
+        normalised: whether coordinates are shares of the images.
+        category: the only one to read.
+        alike: what all shards must be, of `settle`; None where files stand alone.
+    """
+
+    format: str | None = None
+    skeleton: str | None = None
+    images: str | None = None
+    zero_is_missing: bool = True
+    normalised: bool | None = None
+    category: int | str | None = None
+    alike: Alike | None = None
+
+
+def settle(shards: Sequence[Shard], reading: Reading) -> Reading:
+    """Look into the first shard for what the others must be, too.
+
+    What files do not tell is guessed from what is in them: whether coordinates are px, and the
+    skeleton. Shards must not guess differently.
+
+    Raises:
+        FormatError: it cannot be read.
+        SkeletonError: see `refine.read`.
+    """
+    shard = next((s for s in shards if s.kind != "files"), None)
+    if shard is None:
+        return reading
+    head = head_of(shard)
+    poses = _read(head, reading, short=True)
+    form = str(poses.meta["format"])
+    alike = Alike(poses.skeleton, poses.score_kind, form, head.pieces[0].source)
+    shares = True if poses.meta.get("normalised") else reading.normalised
+    return replace(reading, normalised=shares, alike=alike)
+
+
+def read_shard(shard: Shard, reading: Reading) -> Poses:
+    """Read the poses of a shard; of files that stand alone use `read_piece`.
+
+    Raises:
+        FormatError: it cannot be read, or is not like the others.
+        SkeletonError: another skeleton than the others'.
+    """
+    poses = _read(shard, reading)
+    _check_alike(poses, reading, shard.where)
+    return poses
+
+
+def read_piece(piece: Piece, shard: Shard, reading: Reading) -> Poses:
+    """Read the poses of one piece of a shard.
+
+    Raises:
+        FormatError: see `read_shard`.
+        SkeletonError: see `read_shard`.
+    """
+    return read_shard(replace(shard, pieces=(piece,)), reading)
+
+
+def _read(shard: Shard, reading: Reading, *, short: bool = False) -> Poses:
+    alike = reading.alike
+    if shard.kind == "folder":
+        sources: list[Source | str] = [_folder(shard)]
+    else:
+        sources = [_open(piece, shard, short) for piece in shard.pieces]
+    parts = []
+    for piece, source in zip(shard.pieces, sources, strict=False):
+        try:
+            poses = read(
+                source,
+                alike.format if alike else reading.format,
+                skeleton=reading.skeleton,
+                images=reading.images,
+                zero_is_missing=reading.zero_is_missing,
+                normalised=reading.normalised,
+                default=alike.skeleton if alike else None,
+                category=reading.category,
+            )
+        except RefineError as error:
+            raise _shifted(error, piece) from None
+        parts.append(poses)
+    if len(parts) == 1:
+        return parts[0]
+    return Poses.concat(parts).replace(meta=parts[0].meta)
+
+
+def _folder(shard: Shard) -> Source:
+    folder = shard.pieces[0].source.rpartition("/")[0] or "/"
+    return load_files(folder, [piece.source.rpartition("/")[2] for piece in shard.pieces])
+
+
+def _open(piece: Piece, shard: Shard, short: bool) -> Source | str:
+    place, start, stop = piece.source, piece.start, piece.stop
+    if shard.kind == "files":
+        return place
+    if shard.kind == "rows":
+        if short:
+            stop = start + HEAD_ROWS if stop is None else min(stop, start + HEAD_ROWS)
+        return Source(place, "document", [from_table(read_rows(place, start, stop), place)])
+    if stop is None:
+        return parse_lines(read_whole(place), place)
+    data = read_range(place, start, stop)
+    if short and len(data) > HEAD_BYTES:
+        data = data[: data.find(b"\n", HEAD_BYTES) + 1 or None]
+    return parse_lines(data, place, piece.before)
+
+
+def _shifted(error: RefineError, piece: Piece) -> RefineError:
+    """Count rows from the beginning of the file in what is told of a part of it."""
+    found = re.fullmatch(r"(.*, row )(\d+)(.*)", error.where or "")
+    if found and piece.start and not piece.before and found[1] == f"{piece.source}, row ":
+        error.where = f"{found[1]}{piece.start + int(found[2])}{found[3]}"
+    return error
+
+
+def _check_alike(poses: Poses, reading: Reading, where: str) -> None:
+    """Check that a shard is what the first one is.
+
+    Raises:
+        SkeletonError: another skeleton.
+        FormatError: another kind of scores, or shares of images among px.
+    """
+    alike = reading.alike
+    if alike is None:
+        return
+    if poses.skeleton != alike.skeleton:
+        raise SkeletonError(
+            f"expected one skeleton, got {poses.skeleton.name} after {alike.skeleton.name} in "
+            f"{alike.where}",
+            where=where,
+            hint="a run for each",
+        )
+    if len(poses) and poses.score_kind != alike.score_kind:
+        raise FormatError(
+            f"expected one kind of scores, got {poses.score_kind!r} after {alike.score_kind!r} in "
+            f"{alike.where}",
+            where=where,
+            hint="a run for each",
+        )
+    if poses.meta.get("normalised") and reading.normalised is None:
+        raise FormatError(
+            f"expected coordinates in px as in {alike.where}, got shares of the images",
+            where=where,
+            hint="--pixels or --normalised",
+        )

@@ -1,0 +1,228 @@
+"""Cutting corpora into shards: pieces of files that hold whole images.
+
+What is cut where depends on the files and the size of a shard alone, not on who does them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from refine.corpus import storage
+from refine.corpus.cuts import Cut, check_distinct, cut_lines, cut_rows
+from refine.exceptions import FormatError
+from refine.formats.containers import LINE_SUFFIXES, is_lines_name, names_in
+from refine.formats.known import endings
+
+Kind = Literal["folder", "files", "lines", "rows"]
+"""What the pieces of a shard are: files of one folder, which are read together; files that each
+stand alone; lines of NDJSON; rows of Parquet."""
+
+POSES, FILES = 50_000, 1000
+"""Of a shard, where nobody asks for other sizes: a second or two of work in less than 300 MB."""
+
+LINES = tuple(f"{suffix}{packed}" for suffix in LINE_SUFFIXES for packed in ("", ".gz"))
+ROWS = (".parquet",)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file or a part of one.
+
+    Attributes:
+        source: the file, a path or URL.
+        name: of what is made of it, below the folder of outputs.
+        start: byte of its first line, or number of its first row.
+        stop: where it ends; None is the end of the file.
+        before: lines of the file that come before.
+    """
+
+    source: str
+    name: str
+    start: int = 0
+    stop: int | None = None
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Pieces that are done together.
+
+    Attributes:
+        number: of all shards, from 0.
+        kind: what the pieces are.
+        pieces: in their order.
+        size: poses, or files.
+    """
+
+    number: int
+    kind: Kind
+    pieces: tuple[Piece, ...]
+    size: int
+
+    @property
+    def where(self) -> str:
+        """Name the shard for messages."""
+        first = self.pieces[0]
+        if self.kind in ("lines", "rows") and len(self.pieces) == 1:
+            unit = ("byte", "bytes") if self.kind == "lines" else ("row", "rows")
+            return f"{first.source}, from {unit[0]} {first.start}"
+        return first.source if len(self.pieces) == 1 else f"{first.source} and the next"
+
+
+def plan(
+    inputs: Sequence[str],
+    *,
+    format: str | None = None,
+    batch: int | None = None,
+    joined: bool = False,
+    lenient: bool = False,
+) -> list[Shard]:
+    """Cut inputs into shards; no image lies in two.
+
+    Args:
+        inputs: files, folders of files by image, data sets (folders, also behind URLs, with Parquet
+            or NDJSON in them, at any depth).
+        format: of the files, where endings do not tell.
+        batch: poses of a shard, at least, where its file has as many; or its files.
+        joined: whether all becomes one file, in which images must differ by their ids; else those
+            of one input in one folder must.
+        lenient: leave what cannot be read to who does the shard.
+
+    Raises:
+        FormatError: nothing to read, a damaged file, or an image in two shards.
+    """
+    found: list[tuple[Kind, str, str, str]] = []
+    several = len(inputs) > 1
+    for place in map(storage.local, inputs):
+        if not storage.is_folder(place):
+            found.append((_kind(place, format), place, Path(place).name, place))
+            continue
+        kind, names = _listed(place, format)
+        prefix = f"{Path(place).name}/" if several else ""
+        found += [
+            (kind, storage.join(place, n), prefix + n, f"{place}/{n.rpartition('/')[0]}")
+            for n in names
+        ]
+    _check_names([name for _, _, name, _ in found], several)
+    shards: list[Shard] = []
+    worlds: dict[str, list[Cut]] = {}
+    for kind, group in _by_kind(found):
+        if kind in ("folder", "files"):
+            limit = batch or FILES
+            pieces = iter([(Piece(place, name), 1) for _, place, name, _ in group])
+        else:
+            limit = batch or POSES
+            pieces = _pieces(kind, group, limit, "" if joined else None, worlds, lenient)
+        shards += _grouped(pieces, kind, limit, len(shards))
+    for cuts in worlds.values():
+        check_distinct(cuts)
+    return shards
+
+
+def _kind(place: str, format: str | None) -> Kind:
+    if place.endswith(ROWS) or format == "parquet":
+        return "rows"
+    return "lines" if is_lines_name(place) else "files"
+
+
+def _listed(folder: str, format: str | None) -> tuple[Kind, list[str]]:
+    """List the files of a folder: those by image that `refine.read` reads, or a data set."""
+    by_image = not storage.is_url(folder) and any(Path(folder).glob("*.json"))
+    if not by_image or format in ("parquet", "ndjson"):
+        names = storage.names_below(folder, (*ROWS, *LINES))
+        for kind, ends in (("rows", ROWS), ("lines", LINES)):
+            if some := [name for name in names if name.endswith(ends)]:
+                return kind, some  # type: ignore[return-value]
+    if storage.is_url(folder):
+        raise FormatError(
+            f"expected {', '.join((*ROWS, *LINE_SUFFIXES))} files, got none", where=folder
+        )
+    return "folder", names_in(folder, endings())
+
+
+def _by_kind(
+    found: Iterable[tuple[Kind, str, str, str]],
+) -> Iterator[tuple[Kind, list[tuple[Kind, str, str, str]]]]:
+    """Part files where the kind changes, or the folder whose files are read together."""
+    group: list[tuple[Kind, str, str, str]] = []
+    for each in found:
+        last = group[-1] if group else each
+        if each[0] != last[0] or (each[0] == "folder" and each[3] != last[3]):
+            yield last[0], group
+            group = []
+        group.append(each)
+    if group:
+        yield group[-1][0], group
+
+
+def _pieces(
+    kind: Kind,
+    group: Iterable[tuple[Kind, str, str, str]],
+    limit: int,
+    world: str | None,
+    worlds: dict[str, list[Cut]],
+    lenient: bool,
+) -> Iterator[tuple[Piece, int]]:
+    cut: Callable[[str, int], list[Cut]] = cut_lines if kind == "lines" else cut_rows
+    for _, place, name, home in group:
+        try:
+            cuts = cut(place, limit)
+        except FormatError:
+            if not lenient:
+                raise
+            yield Piece(place, name), limit
+            continue
+        worlds.setdefault(home if world is None else world, []).extend(cuts)
+        for i, each in enumerate(cuts):
+            own = name if len(cuts) == 1 else _numbered(name, i)
+            yield Piece(place, own, each.start, each.stop, each.before), each.size
+
+
+def _grouped(
+    pieces: Iterable[tuple[Piece, int]], kind: Kind, limit: int, first: int
+) -> Iterator[Shard]:
+    """Put pieces together as long as they are no more than one shard."""
+    held: list[Piece] = []
+    total = 0
+    number = first
+    for piece, size in pieces:
+        if held and total + size > limit:
+            yield Shard(number, kind, tuple(held), total)
+            held, total, number = [], 0, number + 1
+        held.append(piece)
+        total += size
+    if held:
+        yield Shard(number, kind, tuple(held), total)
+
+
+def _numbered(name: str, number: int) -> str:
+    """Name a part of a file.
+
+    >>> _numbered("a/b.ndjson", 3)
+    'a/b-00003.ndjson'
+    """
+    folder, slash, file = name.rpartition("/")
+    stem, dot, suffix = file.partition(".")
+    return f"{folder}{slash}{stem}-{number:05d}{dot}{suffix}"
+
+
+def _check_names(names: list[str], several: bool) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice:
+        raise FormatError(
+            f"expected inputs of different names, got {twice} twice",
+            hint="one run per folder of inputs" if several else None,
+        )
+
+
+def head_of(shard: Shard) -> Shard:
+    """Return the little of a shard by which to tell what all of them are.
+
+    Of files the largest, which has people in it where some have none.
+    """
+    piece = shard.pieces[0]
+    if shard.kind == "folder":
+        piece = max(shard.pieces, key=lambda each: Path(each.source).stat().st_size)
+    return replace(shard, pieces=(piece,))
