@@ -43,7 +43,7 @@ def run(
     """
     from refine.pipeline.context import Context
 
-    context = Context(poses, _merged(config, options), progress)
+    context = Context(poses, merge(config, options), progress)
     for step in step_list.STEPS:
         if step.name in context.config.steps:
             poses = step.apply(poses, context)
@@ -72,7 +72,7 @@ def stream(
     >>> [better.images[0].id for better in refine.stream(frames, steps=["suppress"])]
     [0, 1, 2]
     """
-    merged = _merged(config, options)
+    merged = merge(config, options)
     check_apart(merged)
     return (run(part, merged) for part in poses)
 
@@ -90,7 +90,23 @@ def check_apart(config: Config) -> None:
         )
 
 
-def _merged(config: Config | None, options: dict[str, Any]) -> Config:
+def check_cut(config: Config) -> None:
+    """Check that poses may be cut into parts: what becomes of one depends on its picture alone.
+
+    Raises:
+        RefineError: steps for videos, or pictures without a profile of the source, which is
+            estimated from all poses then.
+    """
+    check_apart(config)
+    if config.pictures is not None and config.profile is None:
+        raise RefineError(
+            "expected a profile of the source, got pictures without: it would be estimated from "
+            "the poses of each part, and figures would depend on how the poses are cut",
+            hint="refine profile, and its file as `profile`",
+        )
+
+
+def merge(config: Config | None, options: dict[str, Any]) -> Config:
     """Return a config in which options win."""
     base = config or Config()
     if not options:
