@@ -54,16 +54,25 @@ def refine_table(
         table = pyarrow.Table.from_batches([table])
     if not isinstance(table, pyarrow.Table):
         raise FormatError(f"expected a pyarrow.Table, got {type(table).__name__}")
-    if strange := [name for name in table.column_names if name not in COLUMNS]:
-        raise FormatError(
-            f"expected the columns of the Parquet format, got {strange[0]!r}",
-            hint=f"table.drop_columns([{strange[0]!r}]), or the JSON of it in 'extra'",
-        )
+    check_columns(table)
     if schema is not None and KEY not in (table.schema.metadata or {}):
         table = table.replace_schema_metadata(schema.metadata)
     poses = from_arrow(table)
     result = to_arrow(uncounted(run(poses, merged), len(poses.history)))
     return _as_given(pyarrow, result, table.schema)
+
+
+def check_columns(table: Any) -> None:
+    """Check that a table has no other columns than the Parquet format.
+
+    Raises:
+        FormatError: it has.
+    """
+    if strange := [name for name in table.column_names if name not in COLUMNS]:
+        raise FormatError(
+            f"expected the columns of the Parquet format, got {strange[0]!r}",
+            hint=f"table.drop_columns([{strange[0]!r}]), or the JSON of it in 'extra'",
+        )
 
 
 def _as_given(pyarrow: Any, table: Any, given: Any) -> Any:

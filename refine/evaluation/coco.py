@@ -25,7 +25,7 @@ from refine.evaluation.parts import (
     match_part,
 )
 from refine.evaluation.predictions import CocoObject, find_predictions
-from refine.exceptions import ArrayError
+from refine.exceptions import ArrayError, RefineError
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
@@ -194,17 +194,17 @@ def evaluate_counted(
 
 def evaluate_parts(
     gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
-    parts: Iterable[Poses | str | Path],
+    parts: Iterable[Poses | str | Path | tuple[str, Poses]],
     options: Options = _PLAIN,
 ) -> Evaluation:
-    """Score poses that come in parts, one in memory at a time; figures are those of the whole.
+    """Score poses that come in parts, one after the other; figures are those of the whole.
 
     All poses of an image are in one part. What is kept of a part are the scores and matches of the
     best poses of each image, 54 bytes per pose; the ground truth is in memory.
 
     Args:
         gt: see `evaluate`.
-        parts: poses or files, all of one skeleton.
+        parts: poses or files, all of one skeleton; or poses and what messages call them.
         options: of `evaluate`; the area "auto" is what the first pose of all has.
 
     Raises:
@@ -214,12 +214,20 @@ def evaluate_parts(
         ArrayError: see `evaluate`; or "pycocotools" as backend, which wants the whole.
     """
     if options.backend != "refine":
-        raise ArrayError(f"expected the backend 'refine' for parts, got {options.backend!r:.40}")
+        raise ArrayError(
+            f"expected the backend 'refine' for parts, got {options.backend!r:.40}",
+            hint="one file, or --backend refine",
+        )
     target, matched = aim(gt, options), []
     for i, each in enumerate(parts):
-        where = str(each) if isinstance(each, str | Path) else f"part {i}"
-        found = find_predictions(each, target.truth.skeleton)
-        matched.append(match_part(target, found, where))
+        name, source = each if isinstance(each, tuple) else (f"part {i}", each)
+        name = str(source) if isinstance(source, str | Path) else name
+        found = find_predictions(source, target.truth.skeleton)
+        try:
+            matched.append(match_part(target, found, name))
+        except RefineError as error:
+            error.where = f"{name}, {error.where}" if error.where else name
+            raise
         if len(found) and target.options.area == "auto":
             target = replace(target, options=replace(options, area=matched[-1].tally.area))
     return evaluate_matched(target, matched)

@@ -1,9 +1,10 @@
 """PCKh, the metric of MPII: the share of joints within half a head of the truth."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,18 +121,18 @@ def evaluate_pckh(
 
 def evaluate_pckh_parts(
     gt: str | Path | Mapping[str, Any] | GroundTruth,
-    parts: Iterable[Poses],
+    parts: Iterable[Poses | tuple[str, Poses]],
     *,
     threshold: float = 0.5,
     image_ids: Sequence[int | str] | None = None,
     skip: Sequence[str] = NOT_SCORED,
     strict: bool = True,
 ) -> PckhReport:
-    """Score poses that come in parts, one in memory at a time; figures are those of the whole.
+    """Score poses that come in parts, one after the other; figures are those of the whole.
 
     Args:
         gt: see `evaluate_pckh`, as all others.
-        parts: poses, all of one skeleton.
+        parts: poses, all of one skeleton; or poses and what messages call them.
         threshold: times the head size.
         image_ids: score only these images.
         skip: joints left out.
@@ -149,34 +150,24 @@ def evaluate_pckh_parts(
         )
     persons = persons[np.isin(persons.image, truth.rows_of(image_ids))]
     _check_sizes(persons.head_size)
-    found: list[tuple[Indices, list[Category], Bools]] = []
-    told: dict[Category, int] = {}
+    found: list[_Found] = []
     body = None
-    for poses in parts:
+    for i, each in enumerate(parts):
+        name, poses = each if isinstance(each, tuple) else (f"part {i}", each)
         body = body or poses.skeleton
         if poses.skeleton != body:
             raise FormatError(
-                f"expected parts of one skeleton, got {poses.skeleton.name} after {body.name}"
+                f"expected parts of one skeleton, got {poses.skeleton.name} after {body.name}",
+                where=name,
             )
         compared = compare(truth, poses, image_ids, strict=strict)
         image = np.where(compared.inside, compared.image, -1)
         person, row = _owners(persons, poses, image, truth.where)
         categories = categories_of(poses)
-        for each in categories:
-            told[each] = told.get(each, 0) + 1
-        xy = truth.skeleton.take(poses.xy[row], poses.skeleton)
-        own = persons[person]
+        own, xy = persons[person], truth.skeleton.take(poses.xy[row], poses.skeleton)
         right = _within(own.xy, own.labelled, xy, own.head_size, threshold)
-        found.append((person, [categories[i] for i in row.tolist()], right))
-    places, _ = category_places(truth, told)
-    taken = np.zeros(len(persons), np.bool_)
-    hits = np.zeros(len(truth.skeleton), np.intp)
-    for person, of, right in found:
-        counts = np.array([places[each] >= 0 for each in of], np.bool_)
-        if (twice := person[counts & taken[person]]).size:
-            raise _second(persons, int(twice[0]), "another part")
-        taken[person[counts]] = True
-        hits += right[counts].sum(0)
+        found.append(_Found(name, Counter(categories), person, categories, row, right))
+    hits, poses_found = _count(truth, persons, found)
     labelled = persons.labelled.sum(0)
     scored = np.array([j not in skip for j in truth.skeleton.joints])
     return PckhReport(
@@ -187,9 +178,40 @@ def evaluate_pckh_parts(
             if scored[i]
         },
         threshold,
-        int(taken.sum()),
+        poses_found,
         len(persons),
     )
+
+
+class _Found(NamedTuple):
+    """Persons (n,) that a part has poses of, the row (n,) of each, and what is right (n, K)."""
+
+    name: str
+    told: Counter[Category]
+    person: Indices
+    categories: tuple[Category, ...]
+    row: Indices
+    right: Bools
+
+
+def _count(truth: GroundTruth, persons: Persons, found: Sequence[_Found]) -> tuple[Indices, int]:
+    """Return how often each joint (K,) is right, and of how many persons there is a pose.
+
+    Raises:
+        FormatError: a person of whom two parts have a pose.
+    """
+    places, _ = category_places(truth, sum((part.told for part in found), Counter()))
+    taken = np.zeros(len(persons), np.bool_)
+    hits = np.zeros(len(truth.skeleton), np.intp)
+    for part in found:
+        of = [places[part.categories[i]] >= 0 for i in part.row.tolist()]
+        counts = np.array(of, np.bool_)
+        person = part.person[counts]
+        if (twice := person[taken[person]]).size:
+            raise _second(persons, int(twice[0]), part.name)
+        taken[person] = True
+        hits += part.right[counts].sum(0)
+    return hits, int(taken.sum())
 
 
 def _check_sizes(head: Floats) -> None:
