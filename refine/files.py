@@ -10,7 +10,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
     """
     target = Path(path)
     if target.suffix == ".gz":
-        parts = [gzip.compress(b"".join(parts), mtime=0)]
+        parts = _packed(parts)
     try:
         if str(path) in STDOUT:
             _write_stdout(parts)
@@ -111,6 +111,14 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
         raise
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
+
+
+def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Gzip parts as `gzip.compress` does their whole without a time."""
+    pack = zlib.compressobj(zlib.Z_BEST_COMPRESSION, wbits=16 + zlib.MAX_WBITS)
+    for part in parts:
+        yield pack.compress(part)
+    yield pack.flush()
 
 
 def is_stream(path: str | Path) -> bool:

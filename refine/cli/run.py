@@ -1,7 +1,6 @@
 """``refine run``: the main job from file to file."""
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +8,8 @@ import click
 
 from refine._kernel import interpreted
 from refine._types import AreaRule, Smoothing
-from refine.cli._batch import for_each, inputs_argument
+from refine.cli._batch import Written, for_each, inputs_argument
+from refine.cli._corpus import refine_corpus
 from refine.cli._options import Input, input_options, read_poses, threads_option, write_poses
 from refine.cli._output import (
     json_option,
@@ -18,6 +18,8 @@ from refine.cli._output import (
     say,
 )
 from refine.cli._progress import count_poses
+from refine.cli._sharding import Sharding, sharding_options, takes_shards
+from refine.corpus.storage import local
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.pipeline import Config, run, steps as step_list
@@ -93,6 +95,7 @@ def _list_steps() -> str:
     "error, and what becomes of a line depends on no other.",
 )
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
+@sharding_options
 @threads_option
 @progress_option
 @json_option
@@ -107,6 +110,7 @@ def command(
     as_json: bool,
     stream: bool,
     inputs: Input,
+    sharding: Sharding,
     **options: Any,
 ) -> None:
     """Join, complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
@@ -116,6 +120,10 @@ def command(
     With a folder of pictures in --images every pose is looked at again in its picture; pictures
     that cannot be read or do not fit are named, and the exit code is 4.
     Fragments of one person become one pose; nothing is dropped but duplicates.
+
+    Large NDJSON and Parquet, data sets of them (folders, also partitioned, and URLs of fsspec) and
+    thousands of files are done shard by shard in bounded memory, by --workers. A folder OUT keeps
+    the names of the inputs.
     """
     options["pictures"] = inputs.pictures or options["pictures"]
     options["picture_weights"] = options.pop("eyes") or options["picture_weights"]
@@ -130,17 +138,12 @@ def command(
         refine_lines(inputs, config)
         return
     written = Written(to, to_skeleton, precision, progress)
+    pred, output = tuple(map(local, pred)), local(output)
+    if takes_shards(pred, output, config, to, sharding):
+        told = {"keep_going": keep_going, "as_json": as_json}
+        refine_corpus(pred, output, inputs, config, written, sharding, **told)
+        return
     refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """How poses are written: format, skeleton and decimals; and whether a bar shows progress."""
-
-    to: str | None
-    skeleton: str | None
-    precision: int | None
-    progress: bool | None
 
 
 def refine_each(

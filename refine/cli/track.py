@@ -2,10 +2,10 @@
 
 import click
 
-from refine.cli._batch import inputs_argument
+from refine.cli._batch import Written, inputs_argument
 from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option
-from refine.cli.run import Written, refine_each
+from refine.cli.run import refine_each
 from refine.pipeline import Config
 
 

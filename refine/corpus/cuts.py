@@ -54,11 +54,16 @@ class _Line(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-def cut_lines(place: str, size: int) -> list[Cut]:
+def cut_lines(place: str, size: int, *, lenient: bool = False) -> list[Cut]:
     """Cut a file of NDJSON into parts of at least so many poses; gzip stays whole.
 
+    Args:
+        place: of the file.
+        size: least number of poses.
+        lenient: take lines that are no JSON for some without an image.
+
     Raises:
-        FormatError: a line that is no JSON, or lines without ids of images.
+        FormatError: a file that cannot be read, or a line that is no object.
     """
     cuts: list[Cut] = []
     images: set[int] = set()
@@ -70,7 +75,12 @@ def cut_lines(place: str, size: int) -> list[Cut]:
         cuts.append(Cut(place, start, end, before, poses, hashes))
 
     for number, line in enumerate(_lines(place)):
-        image = _image_of(line, place, number)
+        try:
+            image = _image_of(line, place, number)
+        except FormatError:
+            if not lenient:
+                raise
+            image = None
         if poses >= size and image != last:
             close()
             images.clear()

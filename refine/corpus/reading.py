@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from refine.corpus.rows import read_rows
-from refine.corpus.shards import Piece, Shard, head_of
+from refine.corpus.shards import Piece, Shard, heads_of
 from refine.corpus.storage import read_range, read_whole
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.formats import read
@@ -61,20 +61,36 @@ class Reading:
     alike: Alike | None = None
 
 
-def settle(shards: Sequence[Shard], reading: Reading) -> Reading:
+def settle(shards: Sequence[Shard], reading: Reading, *, lenient: bool = False) -> Reading:
     """Look into the first shard for what the others must be, too.
 
     What files do not tell is guessed from what is in them: whether coordinates are px, and the
     skeleton. Shards must not guess differently.
 
+    Args:
+        shards: of `plan`.
+        reading: how to read, without `Reading.alike`.
+        lenient: look into the next one where one cannot be read.
+
     Raises:
-        FormatError: it cannot be read.
+        FormatError: it, or with `lenient` none, can be read.
         SkeletonError: see `refine.read`.
     """
-    shard = next((s for s in shards if s.kind != "files"), None)
-    if shard is None:
-        return reading
-    head = head_of(shard)
+    failed: list[RefineError] = []
+    for shard in shards:
+        for head in heads_of(shard):
+            try:
+                return _settled(head, reading)
+            except RefineError as error:
+                if not lenient:
+                    raise
+                failed.append(error)
+    if failed:
+        raise failed[0]
+    return reading
+
+
+def _settled(head: Shard, reading: Reading) -> Reading:
     poses = _read(head, reading, short=True)
     form = str(poses.meta["format"])
     alike = Alike(poses.skeleton, poses.score_kind, form, head.pieces[0].source)

@@ -6,6 +6,7 @@ What is cut where depends on the files and the size of a shard alone, not on who
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -165,7 +166,9 @@ def _pieces(
     worlds: dict[str, list[Cut]],
     lenient: bool,
 ) -> Iterator[tuple[Piece, int]]:
-    cut: Callable[[str, int], list[Cut]] = cut_lines if kind == "lines" else cut_rows
+    cut: Callable[[str, int], list[Cut]] = cut_rows
+    if kind == "lines":
+        cut = partial(cut_lines, lenient=lenient)
     for _, place, name, home in group:
         try:
             cuts = cut(place, limit)
@@ -217,12 +220,15 @@ def _check_names(names: list[str], several: bool) -> None:
         )
 
 
-def head_of(shard: Shard) -> Shard:
-    """Return the little of a shard by which to tell what all of them are.
+def heads_of(shard: Shard) -> Iterator[Shard]:
+    """Yield the pieces of a shard by any of which to tell what all of them are.
 
-    Of files the largest, which has people in it where some have none.
+    Of the files of a folder the largest, which has people in it where some have none.
     """
-    piece = shard.pieces[0]
+    pieces: Iterable[Piece] = shard.pieces
     if shard.kind == "folder":
-        piece = max(shard.pieces, key=lambda each: Path(each.source).stat().st_size)
-    return replace(shard, pieces=(piece,))
+        pieces = [max(shard.pieces, key=lambda each: Path(each.source).stat().st_size)]
+    elif shard.kind == "files":
+        pieces = ()
+    for piece in pieces:
+        yield replace(shard, pieces=(piece,))

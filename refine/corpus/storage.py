@@ -66,6 +66,20 @@ def names_below(folder: str, endings: tuple[str, ...]) -> list[str]:
     return sorted(kept, key=natural_key)
 
 
+def matching(pattern: str) -> list[str]:
+    """List the files that a URL with wildcards stands for.
+
+    Raises:
+        FormatError: none, or a URL that cannot be asked.
+    """
+    with _told(pattern, "a readable place"):
+        system, path = _system(pattern)
+        found = sorted(map(str, system.glob(path)), key=natural_key)
+    if not found:
+        raise FormatError("expected a pattern of some files, got none", where=pattern)
+    return [system.unstrip_protocol(name) for name in found]
+
+
 def is_folder(place: str) -> bool:
     """Whether there is a folder.
 
@@ -222,7 +236,7 @@ def _system(place: str) -> tuple[Any, str]:
     try:
         core = import_module("fsspec.core")
         system, path = core.url_to_fs(place)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise FormatError(
             f"expected what opens {place.partition(SCHEME)[0]} URLs, got: {error}",
             where=place,

@@ -35,7 +35,7 @@ class Job:
             None where files keep their names.
         skeleton: name or file; joints are mapped onto it when all is done.
         precision: decimals of coordinates.
-        lenient: leave out bad files of a shard, where files stand alone.
+        lenient: leave out what cannot be read of a shard of several files.
     """
 
     output: str
@@ -67,8 +67,7 @@ def refine_shard(shard: Shard, job: Job) -> dict[str, Any]:
         elif shard.kind == "folder":
             _do_folder(shard, job, told)
         else:
-            for i, piece in enumerate(shard.pieces):
-                poses = read_piece(piece, shard, job.reading)
+            for i, piece, poses in _pieces(shard, job, told):
                 _put(_refined(poses, job, told), _named(piece, shard, job, i), job, told)
     told.facts["warnings"] = [_worded(each.message) for each in caught]
     return told.facts
@@ -158,18 +157,23 @@ def _do_folder(shard: Shard, job: Job, told: Tally) -> None:
     )
 
 
-def _do_files(shard: Shard, job: Job, told: Tally) -> None:
-    """Refine files that stand alone together: what becomes of each is the same."""
-    read: list[tuple[int, Piece, Poses]] = []
+def _pieces(shard: Shard, job: Job, told: Tally) -> Iterator[tuple[int, Piece, Poses]]:
+    """Read pieces one by one, without those that cannot be read, if some may be left out."""
     for i, piece in enumerate(shard.pieces):
         try:
-            read.append((i, piece, read_piece(piece, shard, job.reading)))
+            poses = read_piece(piece, shard, job.reading)
         except RefineError as error:
-            if not job.lenient:
+            if not job.lenient or len(shard.pieces) == 1:
                 raise
             told.facts["left_out"].append(as_facts(error))
+        else:
+            yield i, piece, poses
+
+
+def _do_files(shard: Shard, job: Job, told: Tally) -> None:
+    """Refine files that stand alone together: what becomes of each is the same."""
     files = []
-    for i, piece, poses in _together(read, job, told):
+    for i, piece, poses in _together(list(_pieces(shard, job, told)), job, told):
         if job.part:
             told.facts["images_told"] += [ref.id for ref in poses.images]
         name = _named(piece, shard, job, i)

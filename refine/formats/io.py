@@ -26,6 +26,7 @@ from refine.formats.containers import (
     save,
 )
 from refine.formats.known import FORMATS, endings, get_format, tell
+from refine.formats.parquet import spell_parquet
 from refine.formats.plain import scan_results
 from refine.formats.spelling.results import spell_results
 from refine.poses import Poses
@@ -128,8 +129,10 @@ def _spelled(
     form: Format, poses: Poses, path: str | Path, precision: int | None
 ) -> Iterator[bytes] | None:
     """Return what `save` would write of many plain poses, in parts; None of all others."""
-    if form.name != "coco" or poses.xy.nbytes < LARGE:
+    if form.name not in ("coco", "parquet") or poses.xy.nbytes < LARGE:
         return None
+    if form.name == "parquet":
+        return spell_parquet(poses, precision) if is_binary(str(path)) else None
     if holding_for(form, poses, path) != "document" or poses.meta.get("single"):
         return None
     return spell_results(poses, precision)

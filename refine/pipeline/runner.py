@@ -83,10 +83,10 @@ def check_apart(config: Config) -> None:
     Raises:
         RefineError: steps for videos.
     """
-    if video := [s.name for s in step_list.STEPS if s.video and s.name in config.steps]:
+    if video := needs_video(config):
         raise RefineError(
             f"expected steps that look at one picture, got {', '.join(video)}: they need the video",
-            hint="refine.run, or `refine run` without --stream",
+            hint="refine.run, or `refine run` of the whole: without --stream, --workers or --batch",
         )
 
 
@@ -94,16 +94,24 @@ def check_cut(config: Config) -> None:
     """Check that poses may be cut into parts: what becomes of one depends on its picture alone.
 
     Raises:
-        RefineError: steps for videos, or pictures without a profile of the source, which is
-            estimated from all poses then.
+        RefineError: steps for videos, or pictures without a profile of the source.
     """
     check_apart(config)
-    if config.pictures is not None and config.profile is None:
+    if config.pictures is None or config.profile is not None:
+        return
+    from refine.refiner.image.readers import is_eye
+
+    if config.eyes_preset is not None or is_eye(config.picture_weights):
         raise RefineError(
-            "expected a profile of the source, got pictures without: it would be estimated from "
-            "the poses of each part, and figures would depend on how the poses are cut",
-            hint="refine profile, and its file as `profile`",
+            "expected a profile of the source, got none: without one the source is measured on "
+            "the poses at hand, and those of a part are not those of the whole",
+            hint="`refine profile PRED --images DIR -o source.json`, and --profile source.json",
         )
+
+
+def needs_video(config: Config) -> list[str]:
+    """Name the steps of a config that look at frames together."""
+    return [s.name for s in step_list.STEPS if s.video and s.name in config.steps]
 
 
 def merge(config: Config | None, options: dict[str, Any]) -> Config:

@@ -20,7 +20,7 @@ import numpy as np
 
 import refine
 
-FORMATS = ("coco", "ndjson")
+FORMATS = {"coco": "json", "ndjson": "ndjson", "parquet": "parquet"}
 WARM = 4000
 """Poses of a file of more than 1 MiB: from there on files are read and written compiled."""
 
@@ -65,7 +65,7 @@ def main(sizes):
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, n in product(FORMATS, sizes):
-            ending = "ndjson" if name == "ndjson" else "json"
+            ending = FORMATS[name]
             warm, source = (Path(folder) / f"{name}{i}.{ending}" for i in (0, 1))
             for path, number in ((warm, WARM), (source, n)):
                 path.unlink(missing_ok=True)

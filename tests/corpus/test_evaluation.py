@@ -8,7 +8,7 @@ import refine
 from refine.corpus import evaluate_corpus
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.sample import make_people
-from tests.oracles.parts import cut
+from tests.oracles.corpora import cut
 
 
 @pytest.fixture(scope="module")

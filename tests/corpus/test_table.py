@@ -7,11 +7,12 @@ import refine
 from refine.corpus.table import refine_table
 from refine.exceptions import FormatError, RefineError
 from refine.formats.parquet import from_arrow, to_arrow
+from tests.oracles.corpora import alike
 
 pyarrow = pytest.importorskip("pyarrow")
 
 
-def test_a_table_becomes_what_its_poses_do(predictions, refined, alike):
+def test_a_table_becomes_what_its_poses_do(predictions, refined):
     table = to_arrow(predictions)
     got = refine_table(table)
     assert got.schema.names == table.schema.names

@@ -9,6 +9,7 @@ from refine.corpus.reading import Reading, read_shard, settle
 from refine.corpus.shards import Shard, plan
 from refine.corpus.work import Job, refine_shard
 from refine.pipeline import Config
+from tests.oracles.corpora import alike
 
 pytest.importorskip("pyarrow")
 
@@ -21,7 +22,7 @@ def do(inputs, out, batch, **options):
 
 @pytest.mark.parametrize("batch", [1, 20, 10_000])
 @pytest.mark.parametrize("name", ["in.ndjson", "in.parquet", "in.jsonl.gz"])
-def test_parts_of_a_file_become_what_it_would(tmp_path, predictions, refined, alike, name, batch):
+def test_parts_of_a_file_become_what_it_would(tmp_path, predictions, refined, name, batch):
     refine.write(predictions, tmp_path / name)
     shards, facts = do([tmp_path / name], tmp_path / "out", batch)
     assert (len(shards) > 1) == (batch < 10_000 and not name.endswith(".gz"))
@@ -54,7 +55,7 @@ def test_a_shard_done_twice_is_the_same(tmp_path, predictions):
     assert len(written[0]) > 1
 
 
-def test_files_of_a_folder_keep_their_names(tmp_path, predictions, alike):
+def test_files_of_a_folder_keep_their_names(tmp_path, predictions):
     folder = tmp_path / "frames"
     refine.write(predictions.to("openpose18"), folder, "openpose")
     whole = refine.run(refine.read(folder))
@@ -65,7 +66,7 @@ def test_files_of_a_folder_keep_their_names(tmp_path, predictions, alike):
     alike(refine.read(tmp_path / "out"), refine.read(tmp_path / "whole"))
 
 
-def test_files_that_stand_alone_are_refined_together(tmp_path, predictions, alike):
+def test_files_that_stand_alone_are_refined_together(tmp_path, predictions):
     """Their images may be called alike; each file becomes what it would alone."""
     paths = []
     for i, (ref, rows) in enumerate(predictions.by_image()):

@@ -21,7 +21,7 @@ from refine.evaluation.predictions import predictions_of
 from refine.exceptions import ArrayError, FormatError
 from refine.formats import FORMATS, read
 from refine.sample import make_people, make_predictions
-from tests.oracles.parts import cut
+from tests.oracles.corpora import cut
 from tests.properties.fuzzing import budget
 from tests.properties.test_parity import case
 
