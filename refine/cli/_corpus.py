@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,9 +17,12 @@ from refine.exceptions import FormatError, RefineError, RefineWarning
 
 if TYPE_CHECKING:
     from refine.cli._options import Input
+    from refine.corpus.local import Outcome
     from refine.corpus.shards import Shard
     from refine.corpus.work import Job
     from refine.pipeline import Config
+
+    Engine = Callable[[Sequence[Shard], Job], Iterator[tuple[Shard, Outcome]]]
 
 
 class LeftOut(NamedTuple):
@@ -46,7 +50,6 @@ def refine_corpus(
             something else.
     """
     from refine.corpus import ledger
-    from refine.corpus.local import core_count
     from refine.corpus.storage import remove
     from refine.corpus.whole import join_parts
     from refine.pipeline.runner import check_cut
@@ -54,14 +57,13 @@ def refine_corpus(
     begun = time.perf_counter()
     check_cut(config)
     shards, job, joined = _planned(pred, output, inputs, config, written, sharding, keep_going)
-    workers = core_count() if sharding.workers == 0 else sharding.workers or 1
     done = ledger.begin(job.output, ledger.describe(shards, job), resume=sharding.resume)
     facts = ledger.read_summary(job.output)
     errors: list[LeftOut] = []
     if facts is None:
         if done:
             say(f"{len(done)} of {len(shards)} shards were done before")
-        errors = _do(shards, job, workers, done, written.progress)
+        errors = _do(shards, job, _engine(sharding), done, written.progress)
         ledger.check_images(shards, done, joined=joined)
         facts = ledger.total(done)
         if errors and not facts["images"]:
@@ -124,6 +126,18 @@ def _planned(
     return shards, job, bool(shape)
 
 
+def _engine(sharding: Sharding) -> "Engine":
+    """Return who does shards."""
+    if sharding.engine == "ray":
+        from refine.corpus.ray import run_ray
+
+        return partial(run_ray, workers=sharding.workers or None, address=sharding.address)
+    from refine.corpus.local import core_count, run_local
+
+    workers = core_count() if sharding.workers == 0 else sharding.workers or 1
+    return partial(run_local, workers=workers)
+
+
 def _check_outside(output: str, places: Sequence[str]) -> None:
     target = Path(output).resolve()
     for place in places:
@@ -137,13 +151,12 @@ def _check_outside(output: str, places: Sequence[str]) -> None:
 def _do(
     shards: "Sequence[Shard]",
     job: "Job",
-    workers: int,
+    engine: "Engine",
     done: dict[int, dict[str, Any]],
     progress: bool | None,
 ) -> list[LeftOut]:
     """Do what is not done yet, and write down what is; return what went wrong."""
     from refine.corpus import ledger
-    from refine.corpus.local import run_local
     from refine.corpus.storage import StorageError
 
     errors: list[LeftOut] = []
@@ -151,7 +164,7 @@ def _do(
     told: set[str] = set()
     try:
         with follow_poses(sum(shard.size for shard in left), progress) as advance:
-            for shard, outcome in run_local(left, job, workers):
+            for shard, outcome in engine(left, job):
                 if isinstance(outcome, RefineError):
                     if not job.lenient or isinstance(outcome, StorageError):
                         raise outcome

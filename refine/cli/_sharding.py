@@ -33,11 +33,15 @@ class Sharding:
         workers: processes, 0 one for each core; None where nobody asked.
         batch: poses, or files, of a shard.
         resume: take up an interrupted run.
+        engine: who does shards, "local" or "ray".
+        address: of a Ray cluster.
     """
 
     workers: int | None = None
     batch: int | None = None
     resume: bool = False
+    engine: str = "local"
+    address: str | None = None
 
     @property
     def asked(self) -> bool:
@@ -50,12 +54,33 @@ def sharding_options(function: F) -> F:
 
     @wraps(function)
     def gather(
-        *arguments: Any, workers: int | None, batch: int | None, resume: bool, **others: Any
+        *arguments: Any,
+        workers: int | None,
+        batch: int | None,
+        resume: bool,
+        engine: str,
+        address: str | None,
+        **others: Any,
     ) -> Any:
-        return function(*arguments, sharding=Sharding(workers, batch, resume), **others)
+        if address is not None and engine != "ray":
+            raise click.UsageError("--address is of a cluster: --engine ray")
+        sharding = Sharding(workers, batch, resume, engine, address)
+        return function(*arguments, sharding=sharding, **others)
 
     verb: Any = gather
     for option in (
+        click.option(
+            "--address",
+            metavar="A",
+            help="Of a Ray cluster.  [the one that runs here, or a new one]",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Who does shards: processes here, or a Ray cluster that reaches the same files.",
+        ),
         click.option(
             "--resume",
             is_flag=True,
@@ -71,7 +96,8 @@ def sharding_options(function: F) -> F:
             "--workers",
             type=click.IntRange(0),
             metavar="N",
-            help="Processes that share large inputs; 0 is one for each core.  [1]",
+            help="Processes that share large inputs; 0 is one for each core.  [1; of Ray, as many "
+            "as it has cores for]",
         ),
     ):
         verb = option(verb)
