@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,14 +12,17 @@ import click
 from refine.cli._batch import PARTIAL, Written, expand
 from refine.cli._output import say, summary, table
 from refine.cli._progress import follow_poses
-from refine.cli._sharding import Sharding, shape_of
+from refine.cli._sharding import Sharding, reading_of, shape_of
 from refine.exceptions import FormatError, RefineError, RefineWarning
 
 if TYPE_CHECKING:
     from refine.cli._options import Input
+    from refine.corpus.local import Outcome
     from refine.corpus.shards import Shard
     from refine.corpus.work import Job
     from refine.pipeline import Config
+
+    Engine = Callable[[Sequence[Shard], Job], Iterator[tuple[Shard, Outcome]]]
 
 
 class LeftOut(NamedTuple):
@@ -46,21 +50,20 @@ def refine_corpus(
             something else.
     """
     from refine.corpus import ledger
-    from refine.corpus.local import core_count
     from refine.corpus.storage import remove
     from refine.corpus.whole import join_parts
+    from refine.pipeline.runner import check_cut
 
     begun = time.perf_counter()
-    _check_config(config)
+    check_cut(config)
     shards, job, joined = _planned(pred, output, inputs, config, written, sharding, keep_going)
-    workers = core_count() if sharding.workers == 0 else sharding.workers or 1
     done = ledger.begin(job.output, ledger.describe(shards, job), resume=sharding.resume)
     facts = ledger.read_summary(job.output)
     errors: list[LeftOut] = []
     if facts is None:
         if done:
             say(f"{len(done)} of {len(shards)} shards were done before")
-        errors = _do(shards, job, workers, done, written.progress)
+        errors = _do(shards, job, _engine(sharding), done, written.progress)
         ledger.check_images(shards, done, joined=joined)
         facts = ledger.total(done)
         if errors and not facts["images"]:
@@ -73,27 +76,6 @@ def refine_corpus(
     _tell(facts, len(shards), time.perf_counter() - begun, as_json, errors, output)
 
 
-def _check_config(config: "Config") -> None:
-    """Check that poses of one shard need no other.
-
-    Raises:
-        RefineError: steps for videos, or pictures without a profile of the source.
-    """
-    from refine.pipeline.runner import check_apart
-
-    check_apart(config)
-    if config.pictures is None or config.profile is not None:
-        return
-    from refine.refiner.image.readers import is_eye
-
-    if config.eyes_preset is not None or is_eye(config.picture_weights):
-        raise RefineError(
-            "expected a profile of the source, got none: without one the source is measured on "
-            "the poses at hand, and those of a shard are not those of the whole",
-            hint="`refine profile PRED --images DIR -o source.json`, and --profile source.json",
-        )
-
-
 def _planned(
     pred: Sequence[str],
     output: str,
@@ -103,7 +85,7 @@ def _planned(
     sharding: Sharding,
     keep_going: bool,
 ) -> "tuple[list[Shard], Job, bool]":
-    from refine.corpus.reading import Reading, settle
+    from refine.corpus.reading import settle
     from refine.corpus.shards import plan
     from refine.corpus.storage import is_url
     from refine.corpus.work import Job
@@ -133,15 +115,7 @@ def _planned(
         joined=bool(shape),
         lenient=keep_going,
     )
-    reading = Reading(
-        inputs.format,
-        inputs.skeleton,
-        inputs.images,
-        not inputs.keep_zeros,
-        inputs.normalised,
-        inputs.category,
-    )
-    reading = settle(shards, reading, lenient=keep_going)
+    reading = settle(shards, reading_of(inputs), lenient=keep_going)
     part = shape or None
     if form and not part and shards[0].kind == "folder" and "folder" not in form.holdings:
         part = form.ending
@@ -150,6 +124,18 @@ def _planned(
         folder, config, reading, written.to, part, written.skeleton, written.precision, keep_going
     )
     return shards, job, bool(shape)
+
+
+def _engine(sharding: Sharding) -> "Engine":
+    """Return who does shards."""
+    if sharding.engine == "ray":
+        from refine.corpus.ray import run_ray
+
+        return partial(run_ray, workers=sharding.workers or None, address=sharding.address)
+    from refine.corpus.local import core_count, run_local
+
+    workers = core_count() if sharding.workers == 0 else sharding.workers or 1
+    return partial(run_local, workers=workers)
 
 
 def _check_outside(output: str, places: Sequence[str]) -> None:
@@ -165,13 +151,12 @@ def _check_outside(output: str, places: Sequence[str]) -> None:
 def _do(
     shards: "Sequence[Shard]",
     job: "Job",
-    workers: int,
+    engine: "Engine",
     done: dict[int, dict[str, Any]],
     progress: bool | None,
 ) -> list[LeftOut]:
     """Do what is not done yet, and write down what is; return what went wrong."""
     from refine.corpus import ledger
-    from refine.corpus.local import run_local
     from refine.corpus.storage import StorageError
 
     errors: list[LeftOut] = []
@@ -179,7 +164,7 @@ def _do(
     told: set[str] = set()
     try:
         with follow_poses(sum(shard.size for shard in left), progress) as advance:
-            for shard, outcome in run_local(left, job, workers):
+            for shard, outcome in engine(left, job):
                 if isinstance(outcome, RefineError):
                     if not job.lenient or isinstance(outcome, StorageError):
                         raise outcome

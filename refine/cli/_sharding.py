@@ -12,7 +12,10 @@ from refine.cli._batch import expand
 from refine.files import STDIO, is_stream
 
 if TYPE_CHECKING:
+    from refine.cli._options import Input
+    from refine.corpus.reading import Reading
     from refine.pipeline import Config
+    from refine.skeletons import Skeleton
 
 F = TypeVar("F", bound=Callable[..., Any])
 LARGE_BYTES = 1 << 27
@@ -30,11 +33,15 @@ class Sharding:
         workers: processes, 0 one for each core; None where nobody asked.
         batch: poses, or files, of a shard.
         resume: take up an interrupted run.
+        engine: who does shards, "local" or "ray".
+        address: of a Ray cluster.
     """
 
     workers: int | None = None
     batch: int | None = None
     resume: bool = False
+    engine: str = "local"
+    address: str | None = None
 
     @property
     def asked(self) -> bool:
@@ -47,12 +54,33 @@ def sharding_options(function: F) -> F:
 
     @wraps(function)
     def gather(
-        *arguments: Any, workers: int | None, batch: int | None, resume: bool, **others: Any
+        *arguments: Any,
+        workers: int | None,
+        batch: int | None,
+        resume: bool,
+        engine: str,
+        address: str | None,
+        **others: Any,
     ) -> Any:
-        return function(*arguments, sharding=Sharding(workers, batch, resume), **others)
+        if address is not None and engine != "ray":
+            raise click.UsageError("--address is of a cluster: --engine ray")
+        sharding = Sharding(workers, batch, resume, engine, address)
+        return function(*arguments, sharding=sharding, **others)
 
     verb: Any = gather
     for option in (
+        click.option(
+            "--address",
+            metavar="A",
+            help="Of a Ray cluster.  [the one that runs here, or a new one]",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="Who does shards: processes here, or a Ray cluster that reaches the same files.",
+        ),
         click.option(
             "--resume",
             is_flag=True,
@@ -68,7 +96,8 @@ def sharding_options(function: F) -> F:
             "--workers",
             type=click.IntRange(0),
             metavar="N",
-            help="Processes that share large inputs; 0 is one for each core.  [1]",
+            help="Processes that share large inputs; 0 is one for each core.  [1; of Ray, as many "
+            "as it has cores for]",
         ),
     ):
         verb = option(verb)
@@ -95,6 +124,44 @@ def takes_shards(
     if len(inputs) >= LARGE_FILES:
         return True
     return shape_of(output, to) is not None and _is_large(inputs)
+
+
+def parts_of(place: str) -> list[str] | None:
+    """Return the places of poses that come in parts; None of a file that memory holds.
+
+    Parts are what a pattern names, a data set, what lies behind a URL, or a large file.
+
+    Raises:
+        FormatError: a pattern that names nothing.
+    """
+    from refine.corpus.storage import is_url
+
+    if place == STDIO:
+        return None
+    if is_url(place):
+        return [place]
+    found = expand([place])
+    return found if found != [place] or _is_data_set(place) or _is_large(found) else None
+
+
+def reading_of(inputs: "Input", default: "Skeleton | None" = None) -> "Reading":
+    """Return how the options say that shards are read.
+
+    Args:
+        inputs: the options.
+        default: skeleton of the ground truth, by whose number predictions of a category are found.
+    """
+    from refine.corpus.reading import Reading
+
+    return Reading(
+        inputs.format,
+        inputs.skeleton,
+        inputs.images,
+        not inputs.keep_zeros,
+        inputs.normalised,
+        inputs.category if default is None else None,
+        default,
+    )
 
 
 def _is_data_set(place: str) -> bool:

@@ -1,13 +1,20 @@
 """`refine eval`: one table for any number of prediction files."""
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from refine._types import AreaRule
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import say, table
+from refine.cli._sharding import parts_of, reading_of
 from refine.cli._truth import Truth, ground_truth_options
+from refine.exceptions import FormatError
+
+if TYPE_CHECKING:
+    from refine.evaluation.ground_truth import GroundTruth
+    from refine.evaluation.parts import Options
+    from refine.poses import Poses
 
 
 @click.command("eval")
@@ -48,36 +55,31 @@ def command(
     """Score poses against ground truth: COCO AP and AR as pycocotools has them, PCKh, or a video's.
 
     PRED are files of any format that `refine convert` reads; those that do not tell their joints
-    have the annotations' own, if as many. Images without predictions count. Categories are scored
-    one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
+    have the annotations' own, if as many. A pattern in quotes, a folder of NDJSON or Parquet and a
+    large file are read in parts, with the figures of the whole. Images without predictions count.
+    Categories are scored one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
     """
     if metric in ("temporal", "tracking"):
         _follow(predictions, metric, as_json, inputs, truth)
         return
-    from refine.evaluation.coco import evaluate
-    from refine.evaluation.pck import evaluate_pckh
+    from refine.evaluation.parts import Options
     from refine.files import dump_json
     from refine.report.tables import evaluation_table
 
     persons = truth.read(inputs)
-    which: Any = {"image_ids": truth.image_ids, "strict": truth.strict}
+    options = Options(
+        truth.sigma_source(), truth.image_ids, truth.max_dets, area, truth.strict, backend
+    )
     reports: dict[str, Any] = {}
     for name in predictions:
-        poses = read_poses(name, inputs, persons.skeleton, plain=True)
-        if metric == "pckh":
-            reports[name] = evaluate_pckh(persons, poses, **which)
+        parts = parts_of(name)
+        if parts is None:
+            poses = read_poses(name, inputs, persons.skeleton, plain=True)
+            reports[name] = _score(persons, poses, metric, options)
         else:
-            reports[name] = evaluate(
-                persons,
-                poses,
-                sigmas=truth.sigma_source(),
-                max_dets=truth.max_dets,
-                area=area,
-                backend=backend,
-                **which,
-            )
-            for text in reports[name].warnings:
-                say(f"{name}: {text}")
+            reports[name] = _score_parts(persons, parts, metric, options, inputs)
+        for text in getattr(reports[name], "warnings", ()):
+            say(f"{name}: {text}")
     if as_json:
         click.echo(dump_json({name: r.to_dict() for name, r in reports.items()}).decode())
     elif metric == "pckh":
@@ -92,6 +94,31 @@ def command(
         )
 
 
+def _score(persons: "GroundTruth", poses: "Poses", metric: str, options: "Options") -> Any:
+    from refine.evaluation.coco import evaluate_counted
+    from refine.evaluation.pck import evaluate_pckh
+
+    if metric == "pckh":
+        return evaluate_pckh(persons, poses, image_ids=options.image_ids, strict=options.strict)
+    return evaluate_counted(persons, poses, options).report
+
+
+def _score_parts(
+    persons: "GroundTruth", parts: list[str], metric: str, options: "Options", inputs: Input
+) -> Any:
+    """Score predictions that come in parts, of which one is in memory at a time."""
+    from refine.corpus.evaluation import read_parts
+    from refine.evaluation.coco import evaluate_parts
+    from refine.evaluation.pck import evaluate_pckh_parts
+
+    found = read_parts(parts, reading_of(inputs, persons.skeleton))
+    if metric == "pckh":
+        return evaluate_pckh_parts(
+            persons, found, image_ids=options.image_ids, strict=options.strict
+        )
+    return evaluate_parts(persons, found, options).report
+
+
 def _follow(
     predictions: tuple[str, ...], metric: str, as_json: bool, inputs: Input, truth: Truth
 ) -> None:
@@ -99,6 +126,12 @@ def _follow(
     from refine.files import dump_json
     from refine.motion.evaluate import evaluate_motion, evaluate_tracking
 
+    if parts := [name for name in predictions if parts_of(name) is not None]:
+        raise FormatError(
+            f"expected one file for --metric {metric}, got parts: it follows persons from frame to "
+            "frame",
+            where=parts[0],
+        )
     true = read_poses(truth.path, inputs)
     evaluate = evaluate_motion if metric == "temporal" else evaluate_tracking
     reports: dict[str, dict[str, Any]] = {}

@@ -65,7 +65,7 @@ def command(
         import matplotlib as matplotlib
     except ImportError as error:
         raise click.UsageError(f"{error}: pip install 'refine-pose[report]'") from None
-    from refine.evaluation.coco import Options
+    from refine.evaluation.parts import Options
     from refine.files import write_bytes
     from refine.report.page import report_html
     from refine.report.subject import Subject

@@ -115,10 +115,11 @@ def _serve(pipe: Connection, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         while True:
-            pipe.send(_attempt(pipe.recv(), job))
+            pipe.send(attempt(pipe.recv(), job))
 
 
-def _attempt(shard: Shard, job: Job) -> Outcome | str:
+def attempt(shard: Shard, job: Job) -> Outcome | str:
+    """Do a shard and return what becomes of it; of errors that are nobody's data the traceback."""
     try:
         return refine_shard(shard, job)
     except RefineError as error:

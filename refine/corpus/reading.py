@@ -47,6 +47,7 @@ class Reading:
         zero_is_missing: whether (0, 0) is no place.
         normalised: whether coordinates are shares of the images.
         category: the only one to read.
+        default: skeleton where neither files nor `skeleton` tell: that of the ground truth.
         alike: what all shards must be, of `settle`; None where files stand alone.
     """
 
@@ -56,6 +57,7 @@ class Reading:
     zero_is_missing: bool = True
     normalised: bool | None = None
     category: int | str | None = None
+    default: Skeleton | None = None
     alike: Alike | None = None
 
 
@@ -134,7 +136,7 @@ def _read(shard: Shard, reading: Reading, *, short: bool = False) -> Poses:
                 images=reading.images,
                 zero_is_missing=reading.zero_is_missing,
                 normalised=reading.normalised,
-                default=alike.skeleton if alike else None,
+                default=alike.skeleton if alike else reading.default,
                 category=reading.category,
             )
         except RefineError as error:

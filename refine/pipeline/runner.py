@@ -43,7 +43,7 @@ def run(
     """
     from refine.pipeline.context import Context
 
-    context = Context(poses, _merged(config, options), progress)
+    context = Context(poses, merge(config, options), progress)
     for step in step_list.STEPS:
         if step.name in context.config.steps:
             poses = step.apply(poses, context)
@@ -72,7 +72,7 @@ def stream(
     >>> [better.images[0].id for better in refine.stream(frames, steps=["suppress"])]
     [0, 1, 2]
     """
-    merged = _merged(config, options)
+    merged = merge(config, options)
     check_apart(merged)
     return (run(part, merged) for part in poses)
 
@@ -90,12 +90,31 @@ def check_apart(config: Config) -> None:
         )
 
 
+def check_cut(config: Config) -> None:
+    """Check that poses may be cut into parts: what becomes of one depends on its picture alone.
+
+    Raises:
+        RefineError: steps for videos, or pictures without a profile of the source.
+    """
+    check_apart(config)
+    if config.pictures is None or config.profile is not None:
+        return
+    from refine.refiner.image.readers import is_eye
+
+    if config.eyes_preset is not None or is_eye(config.picture_weights):
+        raise RefineError(
+            "expected a profile of the source, got none: without one the source is measured on "
+            "the poses at hand, and those of a part are not those of the whole",
+            hint="`refine profile PRED --images DIR -o source.json`, and --profile source.json",
+        )
+
+
 def needs_video(config: Config) -> list[str]:
     """Name the steps of a config that look at frames together."""
     return [s.name for s in step_list.STEPS if s.video and s.name in config.steps]
 
 
-def _merged(config: Config | None, options: dict[str, Any]) -> Config:
+def merge(config: Config | None, options: dict[str, Any]) -> Config:
     """Return a config in which options win."""
     base = config or Config()
     if not options:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from refine.checks import Finding
-from refine.evaluation.coco import Options
 from refine.evaluation.ground_truth import GroundTruth
+from refine.evaluation.parts import Options
 from refine.poses import Poses
 
 
