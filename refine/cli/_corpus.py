@@ -36,14 +36,14 @@ def refine_corpus(
     pred: Sequence[str],
     output: str,
     inputs: "Input",
-    config: "Config",
+    config: "Config | None",
     written: Written,
     sharding: Sharding,
     *,
     keep_going: bool,
     as_json: bool,
 ) -> None:
-    """Refine inputs shard by shard.
+    """Refine inputs shard by shard; without a config only their form changes.
 
     Raises:
         RefineError: steps or options that need the whole; bad input; an output that holds
@@ -55,7 +55,8 @@ def refine_corpus(
     from refine.pipeline.runner import check_cut
 
     begun = time.perf_counter()
-    check_cut(config)
+    if config:
+        check_cut(config)
     shards, job, joined = _planned(pred, output, inputs, config, written, sharding, keep_going)
     done = ledger.begin(job.output, ledger.describe(shards, job), resume=sharding.resume)
     facts = ledger.read_summary(job.output)
@@ -80,7 +81,7 @@ def _planned(
     pred: Sequence[str],
     output: str,
     inputs: "Input",
-    config: "Config",
+    config: "Config | None",
     written: Written,
     sharding: Sharding,
     keep_going: bool,
@@ -178,10 +179,13 @@ def _do(
                     _warn(outcome["warnings"], told)
                 advance(shard.size)
     except BaseException:
-        say(
-            f"{len(done)} of {len(shards)} shards are done and kept in {job.output}: --resume "
-            "goes on from there"
-        )
+        if done:
+            say(
+                f"{len(done)} of {len(shards)} shards are done and kept in {job.output}: --resume "
+                "goes on from there"
+            )
+        else:
+            ledger.forget(job.output)
         raise
     return errors
 
@@ -220,6 +224,11 @@ def _tell(
     if lost:
         say(f"{output}: left out, for the format cannot hold them: {lost}")
     seen = facts.pop("seen")
+    if seen:
+        say(
+            f"{seen['poses_seen']} poses looked at in their pictures; "
+            f"{seen['poses_unseen']} without a picture were refined without"
+        )
     partial = bool(seen.get("pictures_unread") or seen.get("pictures_unfit"))
     if errors:
         rows = [[e.where or "", size, e.message] for e, size in errors]

@@ -105,7 +105,7 @@ def sharding_options(function: F) -> F:
 
 
 def takes_shards(
-    pred: Sequence[str], output: str, config: "Config", to: str | None, sharding: Sharding
+    pred: Sequence[str], output: str, config: "Config | None", to: str | None, sharding: Sharding
 ) -> bool:
     """Whether inputs are done in shards: asked for, the only way, or large and fit for it."""
     from refine.corpus.storage import is_url
@@ -118,7 +118,8 @@ def takes_shards(
     inputs = expand(pred)
     if len(inputs) == 1 and _is_data_set(inputs[0]):
         return True
-    fit = not needs_video(config) and (config.pictures is None or config.profile is not None)
+    fit = config is None or not needs_video(config)
+    fit = fit and (config is None or config.pictures is None or config.profile is not None)
     if not fit or is_stream(output):
         return False
     if len(inputs) >= LARGE_FILES:

@@ -193,6 +193,17 @@ def finish(output: str, shards: Mapping[int, Mapping[str, Any]]) -> None:
     remove(join(output, DONE))
 
 
+def forget(output: str) -> None:
+    """Remove the record of a run that did nothing, and its folder where nothing else is in it.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    remove(join(output, FOLDER))
+    if not is_url(output) and not any(Path(output).iterdir()):
+        Path(output).rmdir()
+
+
 def total(shards: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """Add up the facts of shards."""
     facts: dict[str, Any] = dict.fromkeys(ADDED, 0)

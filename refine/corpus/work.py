@@ -103,7 +103,8 @@ class Tally:
         facts["poses_in"] += len(before)
         facts["poses_out"] += len(after)
         facts["images"] += len(before.images)
-        self.count("counts", summarise(new)[1])
+        if new:
+            self.count("counts", summarise(new)[1])
         facts["weights"] = next((s.weights for s in new if s.weights), None)
         facts["steps"] = [s.name for s in new]
         look: dict[str, Any] = next((dict(s.parameters) for s in new if s.name == "look"), {})
@@ -269,7 +270,8 @@ def _named(piece: Piece, shard: Shard, job: Job, number: int) -> str:
 
 def _spelled(poses: Poses, name: str, form: Format, job: Job) -> bytes:
     """Return poses that are prepared as the content of one file that is named so."""
-    held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
+    file = name.rpartition("/")[2]
+    held = holding_for(form, poses, file if is_lines_name(file) else STDIO)
     if needs_folder(form, poses, held):
         raise FormatError(
             f"expected one image for a {form.name} file, got {len(poses.images)}",

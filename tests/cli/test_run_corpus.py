@@ -2,6 +2,7 @@
 
 import errno
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -15,6 +16,10 @@ import pytest
 
 import refine
 from refine.cli import _sharding
+from refine.corpus.local import WorkerError, run_local
+from refine.corpus.reading import Reading, settle
+from refine.corpus.shards import plan
+from refine.corpus.work import Job
 from tests.oracles.corpora import alike, make_predictions_of, part
 
 pytest.importorskip("pyarrow")
@@ -111,6 +116,19 @@ def test_urls_are_read_and_written(cli, folder, refined, scheme):
     alike(refine.Poses.concat(parts), refined)
 
 
+def test_tables_become_lines_and_lines_tables(cli, folder, predictions):
+    """What convert writes is what was read, in the partitions that it was in."""
+    assert cli("convert", "set", "-o", "lines", "--to", "ndjson").code == 0
+    assert "video=0/p0.ndjson" in contents(folder / "lines")
+    result = cli("convert", "lines", "-o", "back", "--to", "parquet", "--batch", "10", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["poses_out"] == 116
+    found = sorted((folder / "back").rglob("*.parquet"), key=lambda p: p.name)
+    alike(refine.Poses.concat([refine.read(p) for p in found]), predictions)
+    result = cli("convert", "in.ndjson", "-o", "x.ndjson", "--batch", "9", "--mend", "swap-xy")
+    assert result.code == 2
+
+
 def test_a_url_that_nothing_opens_is_told(cli, folder):
     result = cli("run", "nowhere://a/b", "-o", "out")
     assert result.code == 3
@@ -126,6 +144,20 @@ def test_files_of_a_folder_are_written_under_their_names(cli, folder, prediction
     assert cli("run", "frames", "-o", "out.parquet", "--batch", "7").code == 0
     got = refine.read("out.parquet")
     np.testing.assert_array_equal(got.xy, refine.read("whole").xy)
+
+
+def test_pictures_are_looked_at_with_a_profile(cli, pictured, tmp_path):
+    truth = refine.read(pictured / "gt.json").replace(score_kind="unknown")
+    refine.write(truth.replace(meta={}), tmp_path / "in.ndjson")
+    look = (tmp_path / "in.ndjson", "--images", pictured, "--eyes", "image-small", "--no-flip")
+    assert cli("profile", *look[:-1], "-o", tmp_path / "s.json").code == 0
+    look += ("--profile", tmp_path / "s.json")
+    assert cli("run", *look, "-o", tmp_path / "whole.ndjson").code == 0
+    result = cli("run", *look, "-o", tmp_path / "cut.ndjson", "--batch", "1", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["shards"] == 2
+    assert "5 poses looked at" in result.err
+    alike(refine.read(tmp_path / "cut.ndjson"), refine.read(tmp_path / "whole.ndjson"))
 
 
 def test_shards_are_the_way_of_large_inputs(cli, folder, monkeypatch, refined):
@@ -166,6 +198,26 @@ def test_a_killed_run_is_taken_up(cli, folder):
     assert [path.stat().st_mtime_ns for path in outputs] == before
     assert b"".join(contents(folder / "out").values()) == (folder / "whole.ndjson").read_bytes()
     assert names_in("out/_refine") == ["plan.json", "summary.json"]
+
+
+def test_a_worker_that_is_killed_is_told(folder):
+    """As the system does when memory runs out; what is done by then is taken up."""
+    shards = plan([str(folder / "in.ndjson")], batch=2)
+    job = Job(str(folder / "out"), refine.Config(), settle(shards, Reading()))
+    before = set(multiprocessing.active_children())
+    done = []
+
+    def follow():
+        for shard, _ in run_local(shards, job, 2):
+            done.append(shard)
+            if len(done) == 2:
+                set(multiprocessing.active_children()).difference(before).pop().kill()
+
+    with pytest.raises(WorkerError, match="as when memory runs out; what is finished is kept"):
+        follow()
+    assert 2 <= len(done) < len(shards)
+    assert set(multiprocessing.active_children()) <= before
+    assert {f"in-{shard.number:05d}.ndjson" for shard in done} <= set(names_in("out"))
 
 
 def test_ctrl_c_leaves_what_is_done(folder):
