@@ -1,6 +1,6 @@
 """Corpora: speed and memory of `refine run` in shards, by poses and workers; kills; small files.
 
-    python tests/benchmarks/corpus.py [DATA] [--least 1e4] [--most 1e6] [--workers 1,2] [--files 40000]
+    python tests/benchmarks/corpus.py [DATA] [--least 1e4] [--most 1e6] [--workers 1,2] [--files N]
 
 Poses are predictions of real networks on COCO pictures, those of DATA over and over under new image
 ids; without DATA they are made up. Every run is a process from file to file; memory is that of its
