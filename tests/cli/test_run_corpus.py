@@ -142,6 +142,8 @@ def test_files_of_a_folder_are_written_under_their_names(cli, folder, prediction
     alike(refine.read("out"), refine.read("whole"))
     assert names_in("out") == sorted([*names_in("frames"), "_refine"])
     assert cli("run", "frames", "-o", "out.parquet", "--batch", "7").code == 0
+    assert cli("run", "frames", "-o", "parts", "--to", "parquet", "--batch", "40").code == 0
+    assert names_in("parts") == ["_refine", "part-00000.parquet", "part-00001.parquet"]
     got = refine.read("out.parquet")
     np.testing.assert_array_equal(got.xy, refine.read("whole").xy)
 
@@ -188,6 +190,8 @@ def test_shards_are_the_way_of_large_inputs(cli, folder, monkeypatch, refined):
     assert "1 shards in" in result.err
     alike(refine.read("out.ndjson"), refined)
     assert "shards" not in cli("run", "in.ndjson", "-o", "out.json").err
+    assert "shards" not in cli("run", "in.ndjson", "-o", "name").err
+    assert "1 shards in" in cli("run", "in.ndjson", "-o", "folder/").err
     assert "shards" not in cli("run", "in.ndjson", "-o", "-").err
     assert "shards" not in cli("run", "in.ndjson", "-o", "v.ndjson", "--steps", "track").err
     for name in ("a", "b"):
