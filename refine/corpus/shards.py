@@ -230,14 +230,18 @@ def _check_names(names: list[str], several: bool) -> None:
 
 
 def heads_of(shard: Shard) -> Iterator[Shard]:
-    """Yield the pieces of a shard by any of which to tell what all of them are.
+    """Yield parts of a shard by any of which to tell what all shards are.
 
-    Of the files of a folder the largest, which has people in it where some have none.
+    Those that stand alone tell nothing of others; those of a folder are told by all of them.
     """
-    pieces: Iterable[Piece] = shard.pieces
     if shard.kind == "folder":
-        pieces = [max(shard.pieces, key=lambda each: Path(each.source).stat().st_size)]
-    elif shard.kind == "files":
-        pieces = ()
-    for piece in pieces:
-        yield replace(shard, pieces=(piece,))
+        yield shard
+    elif shard.kind != "files":
+        yield from (replace(shard, pieces=(piece,)) for piece in shard.pieces)
+
+
+def largest_file(shard: Shard) -> int:
+    """Return the bytes of the largest file of a folder, which has people in it; 0 of others."""
+    if shard.kind != "folder":
+        return 0
+    return max(Path(piece.source).stat().st_size for piece in shard.pieces)

@@ -357,6 +357,30 @@ def test_a_bad_file_among_many_is_left_out_alone(cli, folder, predictions):
     assert "many/07.json" in result.err
 
 
+def test_a_bad_file_of_a_folder_is_left_out_alone(cli, folder, predictions):
+    refine.write(predictions.to("openpose18"), folder / "frames", "openpose")
+    names = names_in("frames")
+    (folder / "frames" / names[4]).write_text('{"people": 1}')
+    result = cli("run", "frames", "-o", "out", "--batch", "20", "--keep-going", "--json")
+    assert result.code == 4
+    (error,) = json.loads(result.out)["left_out"]
+    assert error["where"].endswith(names[4])
+    assert list(contents(folder / "out")) == [n for n in names if n != names[4]]
+
+
+def test_flags_in_some_files_are_scores_as_they_are_in_all(cli, folder, predictions):
+    """Scores of 0 and 1 alone are taken for flags; of which kind they are is that of the folder."""
+    score = predictions.score.copy()
+    score[predictions.image < 20] = 1.0
+    scored = predictions.replace(score=score).to("openpose18")
+    refine.write(scored, folder / "frames", "openpose")
+    assert cli("run", "frames", "-o", "whole").code == 0
+    for batch in (7, 35):
+        result = cli("run", "frames", "-o", f"out{batch}", "--batch", batch)
+        assert result.code == 0, result.err
+        alike(refine.read(f"out{batch}"), refine.read("whole"))
+
+
 @pytest.mark.parametrize("ending", ["parquet", "ndjson"])
 def test_an_image_in_two_shards_is_found_beforehand(cli, folder, predictions, ending):
     (folder / "twice").mkdir()
