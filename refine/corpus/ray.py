@@ -7,6 +7,7 @@ read and write must be within their reach: a file system that all nodes share, o
 import logging
 import os
 import pickle
+import socket
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ PART = "_part"
 """Column that says in which part of a dataset an image is."""
 PARTS = 200
 """Of a dataset, if nobody asks for others: 50,000 poses each where there are ten million."""
+KNOCK_SECONDS = 5.0
+"""That a cluster's door may take to open."""
 GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: what neighbours are spread with, Knuth, TAOCP 3, section 6.4."""
 
@@ -221,8 +224,9 @@ def connected(address: str | None) -> Iterator[Any]:
         yield ray
         return
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise RefineError(
             f"expected a Ray cluster, got: {str(error).partition(NEWLINE)[0]:.200}",
             where=address,
@@ -234,6 +238,17 @@ def connected(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Check that somebody is there: Ray tries for minutes.
+
+    Raises:
+        OSError: nobody.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 def load_ray() -> Any:
