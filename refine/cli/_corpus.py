@@ -3,8 +3,8 @@
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refine.corpus.work import Job
     from refine.pipeline import Config
 
-    Engine = Callable[[Sequence[Shard], Job], Iterator[tuple[Shard, Outcome]]]
+    Engine = Callable[[Sequence[Shard], Job], Generator[tuple[Shard, Outcome], None, None]]
 
 
 class LeftOut(NamedTuple):
@@ -167,8 +167,10 @@ def _do(
     left = [shard for shard in shards if shard.number not in done]
     told: set[str] = set()
     try:
-        with follow_poses(sum(shard.size for shard in left), progress) as advance:
-            for shard, outcome in engine(left, job):
+        with ExitStack() as stack:
+            total = sum(shard.size for shard in left)
+            advance = stack.enter_context(follow_poses(total, progress))
+            for shard, outcome in stack.enter_context(closing(engine(left, job))):
                 if isinstance(outcome, RefineError):
                     if not job.lenient or isinstance(outcome, StorageError):
                         raise outcome

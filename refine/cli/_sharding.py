@@ -124,7 +124,11 @@ def takes_shards(
         return False
     if len(inputs) >= LARGE_FILES:
         return True
-    return shape_of(output, to) is not None and _is_large(inputs)
+    shape = shape_of(output, to)
+    if len(inputs) == 1 and Path(inputs[0]).is_dir():
+        return shape == "" and to is None and _is_large(inputs)
+    into = len(inputs) > 1 or output.endswith("/") or Path(output).is_dir()
+    return (into if shape == "" else shape is not None) and _is_large(inputs)
 
 
 def parts_of(place: str) -> list[str] | None:

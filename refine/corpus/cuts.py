@@ -13,7 +13,9 @@ from refine.corpus.rows import parquet_file, read_rows
 from refine.corpus.storage import opened, read_range, read_whole
 from refine.exceptions import FormatError
 from refine.files import parse_json
+from refine.formats._images import image_id
 from refine.formats._parquet import load_pyarrow
+from refine.formats._records import describe
 
 ID = "image_id"
 KEYPOINTS = b'"keypoints"'
@@ -112,15 +114,20 @@ def _lines(place: str) -> Iterator[bytes]:
 
 def _image_of(line: bytes, place: str, number: int) -> Any:
     try:
-        return _decode(line).image_id
+        return _sound(_decode(line).image_id, f"{place}, line {number + 1}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     if line.isspace():
         return None
-    record = parse_json(line, f"{place}, line {number + 1}")
+    where = f"{place}, line {number + 1}"
+    record = parse_json(line, where)
     if not isinstance(record, dict):
-        raise FormatError("expected an object in each line", where=f"{place}, line {number + 1}")
-    return record.get(ID)
+        raise FormatError(f"expected an object, got {describe(record)}", where=where)
+    return _sound(record.get(ID), where)
+
+
+def _sound(image: Any, where: str) -> int | str | None:
+    return None if image is None else image_id(image, where)
 
 
 def cut_rows(place: str, size: int) -> list[Cut]:

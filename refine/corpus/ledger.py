@@ -194,14 +194,13 @@ def finish(output: str, shards: Mapping[int, Mapping[str, Any]]) -> None:
 
 
 def forget(output: str) -> None:
-    """Remove the record of a run that did nothing, and its folder where nothing else is in it.
+    """Remove the record of a run that wrote nothing, and its folder.
 
     Raises:
         StorageError: it cannot be removed.
     """
-    remove(join(output, FOLDER))
-    if not is_url(output) and not any(Path(output).iterdir()):
-        Path(output).rmdir()
+    if not is_url(output) and {path.name for path in Path(output).iterdir()} == {FOLDER}:
+        remove(output)
 
 
 def total(shards: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

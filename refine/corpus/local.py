@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeAlias
@@ -34,7 +34,7 @@ def core_count() -> int:
 
 def run_local(
     shards: Sequence[Shard], job: Job, workers: int = 1
-) -> Iterator[tuple[Shard, Outcome]]:
+) -> Generator[tuple[Shard, Outcome], None, None]:
     """Do shards and yield each with its outcome, as they are done.
 
     Args:
@@ -57,7 +57,7 @@ def run_local(
 
 def _in_processes(
     shards: Sequence[Shard], job: Job, workers: int
-) -> Iterator[tuple[Shard, Outcome]]:
+) -> Generator[tuple[Shard, Outcome], None, None]:
     context = multiprocessing.get_context("spawn")
     started: list[Any] = []
     pipes: list[Connection] = []

@@ -9,7 +9,7 @@ import os
 import pickle
 import socket
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -40,7 +40,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 
 def run_ray(
     shards: Sequence[Shard], job: Job, workers: int | None = None, *, address: str | None = None
-) -> Iterator[tuple[Shard, Outcome]]:
+) -> Generator[tuple[Shard, Outcome], None, None]:
     """Do shards on a Ray cluster and yield each with its outcome, as they are done.
 
     A shard whose worker or node dies is done again, by another; what is written is the same.

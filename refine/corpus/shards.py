@@ -106,7 +106,8 @@ def plan(
             (kind, storage.join(place, n), prefix + n, f"{place}/{n.rpartition('/')[0]}")
             for n in names
         ]
-    _check_names([name for _, _, name, _ in found], several)
+    if not joined:
+        _check_names([name for _, _, name, _ in found], several)
     shards: list[Shard] = []
     worlds: dict[str, list[Cut]] = {}
     for kind, group in _by_kind(found):
@@ -133,9 +134,17 @@ def _listed(folder: str, format: str | None) -> tuple[Kind, list[str]]:
     by_image = not storage.is_url(folder) and any(Path(folder).glob("*.json"))
     if not by_image or format in ("parquet", "ndjson"):
         names = storage.names_below(folder, (*ROWS, *LINES))
-        for kind, ends in (("rows", ROWS), ("lines", LINES)):
-            if some := [name for name in names if name.endswith(ends)]:
-                return kind, some  # type: ignore[return-value]
+        rows = [name for name in names if name.endswith(ROWS)]
+        if rows and len(rows) < len(names) and format is None:
+            raise FormatError(
+                f"expected files of one kind, got {rows[0]} and others of NDJSON",
+                where=folder,
+                hint="--from parquet or --from ndjson, which leaves the others alone",
+            )
+        if rows and format != "ndjson":
+            return "rows", rows
+        if some := [name for name in names if name.endswith(LINES)]:
+            return "lines", some
     if storage.is_url(folder):
         raise FormatError(
             f"expected {', '.join((*ROWS, *LINE_SUFFIXES))} files, got none", where=folder

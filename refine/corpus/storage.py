@@ -55,15 +55,21 @@ def names_below(folder: str, endings: tuple[str, ...]) -> list[str]:
             system.invalidate_cache()
             found = [path[len(root.rstrip("/")) + 1 :] for path in system.find(root)]
         else:
-            base = Path(folder)
-            found = [
-                (Path(at) / name).relative_to(base).as_posix()
-                for at, _, names in os.walk(base, followlinks=True)
-                for name in names
-            ]
+            found = list(_walk(Path(folder)))
     kept = [n for n in found if n.endswith(endings)]
     kept = [n for n in kept if not any(part.startswith(HIDDEN) for part in n.split("/"))]
     return sorted(kept, key=natural_key)
+
+
+def _walk(base: Path) -> Iterator[str]:
+    seen: set[str] = set()
+    for at, folders, names in os.walk(base, followlinks=True):
+        real = os.path.realpath(at)
+        if real in seen:  # A link to a folder above would never end.
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from ((Path(at) / name).relative_to(base).as_posix() for name in names)
 
 
 def matching(pattern: str) -> list[str]:

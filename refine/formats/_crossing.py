@@ -117,19 +117,17 @@ def _distinct(poses: Poses) -> Iterable[Mapping[str, Any]]:
 def _is_infinite(values: list[Any]) -> bool:
     """Whether Infinity is among values or in what they hold, however deep."""
     while values:
-        kinds = set(map(type, values))
-        if kinds <= FINITE:
-            return False
-        if any(isinstance(v, float) and math.isinf(v) for v in values):
-            return True
-        values = list(chain.from_iterable(map(_held, values)))
+        held: list[Any] = []
+        for kind in set(map(type, values)) - FINITE:
+            some: list[Any] = [value for value in values if type(value) is kind]
+            if issubclass(kind, float) and (math.inf in some or -math.inf in some):
+                return True
+            if issubclass(kind, Mapping):
+                held += chain.from_iterable(value.values() for value in some)
+            elif issubclass(kind, list | tuple):
+                held += chain.from_iterable(some)
+        values = held
     return False
-
-
-def _held(value: Any) -> Iterable[Any]:
-    if type(value) is dict or isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
 
 
 def _without_noise(poses: Poses) -> Poses:

@@ -89,7 +89,12 @@ def parse_parquet(data: bytes, where: str) -> Document:
     """
     pyarrow = load_pyarrow(where)
     try:
-        table = import_module("pyarrow.parquet").read_table(pyarrow.BufferReader(data))
+        opened = import_module("pyarrow.parquet").ParquetFile(
+            pyarrow.BufferReader(data), pre_buffer=False
+        )
+        # Threads of Arrow's that still run when a process ends may abort it.
+        table = opened.read(use_threads=False)
+        pyarrow.default_memory_pool().release_unused()
         return from_table(table, where)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         text = str(error).partition("\n")[0]
@@ -164,7 +169,10 @@ def from_table(table: Any, where: str) -> Document:
     Raises:
         FormatError: metadata that are no JSON.
     """
-    columns = {name: _plain(table.column(name)) for name in table.column_names}
+    pyarrow = load_pyarrow(where)
+    if isinstance(table, pyarrow.RecordBatch):
+        table = pyarrow.Table.from_batches([table])
+    columns = {name: _plain(table.column(name), pyarrow) for name in table.column_names}
     held = (table.schema.metadata or {}).get(KEY)
     metadata = {} if held is None else parse_json(held, f"{where}, metadata")
     return {PARQUET: {COLUMNS: columns, METADATA: metadata}}
@@ -187,15 +195,15 @@ def to_table(document: Document) -> Any:
         raise FormatError(f"expected columns that Parquet can hold, got: {text:.200}") from None
 
 
-def _plain(column: Any) -> Any:
+def _plain(column: Any, pyarrow: Any) -> Any:
     """Return a column as numbers (N,), masked where null, `Lists`, `Coded`, or a list."""
-    pyarrow = load_pyarrow("a table")
     kinds = pyarrow.types
     kind = column.type
     if kinds.is_fixed_size_list(kind) or kinds.is_list(kind) or kinds.is_large_list(kind):
-        parts = [_rectangle(array, kinds) for array in column.chunks if len(array)]
-        widths = {-1 if part is None else part.shape[1] for part in parts}
-        return Lists(parts) if len(widths) == 1 and -1 not in widths else column.to_pylist()
+        found = [_rectangle(array, kinds) for array in column.chunks if len(array)]
+        parts = [part for part in found if part is not None]
+        alike = len(parts) == len(found) and len({part.shape[1] for part in parts}) == 1
+        return Lists(parts) if alike else column.to_pylist()
     if kinds.is_dictionary(kind):
         return _coded(column, pyarrow)
     if kinds.is_string(kind) or kinds.is_large_string(kind):
@@ -227,7 +235,7 @@ def _coded(column: Any, pyarrow: Any) -> Coded:
     array = column.unify_dictionaries().combine_chunks()
     array = pyarrow.concat_arrays(array.chunks) if hasattr(array, "chunks") else array
     values = array.dictionary.to_pylist()
-    codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = array.indices.cast("int64").fill_null(-1).to_numpy(zero_copy_only=False)
     if len(set(values)) < len(values) or None in values:
         return coded(Coded(codes, values).tolist())
     return Coded(codes, values)

@@ -138,8 +138,7 @@ def check_alike(values: Coded | Indices, first: Indices, name: str, where: Where
 
 def or_none(numbers: Indices) -> list[int | None]:
     """Return whole numbers as a list, None for -1."""
-    listed: list[int | None] = np.where(numbers < 0, None, numbers.astype(object)).tolist()
-    return listed
+    return [None if number < 0 else number for number in numbers.tolist()]
 
 
 def joints_of(
@@ -200,6 +199,10 @@ def categories_of(columns: Mapping[str, Any], n: int, where: Where) -> Coded:
     values = columns.get(CATEGORY)
     if values is None:
         return Coded(np.full(n, -1), [])
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        # What pandas makes of whole numbers where some are null.
+        listed = [int(v) if v % 1 == 0 else None if v != v else v for v in values.tolist()]
+        return categories_of({CATEGORY: listed}, n, where)
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
         known = ~np.ma.getmaskarray(values)
         found, codes = np.unique(np.ma.getdata(values)[known], return_inverse=True)
@@ -234,9 +237,12 @@ def extra_of(
         return ({},) * len(rows)
     _, first, of = np.unique(pairs, return_index=True, return_inverse=True)
     found = fields_of(texts, rows[first], where)
-    told = zip(found, kinds.at(rows[first]), strict=True)
-    made = [row if kind is None else {**row, CATEGORY: kind} for row, kind in told]
-    return tuple(map(made.__getitem__, of.tolist()))
+    alone = len(set(map(id, found))) == len(found)
+    for i, kind in enumerate(kinds.at(rows[first])):
+        if kind is not None:
+            found[i] = found[i] if alone else dict(found[i])
+            found[i][CATEGORY] = kind
+    return tuple(map(found.__getitem__, of.tolist()))
 
 
 def fields_of(texts: Coded, rows: Indices, where: Where) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from refine.poses import Poses
 CATEGORY = "category_id"
 SIZES = ("width", "height", "frame")
 BLOCK = 1 << 14
-"""Poses that are copied at once: some MB, which fit a processor's cache."""
+"""Poses that are copied and spelled at once: some MB, which fit a processor's cache."""
 
 _lines = msgspec.json.Encoder(enc_hook=jsonable)
 
@@ -59,12 +59,12 @@ def lay_out(poses: Poses) -> Layout:
         image = image[order]
     starts = np.searchsorted(image, np.arange(len(images)))
     ids = id_array(images)
-    of_images: dict[str, Any] = {"image_id": coded(ids) if ids.dtype == object else ids}
+    of_images: dict[str, Any] = {"image_id": coded(ids.tolist()) if ids.dtype == object else ids}
     of_images["file_name"] = coded([ref.file_name for ref in images])
     for name in SIZES:
         told = [getattr(ref, name) for ref in images]
         of_images[name] = np.array([-1 if v is None else v for v in told], np.int64)
-    of_images["image_extra"] = _fields([ref.extra for ref in images])
+    of_images["image_extra"] = coded(_texts([ref.extra for ref in images]))
     extra, kinds, halves = _of_extra(poses.extra)
     return Layout(
         image,
@@ -157,28 +157,31 @@ def _of_extra(
         numbers = np.array([*kinds.values, -1], np.int64)[kinds.codes]
         kinds = np.ma.masked_array(numbers, kinds.codes < 0)[of]
     elif not kinds.values:
-        kinds = np.ma.masked_all(len(of), np.int64)
+        kinds = np.ma.masked_array(np.zeros(len(of), np.int64), True)
     else:
         kinds = Coded(kinds.codes[of], kinds.values)
-    apart = {}
-    for i, row in enumerate(rows):
-        if (plain and CATEGORY in row) or UNLABELLED in row:
-            rows[i] = own = {k: v for k, v in row.items() if not (plain and k == CATEGORY)}
-            if UNLABELLED in own and (halves := halves_apart(own)):
-                apart[i] = halves
-    texts = _fields(rows)
+    texts: list[str | None] = []
+    apart: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        for i, row in enumerate(block):
+            if (plain and CATEGORY in row) or UNLABELLED in row:
+                block[i] = own = dict(row)
+                if plain:
+                    own.pop(CATEGORY, None)
+                if UNLABELLED in own and (halves := halves_apart(own)):
+                    apart[start + i] = halves
+        texts += _texts(block)
+    fields = coded(texts)
     halves_of = np.flatnonzero(np.isin(of, list(apart))).tolist() if apart else []
-    return Coded(texts.codes[of], texts.values), kinds, {i: apart[int(of[i])] for i in halves_of}
+    return Coded(fields.codes[of], fields.values), kinds, {i: apart[int(of[i])] for i in halves_of}
 
 
-def _fields(rows: Sequence[Mapping[str, Any]]) -> Coded:
-    """Return the fields of rows as JSON, null where there are none."""
-    told = [i for i, row in enumerate(rows) if row]
-    some = [rows[i] for i in told]
+def _texts(rows: Sequence[Mapping[str, Any]]) -> list[str | None]:
+    """Return the fields of rows as JSON, None where there are none."""
+    some = [row for row in rows if row]
     try:
-        lines = _lines.encode_lines(some).decode().split("\n")[: len(some)]
+        found = iter(_lines.encode_lines(some).decode().split("\n"))
     except UnicodeEncodeError:
-        lines = [dump_json(row).decode() for row in some]
-    found, codes = coded(lines), np.full(len(rows), -1)
-    codes[told] = found.codes
-    return Coded(codes, found.values)
+        found = iter([dump_json(row).decode() for row in some])
+    return [next(found) if row else None for row in rows]

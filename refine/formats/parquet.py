@@ -1,11 +1,12 @@
 """The project's own table for corpora, in Parquet: a row per pose.
 
-Columns: `image_id` (int64, or strings by dictionary), `file_name`, `width`, `height`, `frame`;
-`pose`, the number of the pose in its image, null in the one row of an image without poses;
-`category_id`, `track_id`, `pose_score`, `area`; `box`, four values xyxy, px; `keypoints`, 3 K
-values x, y, score, NaN where there is none; `extra` and `image_extra`, the JSON of other fields. In
-the metadata of the schema stands under `refine` the JSON of `version`, `skeleton` (a name, or a
-table of one that does not ship), `score_kind` and the history.
+Rows stand image by image, in groups that can be read one by one. Columns: `image_id` (int64, or
+strings by dictionary), `file_name`, `width`, `height`, `frame`; `pose`, the number of the pose in
+its image, null in the one row of an image without poses; `category_id`, `track_id`, `pose_score`,
+`area`; `box`, four values xyxy, px; `keypoints`, 3 K values x, y, score, NaN where there is none;
+`extra` and `image_extra`, the JSON of other fields. In the metadata of the schema stands under
+`refine` the JSON of `version`, `skeleton` (a name, or a table of one that does not ship),
+`score_kind` and the history.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import refine.history as _history
+from refine._types import Indices
 from refine.exceptions import FormatError
 from refine.formats._keypoints import skeleton_of
 from refine.formats._parquet import (
@@ -21,6 +23,7 @@ from refine.formats._parquet import (
     GROUP,
     METADATA,
     PARQUET,
+    Coded,
     Lists,
     dump_tables,
     from_table,
@@ -74,12 +77,11 @@ def read_parquet(source: Source, options: Options) -> Poses:
     for name, values in columns.items():
         if not hasattr(values, "__len__") or len(values) != n:
             raise FormatError(f"expected {n} values in column {name!r:.40}", where=source.path)
-    numbers = {name: numbers_of(columns, name, n, where) for name in (*WHOLE, "pose_score", "area")}
-    told = {name: whole_numbers(numbers[name], name, where) for name in WHOLE}
+    told = {name: whole_numbers(numbers_of(columns, name, n, where), name, where) for name in WHOLE}
     ids, of = images_of(columns["image_id"], where)
     first = first_rows(of, len(ids))
     names, about_images, texts = (texts_of(columns, name, n, where) for name in TEXTS)
-    alike = {
+    alike: dict[str, Coded | Indices] = {
         "file_name": names,
         **{name: told[name] for name in SIZES},
         "image_extra": about_images,
@@ -107,12 +109,12 @@ def read_parquet(source: Source, options: Options) -> Poses:
         body,
         xy,
         score,
-        numbers["pose_score"][rows],
+        numbers_of(columns, "pose_score", n, where)[rows],
         of[rows],
         tuple(refs),
         score_kind=kind_told(about.get("score_kind"), source.path),
         box=box if np.isfinite(box).any() else None,
-        area=optional(numbers["area"][rows]),
+        area=optional(numbers_of(columns, "area", n, where)[rows]),
         track=track if (track >= 0).any() else None,
         history=_history.parse(about.get(_history.FIELD), source.path),
         extra=extra,

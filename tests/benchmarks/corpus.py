@@ -1,6 +1,6 @@
 """Corpora: speed and memory of `refine run` in shards, by poses and workers; kills; small files.
 
-    python tests/benchmarks/corpus.py [DATA] [--most 1e6] [--workers 1,2] [--files 40000]
+    python tests/benchmarks/corpus.py [DATA] [--least 1e4] [--most 1e6] [--workers 1,2] [--files N]
 
 Poses are predictions of real networks on COCO pictures, those of DATA over and over under new image
 ids; without DATA they are made up. Every run is a process from file to file; memory is that of its
@@ -114,7 +114,7 @@ def sweep(options):
     """Print seconds and memory by the number of poses and workers."""
     print("| poses | workers | s | poses/s | MiB | of as many times one worker |")
     print("|---|---|---|---|---|---|")
-    size = 10_000
+    size = round(options.least)
     while size <= options.most:
         folder = prepared(options, "make", size)
         alone = None
@@ -214,6 +214,7 @@ CALLED = {
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--least", type=float, default=1e4)
     parser.add_argument("--most", type=float, default=1e6)
     parser.add_argument("--workers", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--files", type=int, default=40_000)

@@ -142,8 +142,31 @@ def test_files_of_a_folder_are_written_under_their_names(cli, folder, prediction
     alike(refine.read("out"), refine.read("whole"))
     assert names_in("out") == sorted([*names_in("frames"), "_refine"])
     assert cli("run", "frames", "-o", "out.parquet", "--batch", "7").code == 0
+    assert cli("run", "frames", "-o", "parts", "--to", "parquet", "--batch", "40").code == 0
+    assert names_in("parts") == ["_refine", "part-00000.parquet", "part-00001.parquet"]
     got = refine.read("out.parquet")
     np.testing.assert_array_equal(got.xy, refine.read("whole").xy)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_the_file(folder, predictions):
+    """Four times as many poses take no more of it; as a whole they would take 67 MiB more."""
+    code = (
+        "import sys, atexit, pathlib\nfrom refine.cli import main\natexit.register(lambda: print("
+        "pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]))\nmain()"
+    )
+    lines = (folder / "in.ndjson").read_bytes().splitlines()
+    peaks = []
+    for times in (40, 160):
+        with (folder / "long.ndjson").open("wb") as file:
+            for i in range(times * len(lines)):
+                line = lines[i % len(lines)]
+                file.write(b'{"image_id":%d,' % i + line[line.index(b",") + 1 :] + b"\n")
+        options = ("--steps", "suppress", "--batch", "1000", "-q")
+        run = [sys.executable, "-c", code, "run", "long.ndjson", "-o", "long/", *options]
+        peaks.append(int(subprocess.run(run, check=True, capture_output=True).stdout))
+        shutil.rmtree("long")
+    assert peaks[1] < 1.02 * peaks[0]
 
 
 def test_pictures_are_looked_at_with_a_profile(cli, pictured, tmp_path):
@@ -167,6 +190,8 @@ def test_shards_are_the_way_of_large_inputs(cli, folder, monkeypatch, refined):
     assert "1 shards in" in result.err
     alike(refine.read("out.ndjson"), refined)
     assert "shards" not in cli("run", "in.ndjson", "-o", "out.json").err
+    assert "shards" not in cli("run", "in.ndjson", "-o", "name").err
+    assert "1 shards in" in cli("run", "in.ndjson", "-o", "folder/").err
     assert "shards" not in cli("run", "in.ndjson", "-o", "-").err
     assert "shards" not in cli("run", "in.ndjson", "-o", "v.ndjson", "--steps", "track").err
     for name in ("a", "b"):
@@ -415,6 +440,8 @@ def test_a_full_disk_is_told_and_the_run_goes_on_later(cli, folder, monkeypatch)
         ("void.ndjson", ["-o", "out"], "empty file"),
         ("void.parquet", ["-o", "out"], "expected Parquet"),
         ("list.ndjson", ["-o", "out"], "list.ndjson, line 2"),
+        ("id.ndjson", ["-o", "out"], "id.ndjson, line 1: expected an image id"),
+        ("mixed", ["-o", "out"], "expected files of one kind, got a.parquet"),
         ("nan.ndjson", ["-o", "out"], "nan.ndjson"),
         ("text.parquet", ["-o", "out"], "expected Parquet"),
         ("columns.parquet", ["-o", "out"], "expected a column 'image_id'"),
@@ -433,6 +460,10 @@ def test_what_cannot_be_done_is_told_before_anything_is_written(
     (folder / "void.parquet").touch()
     (folder / "text.parquet").write_text("PAR1" * 20)
     (folder / "list.ndjson").write_text('{"image_id": 1, "poses": []}\n[1]\n')
+    (folder / "id.ndjson").write_text('{"image_id": [1], "poses": []}\n')
+    (folder / "mixed").mkdir()
+    for name in ("a.parquet", "b.ndjson"):
+        (folder / "mixed" / name).touch()
     (folder / "nan.ndjson").write_text('{"image_id": NaN, "poses": []}\n')
     parquet.write_table(pyarrow.table({"a": [1]}), "columns.parquet")
     before = names_in(".")
