@@ -1,9 +1,10 @@
 """``refine run`` over more poses than memory holds: shards, workers, and what becomes of them."""
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,7 +66,8 @@ def refine_corpus(
     if facts is None:
         if done:
             say(f"{len(done)} of {len(shards)} shards were done before")
-        errors = _do(shards, job, _engine(sharding), done, written.progress)
+        with redirect_stdout(sys.stderr):  # Ray prints what happens to workers; that is no data.
+            errors = _do(shards, job, _engine(sharding), done, written.progress)
         ledger.check_images(shards, done, joined=joined)
         facts = ledger.total(done)
         if errors and not facts["images"]:

@@ -7,6 +7,7 @@ read and write must be within their reach: a file system that all nodes share, o
 import logging
 import os
 import pickle
+import socket
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from refine.corpus.local import Outcome, WorkerError, attempt
 from refine.corpus.shards import Shard
 from refine.corpus.table import check_columns, refine_table
 from refine.corpus.work import Job
-from refine.exceptions import RefineError
-from refine.formats._parquet import load_pyarrow
+from refine.exceptions import FormatError, RefineError
+from refine.files import parse_json
+from refine.formats._parquet import KEY, load_pyarrow
 from refine.pipeline import Config
 from refine.pipeline.runner import check_cut, merge
 
@@ -30,6 +32,8 @@ PART = "_part"
 """Column that says in which part of a dataset an image is."""
 PARTS = 200
 """Of a dataset, if nobody asks for others: 50,000 poses each where there are ten million."""
+KNOCK_SECONDS = 5.0
+"""That a cluster's door may take to open."""
 GOLDEN = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: what neighbours are spread with, Knuth, TAOCP 3, section 6.4."""
 
@@ -116,8 +120,7 @@ def refine_dataset(
         config: the default does everything.
         schema: `pyarrow.Schema` whose metadata tell skeleton, kind of scores and history; by
             default those of the dataset, which lose them in some operations.
-        parts: to which images are dealt; some 50,000 poses each is much at once, but memory for it
-            is small.
+        parts: to which images are dealt, each of which a worker holds in memory.
         workers: actors; by default from one up to what the cluster has cores for.
         options: attributes of `Config`, which win over `config`.
 
@@ -133,10 +136,13 @@ def refine_dataset(
     ray, pyarrow = load_ray(), load_pyarrow("a dataset")
     told = getattr(dataset.schema(), "base_schema", None) if schema is None else schema
     told = told if isinstance(told, pyarrow.Schema) else None
+    about = None if told is None else (told.metadata or {}).get(KEY)
     dealt = dataset.map_batches(
-        deal, batch_size=None, batch_format="pyarrow", fn_kwargs={"parts": parts}
+        deal, batch_size=None, batch_format="pyarrow", fn_kwargs={"parts": parts, "about": about}
     )
-    return dealt.groupby(PART, num_partitions=parts).map_groups(
+    # Tasks, which end: the actors of a hash shuffle keep small clusters from the workers.
+    dealt.context.shuffle_strategy = ray.data.context.ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
+    return dealt.groupby(PART).map_groups(
         TableWorker,
         batch_format="pyarrow",
         compute=_pool(ray, workers),
@@ -145,11 +151,30 @@ def refine_dataset(
     )
 
 
-def deal(table: Any, parts: int) -> Any:
-    """Add the column `PART` to a table of poses: the same for all rows of an image."""
+def deal(table: Any, parts: int, about: bytes | None = None) -> Any:
+    """Add the column `PART` to a table of poses: the same for all rows of an image.
+
+    Args:
+        table: `pyarrow.Table` in the schema of the Parquet format, any rows.
+        parts: how many there are.
+        about: what the metadata of the whole dataset tell.
+
+    Raises:
+        FormatError: a table of other columns, or of another skeleton or kind of scores.
+    """
     pyarrow = load_pyarrow("a dataset")
     check_columns(table)
+    for name in ("image_id", "pose"):
+        if name not in table.schema.names:
+            raise FormatError(
+                f"expected a column {name!r}, got none: it tells which poses belong together, and "
+                "their order",
+                hint="`to_arrow`, or a file that `refine convert --to parquet` writes",
+            )
+    _check_alike((table.schema.metadata or {}).get(KEY), about)
     ids = table["image_id"].combine_chunks()
+    if ids.null_count:
+        raise FormatError(f"expected an image id in every row, got {ids.null_count} without")
     if pyarrow.types.is_integer(ids.type):
         spread = ids.to_numpy(zero_copy_only=False).astype(np.uint64) * np.uint64(GOLDEN)
         part = (spread >> np.uint64(32)) % np.uint64(parts)
@@ -158,6 +183,20 @@ def deal(table: Any, parts: int) -> Any:
         names = [zlib.crc32(str(name).encode()) % parts for name in ids.dictionary.to_pylist()]
         part = np.array(names, np.int64)[ids.indices.to_numpy(zero_copy_only=False)]
     return table.append_column(PART, pyarrow.array(part.astype(np.int32)))
+
+
+def _check_alike(here: bytes | None, about: bytes | None) -> None:
+    """Check that some rows are of the skeleton and the kind of scores of the dataset."""
+    if here is None or about is None or here == about:
+        return
+    told, whole = (parse_json(text, "metadata") for text in (here, about))
+    for name in ("skeleton", "score_kind"):
+        if told.get(name) != whole.get(name):
+            raise FormatError(
+                f"expected one {name} in a dataset, got {told.get(name)!r:.60} after "
+                f"{whole.get(name)!r:.60}",
+                hint="a dataset for each",
+            )
 
 
 class TableWorker:
@@ -169,8 +208,8 @@ class TableWorker:
     def __call__(self, table: Any) -> Any:
         """Refine a part of `deal`."""
         table = table.drop_columns([PART])
-        order = [(name, "ascending") for name in ("image_id", "pose") if name in table.schema.names]
-        return refine_table(table.sort_by(order), self.config, schema=self.schema)
+        table = table.sort_by([("image_id", "ascending"), ("pose", "ascending")])
+        return refine_table(table, self.config, schema=self.schema)
 
 
 @contextmanager
@@ -184,10 +223,10 @@ def connected(address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise RefineError(
             f"expected a Ray cluster, got: {str(error).partition(NEWLINE)[0]:.200}",
             where=address,
@@ -199,6 +238,17 @@ def connected(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """Check that somebody is there: Ray tries for minutes.
+
+    Raises:
+        OSError: nobody.
+    """
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 def load_ray() -> Any:
