@@ -98,7 +98,7 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
     """
     target = Path(path)
     if target.suffix == ".gz":
-        parts = _packed(parts)
+        parts = gzipped(parts)
     try:
         if str(path) in STDOUT:
             _write_stdout(parts)
@@ -113,7 +113,7 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
         raise _unwritable(path, error) from None
 
 
-def _packed(parts: Iterable[bytes]) -> Iterator[bytes]:
+def gzipped(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Gzip parts as `gzip.compress` does their whole without a time."""
     pack = zlib.compressobj(zlib.Z_BEST_COMPRESSION, wbits=16 + zlib.MAX_WBITS)
     for part in parts:

@@ -145,7 +145,8 @@ def cut_rows(place: str, size: int) -> list[Cut]:
             )
         parts = [np.empty(0, np.int64)]
         for group in range(file.num_row_groups):
-            parts.append(_hashes(file.read_row_group(group, columns=[ID]).column(0)))
+            table = file.read_row_group(group, columns=[ID], use_threads=False)
+            parts.append(_hashes(table.column(0)))
     images = np.concatenate(parts)
     borders = np.r_[0, np.flatnonzero(np.diff(images)) + 1] if total else np.zeros(1, np.intp)
     at = [0]

@@ -24,6 +24,7 @@ from refine.corpus.storage import (
     put,
     read_whole,
     remove,
+    remove_drafts,
     stamp,
 )
 from refine.corpus.work import Job
@@ -111,6 +112,7 @@ def begin(output: str, plan: Mapping[str, Any], *, resume: bool) -> dict[int, di
                 hint="another -o" if finished else "--resume, or another -o",
             )
         _check_same(output, plan)
+        remove_drafts(output)
         return _done(output)
     if not _is_free(output):
         raise FormatError(

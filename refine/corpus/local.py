@@ -76,7 +76,7 @@ def _in_processes(
             for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
                 shard = busy.pop(ready)
-                outcome = _answer(ready, shard, started)
+                outcome = _answer(ready, shard)
                 _give(ready, waiting, busy)
                 yield shard, outcome
     finally:
@@ -96,13 +96,14 @@ def _give(pipe: Connection, waiting: Iterator[Shard], busy: dict[Connection, Sha
             pipe.send(shard)
 
 
-def _answer(pipe: Connection, shard: Shard, started: Sequence[Any]) -> Outcome:
+def _answer(pipe: Connection, shard: Shard) -> Outcome:
     try:
         outcome = pipe.recv()
     except (EOFError, OSError):
         raise WorkerError(
             f"a worker ended in the middle of {shard.where}, as when memory runs out; what is "
-            "finished is kept: try --resume, with fewer --workers or a smaller --batch"
+            "finished is kept: try --resume with fewer --workers, or another -o with a smaller "
+            "--batch"
         ) from None
     if isinstance(outcome, str):
         raise WorkerError(f"{shard.where}: {outcome}")

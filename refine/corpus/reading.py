@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from refine.corpus.rows import read_rows
-from refine.corpus.shards import Piece, Shard, heads_of
+from refine.corpus.shards import Piece, Shard, heads_of, largest_file
 from refine.corpus.storage import read_range, read_whole
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.formats import read
@@ -17,6 +17,10 @@ from refine.skeletons import Skeleton
 
 HEAD_BYTES, HEAD_ROWS = 1 << 20, 1000
 """Of a file, by which to tell what all of it is."""
+TELLING = ("ndjson", "parquet")
+"""Formats that tell the kind of their scores; of others it is guessed from all scores of a file."""
+SURE = ("unknown", "logit")
+"""Kinds that a few scores prove of all: some are no flags, some are beyond what others may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,9 @@ class Reading:
 def settle(shards: Sequence[Shard], reading: Reading, *, lenient: bool = False) -> Reading:
     """Look into the first shard for what the others must be, too.
 
-    What files do not tell is guessed from what is in them: whether coordinates are px, and the
-    skeleton. Shards must not guess differently.
+    What files do not tell is guessed from what is in them: whether coordinates are px, the
+    skeleton, and whether scores are flags, which only a look at all of them can tell. Shards must
+    not guess differently.
 
     Args:
         shards: of `plan`.
@@ -77,21 +82,32 @@ def settle(shards: Sequence[Shard], reading: Reading, *, lenient: bool = False) 
         SkeletonError: see `refine.read`.
     """
     failed: list[RefineError] = []
-    for shard in shards:
+    settled: Reading | None = None
+    for shard in sorted(shards, key=largest_file, reverse=True):
         for head in heads_of(shard):
             try:
-                return _settled(head, reading)
+                found = _settled(head, reading, short=settled is None)
             except RefineError as error:
                 if not lenient:
                     raise
                 failed.append(error)
-    if failed:
+                continue
+            settled = settled or found
+            if not _may_be_flags(found):
+                return found
+    if failed and not settled:
         raise failed[0]
-    return reading
+    return settled or reading
 
 
-def _settled(head: Shard, reading: Reading) -> Reading:
-    poses = _read(head, reading, short=True)
+def _may_be_flags(reading: Reading) -> bool:
+    """Whether other files may show that what was taken for flags are scores."""
+    alike = reading.alike
+    return alike is not None and alike.format not in TELLING and alike.score_kind == "flag"
+
+
+def _settled(head: Shard, reading: Reading, *, short: bool) -> Reading:
+    poses = _read(head, reading, short=short)
     form = str(poses.meta["format"])
     alike = Alike(poses.skeleton, poses.score_kind, form, head.pieces[0].source)
     shares = True if poses.meta.get("normalised") else reading.normalised
@@ -105,9 +121,7 @@ def read_shard(shard: Shard, reading: Reading) -> Poses:
         FormatError: it cannot be read, or is not like the others.
         SkeletonError: another skeleton than the others'.
     """
-    poses = _read(shard, reading)
-    _check_alike(poses, reading, shard.where)
-    return poses
+    return _likened(_read(shard, reading), reading, shard.where)
 
 
 def read_piece(piece: Piece, shard: Shard, reading: Reading) -> Poses:
@@ -176,8 +190,8 @@ def _shifted(error: RefineError, piece: Piece) -> RefineError:
     return error
 
 
-def _check_alike(poses: Poses, reading: Reading, where: str) -> None:
-    """Check that a shard is what the first one is.
+def _likened(poses: Poses, reading: Reading, where: str) -> Poses:
+    """Return the poses of a shard as a part of the whole.
 
     Raises:
         SkeletonError: another skeleton.
@@ -185,17 +199,10 @@ def _check_alike(poses: Poses, reading: Reading, where: str) -> None:
     """
     alike = reading.alike
     if alike is None:
-        return
+        return poses
     if poses.skeleton != alike.skeleton:
         raise SkeletonError(
             f"expected one skeleton, got {poses.skeleton.name} after {alike.skeleton.name} in "
-            f"{alike.where}",
-            where=where,
-            hint="a run for each",
-        )
-    if len(poses) and poses.score_kind != alike.score_kind:
-        raise FormatError(
-            f"expected one kind of scores, got {poses.score_kind!r} after {alike.score_kind!r} in "
             f"{alike.where}",
             where=where,
             hint="a run for each",
@@ -206,3 +213,14 @@ def _check_alike(poses: Poses, reading: Reading, where: str) -> None:
             where=where,
             hint="--pixels or --normalised",
         )
+    if poses.score_kind == alike.score_kind:
+        return poses
+    guessed = alike.format not in TELLING and alike.score_kind in SURE
+    if len(poses) and not guessed and poses.score[poses.present].any():
+        raise FormatError(
+            f"expected one kind of scores, got {poses.score_kind!r} after {alike.score_kind!r} in "
+            f"{alike.where}",
+            where=where,
+            hint="a run for each, or one with a --batch of all",
+        )
+    return poses.replace(score_kind=alike.score_kind)

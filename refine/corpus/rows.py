@@ -57,7 +57,7 @@ def _some(file: Any, place: str, group: int, start: int, stop: int) -> Iterator[
     pyarrow = load_pyarrow(place)
     first = 0
     try:
-        for batch in file.iter_batches(AT_ONCE, row_groups=[group]):
+        for batch in file.iter_batches(AT_ONCE, row_groups=[group], use_threads=False):
             low, high = max(start - first, 0), min(stop - first, len(batch))
             if low < high:
                 yield batch.slice(low, high - low)

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from refine.corpus import storage
 from refine.corpus.cuts import Cut, check_distinct, cut_lines, cut_rows
@@ -46,6 +47,18 @@ class Piece:
     before: int = 0
 
 
+class _File(NamedTuple):
+    """A file that was found: its kind, place, name below the outputs, and whose images it shares.
+
+    In one home no id is that of two images.
+    """
+
+    kind: Kind
+    place: str
+    name: str
+    home: str
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """Pieces that are done together.
@@ -66,10 +79,11 @@ class Shard:
     def where(self) -> str:
         """Name the shard for messages."""
         first = self.pieces[0]
-        if self.kind in ("lines", "rows") and len(self.pieces) == 1:
-            unit = ("byte", "bytes") if self.kind == "lines" else ("row", "rows")
-            return f"{first.source}, from {unit[0]} {first.start}"
-        return first.source if len(self.pieces) == 1 else f"{first.source} and the next"
+        if len(self.pieces) > 1:
+            return f"{first.source} and the next"
+        if self.kind == "rows":
+            return f"{first.source}, from row {first.start}"
+        return f"{first.source}, from line {first.before + 1}" if first.stop else first.source
 
 
 def plan(
@@ -94,26 +108,27 @@ def plan(
     Raises:
         FormatError: nothing to read, a damaged file, or an image in two shards.
     """
-    found: list[tuple[Kind, str, str, str]] = []
+    found: list[_File] = []
     several = len(inputs) > 1
     for place in map(storage.local, inputs):
         if not storage.is_folder(place):
-            found.append((_kind(place, format), place, Path(place).name, place))
+            found.append(_File(_kind(place, format), place, Path(place).name, place))
             continue
         kind, names = _listed(place, format)
         prefix = f"{Path(place).name}/" if several else ""
+        homes = [storage.join(place, name.rpartition("/")[0]) for name in names]
         found += [
-            (kind, storage.join(place, n), prefix + n, f"{place}/{n.rpartition('/')[0]}")
-            for n in names
+            _File(kind, storage.join(place, name), prefix + name, home)
+            for name, home in zip(names, homes, strict=True)
         ]
     if not joined:
-        _check_names([name for _, _, name, _ in found], several)
+        _check_names([file.name for file in found], several)
     shards: list[Shard] = []
     worlds: dict[str, list[Cut]] = {}
     for kind, group in _by_kind(found):
         if kind in ("folder", "files"):
             limit = batch or FILES
-            pieces = iter([(Piece(place, name), 1) for _, place, name, _ in group])
+            pieces = iter([(Piece(file.place, file.name), 1) for file in group])
         else:
             limit = batch or POSES
             pieces = _pieces(kind, group, limit, "" if joined else None, worlds, lenient)
@@ -153,23 +168,16 @@ def _listed(folder: str, format: str | None) -> tuple[Kind, list[str]]:
 
 
 def _by_kind(
-    found: Iterable[tuple[Kind, str, str, str]],
-) -> Iterator[tuple[Kind, list[tuple[Kind, str, str, str]]]]:
+    found: Iterable[_File],
+) -> Iterator[tuple[Kind, list[_File]]]:
     """Part files where the kind changes, or the folder whose files are read together."""
-    group: list[tuple[Kind, str, str, str]] = []
-    for each in found:
-        last = group[-1] if group else each
-        if each[0] != last[0] or (each[0] == "folder" and each[3] != last[3]):
-            yield last[0], group
-            group = []
-        group.append(each)
-    if group:
-        yield group[-1][0], group
+    for (kind, _), group in groupby(found, lambda f: (f.kind, f.kind == "folder" and f.home)):
+        yield kind, list(group)
 
 
 def _pieces(
     kind: Kind,
-    group: Iterable[tuple[Kind, str, str, str]],
+    group: Iterable[_File],
     limit: int,
     world: str | None,
     worlds: dict[str, list[Cut]],
@@ -230,14 +238,18 @@ def _check_names(names: list[str], several: bool) -> None:
 
 
 def heads_of(shard: Shard) -> Iterator[Shard]:
-    """Yield the pieces of a shard by any of which to tell what all of them are.
+    """Yield parts of a shard by any of which to tell what all shards are.
 
-    Of the files of a folder the largest, which has people in it where some have none.
+    Those that stand alone tell nothing of others; those of a folder are told by all of them.
     """
-    pieces: Iterable[Piece] = shard.pieces
     if shard.kind == "folder":
-        pieces = [max(shard.pieces, key=lambda each: Path(each.source).stat().st_size)]
-    elif shard.kind == "files":
-        pieces = ()
-    for piece in pieces:
-        yield replace(shard, pieces=(piece,))
+        yield shard
+    elif shard.kind != "files":
+        yield from (replace(shard, pieces=(piece,)) for piece in shard.pieces)
+
+
+def largest_file(shard: Shard) -> int:
+    """Return the bytes of the largest file of a folder, which has people in it; 0 of others."""
+    if shard.kind != "folder":
+        return 0
+    return max(Path(piece.source).stat().st_size for piece in shard.pieces)

@@ -11,11 +11,13 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from refine.exceptions import FormatError
-from refine.files import read_bytes, unpack, write_bytes
+from refine.files import gzipped, read_bytes, unpack, write_bytes
 from refine.formats.containers import natural_key
 
 SCHEME = "://"
 FILE = "file://"
+DRAFT = ".refine-"
+"""How folders begin in which files wait until all are written."""
 HIDDEN = ("_", ".")
 """What begins so in a data set is no part of it, as for pyarrow.dataset (`ignore_prefixes`)."""
 
@@ -182,7 +184,7 @@ def put(place: str, data: bytes) -> None:
         if is_url(place):
             system, path = _system(place)
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
-            system.pipe_file(path, data)
+            system.pipe_file(path, _as_named(place, data))
         else:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             write_bytes(place, data)
@@ -205,11 +207,11 @@ def put_all(folder: str, files: Iterable[tuple[str, bytes]]) -> None:
     with _written(folder):
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=target, prefix="."))
+        draft = Path(tempfile.mkdtemp(dir=target, prefix=DRAFT))
         try:
             names: list[str] = []
             for name, data in files:
-                (draft / str(len(names))).write_bytes(data)
+                (draft / str(len(names))).write_bytes(_as_named(name, data))
                 names.append(name)
             # One by one they would take longer to reach the disk than to be made.
             os.sync()
@@ -219,6 +221,21 @@ def put_all(folder: str, files: Iterable[tuple[str, bytes]]) -> None:
                 (draft / str(i)).replace(place)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _as_named(name: str, data: bytes) -> bytes:
+    return b"".join(gzipped([data])) if name.endswith(".gz") else data
+
+
+def remove_drafts(folder: str) -> None:
+    """Remove what `put_all` left there when it was killed.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    if not is_url(folder):
+        for draft in Path(folder).glob(f"{DRAFT}*"):
+            remove(str(draft))
 
 
 def remove(place: str) -> None:

@@ -55,7 +55,7 @@ def _join_tables(places: Sequence[str], draft: str, target: str) -> None:
     with parquet.ParquetWriter(draft, schema, compression="zstd") as writer:
         for place in places:
             with parquet_file(place) as file:
-                writer.write_table(file.read().cast(schema))
+                writer.write_table(file.read(use_threads=False).cast(schema))
     with Path(draft).open("rb+") as file:
         os.fsync(file.fileno())
     Path(draft).replace(os.path.realpath(target))

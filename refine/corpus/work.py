@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def _refined(poses: Poses, job: Job, told: Tally) -> Poses:
 
 
 def _do_folder(shard: Shard, job: Job, told: Tally) -> None:
-    poses = _refined(read_shard(shard, job.reading), job, told)
+    poses = _refined(_sound(shard, job, told), job, told)
     told.facts["images_told"] = [ref.id for ref in poses.images]
     if job.part:
         _put(poses, _named(shard.pieces[0], shard, job, 0), job, told)
@@ -164,6 +164,17 @@ def _do_folder(shard: Shard, job: Job, told: Tally) -> None:
         job.output,
         ((name, dump(page, "document", name)) for name, page in zip(names, documents, strict=True)),
     )
+
+
+def _sound(shard: Shard, job: Job, told: Tally) -> Poses:
+    """Read files together, without those that cannot be read, if some may be left out."""
+    try:
+        return read_shard(shard, job.reading)
+    except RefineError:
+        if not job.lenient:
+            raise
+    good = [piece for _, piece, _ in _pieces(shard, job, told)]
+    return read_shard(replace(shard, pieces=tuple(good)), job.reading)
 
 
 def _pieces(shard: Shard, job: Job, told: Tally) -> Iterator[tuple[int, Piece, Poses]]:

@@ -94,7 +94,13 @@ def command(*arguments):
 
 
 def measure(*arguments):
-    """Return seconds and the peak of the largest process, MiB."""
+    """Return seconds, and the peak of the largest process, MiB."""
+    seconds, _, peak = timed(*arguments)
+    return seconds, peak
+
+
+def timed(*arguments):
+    """Return seconds, those of the processor, and the peak of the largest process, MiB."""
     start = time.perf_counter()
     process = subprocess.Popen(command(*arguments), stderr=subprocess.PIPE)
     words = process.stderr.read()
@@ -102,7 +108,7 @@ def measure(*arguments):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{arguments}: {words.decode()}")
-    return time.perf_counter() - start, used.ru_maxrss / 1024
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def contents(folder):
@@ -112,23 +118,27 @@ def contents(folder):
 
 def sweep(options):
     """Print seconds and memory by the number of poses and workers."""
-    print("| poses | workers | s | poses/s | MiB | of as many times one worker |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| poses | workers | s | of the processor | poses/s | MiB | of as many times one worker |"
+    )
+    print("|---|---|---|---|---|---|---|")
     size = round(options.least)
+    steps = ("--steps", options.steps) if options.steps else ()
     while size <= options.most:
         folder = prepared(options, "make", size)
         alone = None
         for workers in options.workers:
             out = folder / "out"
-            seconds, peak = measure(folder / "set", "-o", out, "--workers", workers)
+            called = (folder / "set", "-o", out, "--workers", workers)
+            seconds, used, peak = timed(*called, *steps)
             alone = alone or seconds * workers
             share = f"{alone / seconds / workers:.0%}"
             print(
-                f"| {size:,} | {workers} | {seconds:.1f} | {size / seconds:,.0f} | {peak:.0f} "
-                f"| {share} |",
+                f"| {size:,} | {workers} | {seconds:.1f} | {used:.1f} | {size / seconds:,.0f} "
+                f"| {peak:.0f} | {share} |",
                 flush=True,
             )
-            if size <= 100_000:
+            if size <= 100_000 and not options.steps:
                 elsewhere(options, "check", folder / "set", out)
             shutil.rmtree(out)
         shutil.rmtree(folder)
@@ -181,11 +191,12 @@ def small_files(options):
     """Print how long a folder of small files takes, and whether memory gives the same."""
     folder = prepared(options, "make_files", options.files)
     print(f"\n{options.files:,} files of OpenPose, each written under its own name:\n")
-    print("| workers | s | files/s | MiB |\n|---|---|---|---|")
+    print("| workers | s | of the processor | files/s | MiB |\n|---|---|---|---|---|")
     for workers in options.workers:
         out = folder / f"out{workers}"
-        seconds, peak = measure(folder / "frames", "-o", out, "--workers", workers)
-        print(f"| {workers} | {seconds:.1f} | {options.files / seconds:,.0f} | {peak:.0f} |")
+        seconds, used, peak = timed(folder / "frames", "-o", out, "--workers", workers)
+        rate = f"{options.files / seconds:,.0f}"
+        print(f"| {workers} | {seconds:.1f} | {used:.1f} | {rate} | {peak:.0f} |", flush=True)
         elsewhere(options, "check_files", folder / "frames", out)
     shutil.rmtree(folder)
 
@@ -219,6 +230,7 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--files", type=int, default=40_000)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--steps", help="of the sweep, where all would take too long")
     parser.add_argument("--only", choices=["sweep", "kill", "files"])
     parser.add_argument("--call", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()

@@ -20,7 +20,7 @@ def do(inputs, out, batch, **options):
     return shards, [refine_shard(shard, job) for shard in shards]
 
 
-@pytest.mark.parametrize("batch", [1, 20, 10_000])
+@pytest.mark.parametrize("batch", [3, 20, 10_000])
 @pytest.mark.parametrize("name", ["in.ndjson", "in.parquet", "in.jsonl.gz"])
 def test_parts_of_a_file_become_what_it_would(tmp_path, predictions, refined, name, batch):
     refine.write(predictions, tmp_path / name)
