@@ -1,5 +1,7 @@
 """`refine eval`: one table for any number of prediction files."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from refine.evaluation.ground_truth import GroundTruth
     from refine.evaluation.parts import Options
     from refine.poses import Poses
+
+    Parts = Iterator[tuple[str, Poses]]
 
 
 @click.command("eval")
@@ -72,12 +76,12 @@ def command(
     )
     reports: dict[str, Any] = {}
     for name in predictions:
-        parts = parts_of(name)
+        parts = _parts(name, inputs, persons)
         if parts is None:
             poses = read_poses(name, inputs, persons.skeleton, plain=True)
             reports[name] = _score(persons, poses, metric, options)
         else:
-            reports[name] = _score_parts(persons, parts, metric, options, inputs)
+            reports[name] = _score_parts(persons, parts, metric, options)
         for text in getattr(reports[name], "warnings", ()):
             say(f"{name}: {text}")
     if as_json:
@@ -103,20 +107,31 @@ def _score(persons: "GroundTruth", poses: "Poses", metric: str, options: "Option
     return evaluate_counted(persons, poses, options).report
 
 
-def _score_parts(
-    persons: "GroundTruth", parts: list[str], metric: str, options: "Options", inputs: Input
-) -> Any:
-    """Score predictions that come in parts, of which one is in memory at a time."""
+def _parts(name: str, inputs: Input, persons: "GroundTruth") -> "Parts | None":
+    """Return predictions that come in parts, None of a file that is read as a whole."""
     from refine.corpus.evaluation import read_parts
+
+    places = parts_of(name)
+    if places is None:
+        return None
+    try:
+        return read_parts(places, reading_of(inputs, persons.skeleton))
+    except FormatError:
+        if places == [name] and Path(name).is_file():
+            return None  # Not made to be cut: lines without ids, or of one image in many places.
+        raise
+
+
+def _score_parts(persons: "GroundTruth", parts: "Parts", metric: str, options: "Options") -> Any:
+    """Score predictions that come in parts, one after the other."""
     from refine.evaluation.coco import evaluate_parts
     from refine.evaluation.pck import evaluate_pckh_parts
 
-    found = read_parts(parts, reading_of(inputs, persons.skeleton))
     if metric == "pckh":
         return evaluate_pckh_parts(
-            persons, found, image_ids=options.image_ids, strict=options.strict
+            persons, parts, image_ids=options.image_ids, strict=options.strict
         )
-    return evaluate_parts(persons, found, options).report
+    return evaluate_parts(persons, parts, options).report
 
 
 def _follow(

@@ -93,7 +93,7 @@ def compare_predictions(
     Raises:
         FormatError: unknown images; some predictions without category for persons of several.
     """
-    image = image_places(truth, found, strict=strict and image_ids is None)
+    image, _ = image_places(truth, found, strict=strict and image_ids is None)
     numbers = np.bincount(found.category, minlength=len(found.categories)).tolist()
     told = dict(zip(found.categories, numbers, strict=True))
     place, notes = category_places(truth, told)
@@ -117,8 +117,10 @@ def alike(categories: Iterable[Category]) -> bool:
     return all(each is None for each in categories)
 
 
-def image_places(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
+def image_places(truth: GroundTruth, found: Predictions, *, strict: bool) -> tuple[Indices, bool]:
     """Return the index (N,) of each prediction's image, -1 where the ground truth lacks it.
+
+    Also whether numbers were taken for names, which is done where none is an id.
 
     Raises:
         FormatError: unknown images, if `strict`.
@@ -128,7 +130,7 @@ def image_places(truth: GroundTruth, found: Predictions, *, strict: bool) -> Ind
     if ids is not None and isinstance(listing, Images):
         image = listing.places(ids)[index]
         if (image >= 0).all():
-            return np.asarray(image)
+            return np.asarray(image), False
     if isinstance(images, Images):
         images, index = images.once()
     used = np.unique(index).tolist()
@@ -142,7 +144,9 @@ def image_places(truth: GroundTruth, found: Predictions, *, strict: bool) -> Ind
     where = np.full(len(images), -1)
     for i, row in rows.items():
         where[used[i]] = row
-    return where[index] if len(index) else np.zeros(0, np.intp)
+    some = next(iter(rows), None)
+    numbered = some is not None and truth.known.find_named([images[used[some]]]) == [None]
+    return (where[index] if len(index) else np.zeros(0, np.intp)), numbered
 
 
 def category_places(

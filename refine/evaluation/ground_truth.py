@@ -23,7 +23,7 @@ from refine.formats._images import Images, whole_ids
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import LARGE, Options
 from refine.geometry import keypoint_box
-from refine.images import find_images
+from refine.images import KnownImages
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
@@ -63,6 +63,11 @@ class GroundTruth:
         if isinstance(self.listing, Images):
             return tuple(self.listing.ids.tolist())
         return tuple(ref.id for ref in self.listing)
+
+    @cached_property
+    def known(self) -> KnownImages:
+        """The images, to find others among."""
+        return KnownImages([ref.file_name for ref in self.images], self.ids, self.where)
 
     def fields_of_images(self, field: str) -> list[Any]:
         """Return an unknown field of the records of all images, None where they have none."""
@@ -114,8 +119,7 @@ class GroundTruth:
         Raises:
             FormatError: an image whose id and name are those of two different images.
         """
-        names = [ref.file_name for ref in self.images]
-        found = find_images(refs, names, self.ids, where=self.where)
+        found = self.known.find(refs)
         rows = {i: row for i, row in enumerate(found) if row is not None}
         return rows, [ref.id for ref, row in zip(refs, found, strict=True) if row is None]
 

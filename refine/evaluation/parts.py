@@ -94,6 +94,7 @@ class Tally:
         told: category as the predictions have it -> number of predictions.
         inside: (C,) those on images that count.
         unknown: predictions on images that the ground truth lacks.
+        numbered: whether numbers of images were taken for names, see `refine.images.find_images`.
         where: the part, for messages.
     """
 
@@ -102,6 +103,7 @@ class Tally:
     told: dict[Category, int]
     inside: Indices
     unknown: int
+    numbered: bool
     where: str
 
 
@@ -196,7 +198,8 @@ def detect(target: Target, found: Predictions, where: str) -> tuple[Detections, 
         D detections, the index (D,) of the category of each as it is told, and what all are.
     """
     truth, options = target.truth, target.options
-    image = image_places(truth, found, strict=options.strict and options.image_ids is None)
+    strict = options.strict and options.image_ids is None
+    image, numbered = image_places(truth, found, strict=strict)
     unknown, size = int((image < 0).sum()), len(found.categories)
     numbers = np.bincount(found.category, minlength=size).tolist()
     told = dict(zip(found.categories, numbers, strict=True))
@@ -211,7 +214,7 @@ def detect(target: Target, found: Predictions, where: str) -> tuple[Detections, 
     detections = Detections(
         xy[rows], finite_scores(found.score)[rows], extent[rows], image[rows], place[rows]
     )
-    tally = Tally(found.skeleton, area, told, inside, unknown, where)
+    tally = Tally(found.skeleton, area, told, inside, unknown, numbered, where)
     return detections, found.category[rows], tally
 
 
@@ -280,9 +283,18 @@ def _alike(tallies: Sequence[Tally]) -> Tally | None:
     """Return the first part that has predictions, or the first of none.
 
     Raises:
-        FormatError: skeletons or areas that differ from its.
+        FormatError: skeletons or areas that differ from its, or images found in another way.
     """
     some = [each for each in tallies if each.told] or list(tallies[:1])
+    placed = [each for each in some if each.inside.any()]
+    for each in placed[1:]:
+        if each.numbered != placed[0].numbered:
+            raise FormatError(
+                f"expected images that are found as those of {placed[0].where}, got ids that are "
+                f"{'numbers in names' if each.numbered else 'ids or names'} of the ground truth",
+                where=each.where,
+                hint="the ids of the ground truth in all files",
+            )
     for each in some[1:]:
         for what in ("skeleton", "area"):
             here, there = getattr(each, what), getattr(some[0], what)

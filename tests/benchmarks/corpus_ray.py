@@ -4,8 +4,10 @@
 
 Poses are those of corpus.py. The cluster is there before, a node for each worker, on this machine;
 its actors start anew with every run, and what one with a single small shard takes is printed, too.
-The bytes of both engines are compared. Evaluation is that of a tenth of the poses against
-the same, moved a little: in one file, and in the parts of the data set; the figures are compared.
+The bytes of both engines are compared. Evaluation is that of a tenth of the poses against the same,
+moved a little: in one file, and in the parts of the data set; the figures are compared. What 10^9
+poses cost is reckoned from shards that are read and written as an object store would have them,
+whose requests are counted.
 """
 
 import argparse
@@ -15,12 +17,19 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from corpus import contents, made_up, measure, prepared, real, some
+from fsspec import register_implementation
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 import refine
+from refine.corpus.reading import Reading, settle
+from refine.corpus.shards import plan
+from refine.corpus.work import Job, refine_shard
+from refine.pipeline import Config
 
 
 def engines(options, address):
@@ -97,6 +106,102 @@ def evaluation(options):
     shutil.rmtree(folder)
 
 
+def cost(options):
+    """Print what a billion poses take, from what a shard of them does: bytes, cores, requests."""
+    folder = prepared(options, "make", 0)
+    call = [sys.executable, __file__, *([options.data] if options.data else [])]
+    subprocess.run([*call, "--shards", folder, "50000"], check=True)
+    seen = Counted.served
+    shards = plan([f"counted://{folder}/set"])
+    asked = seen["get"] / len(list((folder / "set").iterdir()))
+    job = Job(f"counted://{folder}/out", Config(), settle(shards, Reading()))
+    refine_shard(shards[0], job)
+    planned, start = seen.copy(), time.process_time()
+    for shard in shards[1:]:
+        refine_shard(shard, job)
+    seconds, did = time.process_time() - start, len(shards) - 1
+    poses = sum(shard.size for shard in shards[1:])
+    each = {name: (seen[name] - planned[name]) / did for name in ("ask", "get", "put")}
+    sizes = [
+        sum(p.stat().st_size for p in (folder / name).rglob("*.parquet")) for name in ("set", "out")
+    ]
+    per_pose = [size / sum(shard.size for shard in shards) for size in sizes]
+    many, of_many = 1e9, 1e9 / (poses / did)
+    print("| of | a shard of 50,000 poses | 10^9 poses |\n|---|---|---|")
+    for name, size in zip(("bytes read", "bytes written"), per_pose, strict=True):
+        print(f"| {name} | {size * poses / did / 2**20:.1f} MiB | {size * many / 1e9:,.0f} GB |")
+    print(f"| seconds of one core | {seconds / did:.1f} | {seconds / poses * many / 3600:,.0f} h |")
+    for name, words in (("ask", "lists and heads"), ("get", "ranges read"), ("put", "writes")):
+        print(f"| requests: {words} | {each[name]:.1f} | {each[name] * of_many:,.0f} |")
+    rate = per_pose[0] * poses / seconds / 2**20
+    print(
+        f"\nA core reads {rate:.1f} MiB/s and does {poses / seconds:,.0f} poses/s. Planning reads "
+        f"{asked:.0f} ranges of a file of 50,000 poses."
+    )
+    shutil.rmtree(folder)
+
+
+def make_shards(folder, data, size):
+    """Write poses that are not the same over and over: noise of a hundredth of a pixel."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        poses, _ = some(real(data) if data else made_up(), number * 10**6, size)
+        xy = (poses.xy + rng.normal(0, 2, poses.xy.shape)).round(2)
+        place = folder / f"set/part-{number}.parquet"
+        place.parent.mkdir(exist_ok=True)
+        refine.write(poses.replace(xy=xy), place)
+
+
+class CountedFile(AbstractBufferedFile):
+    """A file that is read in ranges, as those of object stores are."""
+
+    def _fetch_range(self, start, end):
+        Counted.served["get"] += 1
+        with Path(self.path).open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+
+class Counted(AbstractFileSystem):
+    """A folder of this machine that counts what an object store would be asked for."""
+
+    protocol, root_marker = "counted", "/"
+    served = Counter()
+
+    def info(self, path, **_):
+        """Tell of a file or folder."""
+        self.served["ask"] += 1
+        place = Path(self._strip_protocol(path))
+        kind = "directory" if place.is_dir() else "file"
+        return {"name": str(place), "size": place.stat().st_size, "type": kind}
+
+    def ls(self, path, detail=True, **_):
+        """List a folder."""
+        self.served["ask"] += 1
+        places = sorted(Path(self._strip_protocol(path)).iterdir())
+        rows = [
+            {
+                "name": str(p),
+                "size": p.stat().st_size,
+                "type": "directory" if p.is_dir() else "file",
+            }
+            for p in places
+        ]
+        return rows if detail else [row["name"] for row in rows]
+
+    def _open(self, path, mode="rb", **options):
+        return CountedFile(self, path, mode, size=Path(path).stat().st_size)
+
+    def pipe_file(self, path, value, **_):
+        """Write a file."""
+        self.served["put"] += 1
+        Path(path).write_bytes(value)
+
+    def makedirs(self, path, exist_ok=False):
+        """Make folders, which object stores do not have."""
+        Path(path).mkdir(parents=True, exist_ok=exist_ok)
+
+
 def with_cluster(options):
     """Compare engines on nodes that are started for it."""
     from ray.cluster_utils import Cluster
@@ -119,14 +224,16 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--only", choices=["engines", "evaluation"])
+    parser.add_argument("--only", choices=["engines", "evaluation", "cost"])
     parser.add_argument("--truth", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--shards", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     chosen.workers = chosen.workers or [1, 2]
-    if chosen.truth:
-        make_truth(Path(chosen.truth[0]), chosen.data, int(chosen.truth[1]))
+    parts = {"evaluation": evaluation, "cost": cost, "engines": with_cluster}
+    if made := chosen.truth or chosen.shards:
+        maker = make_truth if chosen.truth else make_shards
+        maker(Path(made[0]), chosen.data, int(made[1]))
     else:
-        if chosen.only != "engines":
-            evaluation(chosen)
-        if chosen.only != "evaluation":
-            with_cluster(chosen)
+        register_implementation("counted", Counted)
+        for name in [chosen.only] if chosen.only else parts:
+            parts[name](chosen)

@@ -5,7 +5,8 @@ import json
 import pytest
 
 import refine
-from refine.corpus import evaluate_corpus
+from refine.cli import _sharding
+from refine.corpus import evaluate_corpus, shards
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.sample import make_people
 from tests.oracles.corpora import cut
@@ -77,6 +78,24 @@ def test_eval_compares_files_and_sets(cli, files, monkeypatch):
     lines = cli("eval", "--gt", "gt.json", "whole.json", "set", "results/*.json").out.splitlines()
     assert len({line.split(None, 1)[1] for line in lines[1:]}) == 1
     assert [line.split()[0] for line in lines[1:]] == ["whole.json", "set", "results/*.json"]
+
+
+def test_large_files_are_cut_if_they_can_be(cli, files, monkeypatch, tmp_path):
+    """One whose lines of an image are apart is read as a whole, as it always was."""
+    monkeypatch.setattr(_sharding, "LARGE_BYTES", 1)
+    monkeypatch.setattr(shards, "POSES", 20)
+    whole = cli("eval", "--gt", files / "gt.json", files / "whole.json", "--json").out
+    lines = (files / "whole.ndjson").read_text().splitlines(keepends=True)
+    row = json.loads(next(line for line in lines if line.count('"keypoints"') > 1))
+    one, other = ({**row, "poses": each} for each in (row["poses"][:1], row["poses"][1:]))
+    at = [json.loads(line)["image_id"] for line in lines].index(row["image_id"])
+    lines[at] = json.dumps(one) + "\n"
+    (tmp_path / "apart.ndjson").write_text("".join(lines) + json.dumps(other) + "\n")
+    for path, read in ((files / "whole.ndjson", False), (tmp_path / "apart.ndjson", True)):
+        got = cli("eval", "--gt", files / "gt.json", path, "--json")
+        assert list(json.loads(got.out).values()) == list(json.loads(whole).values())
+        told = cli("eval", "--gt", files / "gt.json", path).err
+        assert ("read as ndjson" in told) == read
 
 
 def test_an_image_in_two_shards_is_told(cli, files, monkeypatch, tmp_path):

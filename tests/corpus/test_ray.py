@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -12,7 +13,10 @@ import pytest
 
 import refine
 from refine.corpus import ledger, refine_dataset
-from refine.corpus.ray import PART, TableWorker, connected, deal, load_ray
+from refine.corpus.ray import PART, ShardWorker, TableWorker, connected, deal, load_ray
+from refine.corpus.reading import Reading, settle
+from refine.corpus.shards import plan
+from refine.corpus.work import Job
 from refine.exceptions import FormatError, RefineError
 from refine.formats.parquet import from_arrow, to_arrow
 from refine.pipeline import Config
@@ -86,6 +90,34 @@ def test_nothing_is_lost_or_done_twice_when_workers_and_nodes_die(
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
     assert len(contents(tmp_path / "out")) == len(done)
     assert json.loads(got.out) == json.loads(alone.out)
+
+
+def test_a_worker_finds_files_where_the_run_was_begun(monkeypatch, tmp_path, predictions):
+    refine.write(predictions, tmp_path / "in.ndjson")
+    monkeypatch.chdir(tmp_path)
+    shards = plan(["in.ndjson"], batch=20)
+    job = Job("out", Config(), settle(shards, Reading()))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    worker = pickle.loads(pickle.dumps(ShardWorker))(job, str(tmp_path))
+    for _ in range(2):
+        answer = worker({"shard": [pickle.dumps(shard) for shard in shards]})
+        told = [pickle.loads(each) for each in answer["outcome"]]
+        assert [shard for shard, _ in told] == shards
+        assert sum(facts["poses_in"] for _, facts in told) == len(predictions)
+    assert len(contents(tmp_path / "out")) == len(shards)
+
+
+def test_what_goes_wrong_is_an_answer(monkeypatch, tmp_path, predictions):
+    refine.write(predictions, tmp_path / "in.ndjson")
+    monkeypatch.chdir(tmp_path)
+    shards = plan(["in.ndjson"], batch=20)
+    worker = ShardWorker(Job("out", Config(), settle(shards, Reading())), str(tmp_path))
+    (tmp_path / "in.ndjson").write_bytes(b"{")
+    (answer,) = worker({"shard": [pickle.dumps(shards[-1])]})["outcome"]
+    _, outcome = pickle.loads(answer)
+    assert isinstance(outcome, FormatError)
+    assert outcome.where == "in.ndjson"
 
 
 def shuffled(predictions):

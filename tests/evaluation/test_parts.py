@@ -157,3 +157,19 @@ def test_two_poses_of_a_person_in_two_parts_are_refused():
     found = refine.Poses.from_arrays("mpii16", xy)
     with pytest.raises(FormatError, match="one pose for person 1, got a second"):
         evaluate_pckh_parts(truth, [found, found])
+
+
+def test_numbers_are_names_in_all_parts_or_in_none(people):
+    """Of a whole, numbers are names where none is an id; a part alone cannot know."""
+    truth, poses = people
+    images = tuple(refine.ImageRef(100 + i, f"{900 + i}.jpg") for i in range(30))
+    known = truth.replace(images=images)
+    by_id = poses.replace(images=tuple(refine.ImageRef(ref.id) for ref in images))
+    by_number = poses.replace(images=tuple(refine.ImageRef(900 + i) for i in range(30)))
+    halves = [i % 2 for i in range(30)]
+    expected = evaluate(known, by_id)
+    assert evaluate_parts(known, cut(by_id, halves)).report == expected
+    assert evaluate_parts(known, cut(by_number, halves)).report == evaluate(known, by_number)
+    mixed = [cut(by_id, halves)[0], cut(by_number, halves)[1]]
+    with pytest.raises(FormatError, match="found as those of part 0, got ids that are numbers in"):
+        evaluate_parts(known, mixed)
