@@ -92,3 +92,15 @@ def test_what_is_sent_to_workers_is_small(tmp_path, predictions):
     assert pickle.loads(pickle.dumps(shards[0])) == shards[0]
     assert isinstance(shards[0], Shard)
     assert len(read_shard(shards[0], job.reading)) == shards[0].size
+
+
+def test_real_predictions_in_parts_become_what_they_would_together(data, tmp_path):
+    name = "lwop-ognjen217-fullres-standard__val_dev.json"
+    poses = refine.read(data / "predictions" / name).replace(meta={}, extra=())
+    for place in ("in.parquet", "in.ndjson"):
+        refine.write(poses, tmp_path / place)
+        whole = refine.run(refine.read(tmp_path / place))
+        do([tmp_path / place], tmp_path / place[3:], 700)
+        parts = [refine.read(path) for path in sorted((tmp_path / place[3:]).iterdir())]
+        assert len(parts) == 5
+        alike(refine.Poses.concat(parts), whole)
