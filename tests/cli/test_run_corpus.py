@@ -142,6 +142,11 @@ def test_files_of_a_folder_are_written_under_their_names(cli, folder, prediction
     assert cli("run", "frames", "-o", "out", "--batch", "7").code == 0
     alike(refine.read("out"), refine.read("whole"))
     assert names_in("out") == sorted([*names_in("frames"), "_refine"])
+    again = cli("run", "frames", "-o", "out", "--batch", "7", "--resume", "--json")
+    assert again.code == 0
+    assert again.err.startswith("all was done before\n")
+    assert "instance scores left out: openpose cannot hold them" in again.err
+    assert json.loads(again.out)["format"] == "openpose"
     assert cli("run", "frames", "-o", "out.parquet", "--batch", "7").code == 0
     assert cli("run", "frames", "-o", "parts", "--to", "parquet", "--batch", "40").code == 0
     assert names_in("parts") == ["_refine", "part-00000.parquet", "part-00001.parquet"]
