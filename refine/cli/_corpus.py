@@ -16,6 +16,7 @@ from refine.cli._output import say, summary, table
 from refine.cli._progress import follow_poses
 from refine.cli._sharding import Sharding, reading_of, shape_of
 from refine.exceptions import FormatError, RefineError, RefineWarning
+from refine.files import STDIO
 
 if TYPE_CHECKING:
     from refine.cli._options import Input
@@ -114,6 +115,8 @@ def _planned(
             where=output,
             hint="-o FOLDER",
         )
+    if STDIO in pred:
+        raise FormatError("expected files for shards, got standard input", hint="--stream")
     places = expand(pred)
     if not is_url(output):
         check_target(output, form if shape else None)
