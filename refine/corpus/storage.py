@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -94,11 +94,7 @@ def is_folder(place: str) -> bool:
     Raises:
         FormatError: a URL that cannot be asked.
     """
-    if not is_url(place):
-        return Path(place).is_dir()
-    with _told(place, "a readable place"):
-        system, path = _system(place)
-        return bool(system.isdir(path))
+    return _ask(place, Path.is_dir, "isdir")
 
 
 def is_there(place: str) -> bool:
@@ -107,11 +103,15 @@ def is_there(place: str) -> bool:
     Raises:
         FormatError: a URL that cannot be asked.
     """
+    return _ask(place, Path.exists, "exists")
+
+
+def _ask(place: str, here: Callable[[Path], bool], there: str) -> bool:
     if not is_url(place):
-        return Path(place).exists()
+        return here(Path(place))
     with _told(place, "a readable place"):
         system, path = _system(place)
-        return bool(system.exists(path))
+        return bool(getattr(system, there)(path))
 
 
 def stamp(place: str) -> list[int | str]:

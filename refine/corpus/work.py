@@ -10,8 +10,7 @@ import numpy as np
 from refine.corpus.reading import Reading, read_piece, read_shard
 from refine.corpus.shards import Piece, Shard
 from refine.corpus.storage import join, put, put_all
-from refine.exceptions import FormatError, RefineError, RefineWarning
-from refine.files import STDIO
+from refine.exceptions import RefineError, RefineWarning
 from refine.formats import format_for, get_format, prepared, with_images
 from refine.formats._losses import count_losses
 from refine.formats.base import Format
@@ -19,11 +18,9 @@ from refine.formats.containers import (
     documents_of,
     dump,
     file_names,
-    holding_for,
-    is_lines_name,
-    needs_folder,
     renamed,
 )
+from refine.formats.io import content_of
 from refine.history import COUNTS, Step
 from refine.pipeline import Config, run
 from refine.pipeline.runner import summarise
@@ -198,7 +195,7 @@ def _do_files(shard: Shard, job: Job, told: Tally) -> None:
             told.facts["images_told"] += [ref.id for ref in poses.images]
         name = _named(piece, shard, job, i)
         form = _form(poses, job, name)
-        files.append((name, _spelled(_prepared(poses, form, job, told), name, form, job)))
+        files.append((name, _content(poses, name, form, job, told)))
         told.facts["names"] += [name] if job.part else []
     put_all(job.output, files)
 
@@ -266,10 +263,14 @@ def _prepared(poses: Poses, form: Format, job: Job, told: Tally) -> Poses:
     return prepared_
 
 
+def _content(poses: Poses, name: str, form: Format, job: Job, told: Tally) -> bytes:
+    poses = _prepared(poses, form, job, told)
+    return content_of(poses, name.rpartition("/")[2], form, job.precision)
+
+
 def _put(poses: Poses, name: str, job: Job, told: Tally) -> None:
     form = _form(poses, job, name)
-    poses = _prepared(poses, form, job, told)
-    put(join(job.output, name), _spelled(poses, name, form, job))
+    put(join(job.output, name), _content(poses, name, form, job, told))
     told.facts["names"].append(name)
 
 
@@ -278,19 +279,6 @@ def _named(piece: Piece, shard: Shard, job: Job, number: int) -> str:
         of = f"-{number:03d}" if len(shard.pieces) > 1 and shard.kind != "folder" else ""
         return f"part-{shard.number:05d}{of}{job.part}"
     return renamed(piece.name, get_format(job.format)) if job.format else piece.name
-
-
-def _spelled(poses: Poses, name: str, form: Format, job: Job) -> bytes:
-    """Return poses that are prepared as the content of one file that is named so."""
-    file = name.rpartition("/")[2]
-    held = holding_for(form, poses, file if is_lines_name(file) else STDIO)
-    if needs_folder(form, poses, held):
-        raise FormatError(
-            f"expected one image for a {form.name} file, got {len(poses.images)}",
-            where=name,
-            hint="--to with another format",
-        )
-    return dump(documents_of(form, poses, job.precision, held), held, name)
 
 
 def as_facts(error: RefineError) -> dict[str, Any]:

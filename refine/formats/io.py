@@ -253,8 +253,12 @@ def _load(path: _Readable) -> Source:
     return parse(unpack(data, name.removesuffix(".gz")), name)
 
 
-def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
-    name = _name(file, STDIO)
+def content_of(poses: Poses, name: str, form: Format, precision: int | None) -> bytes:
+    """Return poses that are `prepared` as the content of one file that is named so.
+
+    Raises:
+        FormatError: several images for a format with a file for each.
+    """
     held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
     if needs_folder(form, poses, held):
         raise FormatError(
@@ -263,14 +267,20 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             hint="a folder, or another format",
         )
     ending = form.ending if name == STDIO else name
+    return dump(documents_of(form, poses, precision, held), held, ending)
+
+
+def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
+    name = _name(file, STDIO)
     text = hasattr(file, "encoding")
-    if text and held == "document" and is_binary(ending):
+    binary = is_binary(form.ending if name == STDIO else name) and not is_lines_name(name)
+    if text and binary:
         raise FormatError(
             f"expected a file that is open for bytes for {form.name}, got one for text",
             where=name,
             hint='open(..., "wb")',
         )
-    data = dump(documents_of(form, poses, precision, held), held, ending)
+    data = content_of(poses, name, form, precision)
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
     file.write(data.decode() if text else data)
 
