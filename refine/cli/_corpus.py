@@ -16,6 +16,7 @@ from refine.cli._output import say, summary, table
 from refine.cli._progress import follow_poses
 from refine.cli._sharding import Sharding, reading_of, shape_of
 from refine.exceptions import FormatError, RefineError, RefineWarning
+from refine.files import STDIO
 
 if TYPE_CHECKING:
     from refine.cli._options import Input
@@ -63,7 +64,10 @@ def refine_corpus(
     done = ledger.begin(job.output, ledger.describe(shards, job), resume=sharding.resume)
     facts = ledger.read_summary(job.output)
     errors: list[LeftOut] = []
-    if facts is None:
+    before = sum(each["poses_in"] for each in done.values())
+    if facts is not None:
+        say("all was done before")
+    else:
         if done:
             say(f"{len(done)} of {len(shards)} shards were done before")
         with redirect_stdout(sys.stderr):  # Ray prints what happens to workers; that is no data.
@@ -77,7 +81,10 @@ def refine_corpus(
             remove(job.output)
         elif not errors:
             ledger.finish(job.output, done)
-    _tell(facts, len(shards), time.perf_counter() - begun, as_json, errors, output)
+        seconds = time.perf_counter() - begun
+        rate = (facts["poses_in"] - before) / seconds
+        say(f"{len(shards)} shards in {seconds:.1f} s, {rate:,.0f} poses/s")
+    _tell(facts, len(shards), as_json, errors, output)
 
 
 def _planned(
@@ -108,6 +115,8 @@ def _planned(
             where=output,
             hint="-o FOLDER",
         )
+    if STDIO in pred:
+        raise FormatError("expected files for shards, got standard input", hint="--stream")
     places = expand(pred)
     if not is_url(output):
         check_target(output, form if shape else None)
@@ -205,12 +214,13 @@ def _warn(found: Sequence[dict[str, Any]], told: set[str]) -> None:
 def _tell(
     facts: dict[str, Any],
     shards: int,
-    seconds: float,
     as_json: bool,
     errors: Sequence[LeftOut],
     output: str,
 ) -> None:
     from refine.corpus.work import as_facts
+    from refine.formats._losses import tell_losses
+    from refine.formats.known import get_format
     from refine.pipeline import steps as step_list
 
     counts = facts["counts"]
@@ -221,13 +231,10 @@ def _tell(
     ]
     outcome = f": {', '.join(parts)}" if parts else ""
     say(f"{facts['poses_in']} poses on {facts['images']} images{outcome}")
-    rate = facts["poses_in"] / max(seconds, 1e-9)
-    say(f"{shards} shards in {seconds:.1f} s, {rate:,.0f} poses/s")
     for note in facts["notes"]:
         say(note)
-    lost = ", ".join(f"{n} {what}" for what, n in facts["lost"].items() if n)
-    if lost:
-        say(f"{output}: left out, for the format cannot hold them: {lost}")
+    if facts["lost"]:
+        say(f"{output}: {tell_losses(facts['lost'], get_format(facts['format']))}")
     seen = facts.pop("seen")
     if seen:
         say(

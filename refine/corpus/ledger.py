@@ -216,7 +216,7 @@ def total(shards: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         for name in COUNTED:
             counts[name].update(each.get(name, {}))
         notes |= dict.fromkeys(each["notes"])
-        facts |= {name: each[name] for name in ("weights", "steps") if each.get(name)}
+        facts |= {name: each[name] for name in ("weights", "steps", "format") if each.get(name)}
     return {**facts, **{name: dict(of) for name, of in counts.items()}, "notes": list(notes)}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from refine.corpus.rows import read_rows
-from refine.corpus.shards import Piece, Shard, heads_of, largest_file
+from refine.corpus.shards import Kind, Piece, Shard, heads_of, largest_file
 from refine.corpus.storage import read_range, read_whole
 from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.formats import read
@@ -31,12 +31,14 @@ class Alike:
         skeleton: of all poses.
         score_kind: of their scores.
         format: of the files.
+        kind: of the shards that are in this format.
         where: the file that told.
     """
 
     skeleton: Skeleton
     score_kind: ScoreKind
     format: str
+    kind: Kind
     where: str
 
 
@@ -109,7 +111,7 @@ def _may_be_flags(reading: Reading) -> bool:
 def _settled(head: Shard, reading: Reading, *, short: bool) -> Reading:
     poses = _read(head, reading, short=short)
     form = str(poses.meta["format"])
-    alike = Alike(poses.skeleton, poses.score_kind, form, head.pieces[0].source)
+    alike = Alike(poses.skeleton, poses.score_kind, form, head.kind, head.pieces[0].source)
     shares = True if poses.meta.get("normalised") else reading.normalised
     return replace(reading, normalised=shares, alike=alike)
 
@@ -145,7 +147,7 @@ def _read(shard: Shard, reading: Reading, *, short: bool = False) -> Poses:
         try:
             poses = read(
                 source,
-                alike.format if alike else reading.format,
+                alike.format if alike and alike.kind == shard.kind else reading.format,
                 skeleton=reading.skeleton,
                 images=reading.images,
                 zero_is_missing=reading.zero_is_missing,

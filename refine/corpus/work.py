@@ -256,6 +256,7 @@ def _form(poses: Poses, job: Job, name: str) -> Format:
 
 def _prepared(poses: Poses, form: Format, job: Job, told: Tally) -> Poses:
     """Return poses as they are written, and remember what that takes from them."""
+    told.facts["format"] = form.name
     own = form.name == poses.meta["format"]
     told.count("lost", count_losses(poses, form, poses.meta["held"] if own else None))
     if job.reading.images and form.name.startswith("coco") and not own:

@@ -117,6 +117,14 @@ def test_urls_are_read_and_written(cli, folder, refined, scheme):
     alike(refine.Poses.concat(parts), refined)
 
 
+def test_lines_and_tables_go_in_together(cli, folder, refined):
+    result = cli("run", "in.ndjson", "in.parquet", "-o", "out", "--batch", "60")
+    assert result.code == 0, result.err
+    for ending in ("ndjson", "parquet"):
+        parts = sorted((folder / "out").glob(f"*.{ending}"))
+        alike(refine.Poses.concat([refine.read(path) for path in parts]), refined)
+
+
 def test_tables_become_lines_and_lines_tables(cli, folder, predictions):
     """What convert writes is what was read, in the partitions that it was in."""
     assert cli("convert", "set", "-o", "lines", "--to", "ndjson").code == 0
@@ -142,6 +150,11 @@ def test_files_of_a_folder_are_written_under_their_names(cli, folder, prediction
     assert cli("run", "frames", "-o", "out", "--batch", "7").code == 0
     alike(refine.read("out"), refine.read("whole"))
     assert names_in("out") == sorted([*names_in("frames"), "_refine"])
+    again = cli("run", "frames", "-o", "out", "--batch", "7", "--resume", "--json")
+    assert again.code == 0
+    assert again.err.startswith("all was done before\n")
+    assert "instance scores left out: openpose cannot hold them" in again.err
+    assert json.loads(again.out)["format"] == "openpose"
     assert cli("run", "frames", "-o", "out.parquet", "--batch", "7").code == 0
     assert cli("run", "frames", "-o", "parts", "--to", "parquet", "--batch", "40").code == 0
     assert names_in("parts") == ["_refine", "part-00000.parquet", "part-00001.parquet"]
@@ -465,6 +478,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_later(cli, folder, monkeypatch)
         ("in.ndjson", ["-o", "out", "--to-skeleton", "no"], "the name of a skeleton"),
         ("empty", ["-o", "out"], "expected a folder with .json or "),
         ("none.ndjson", ["-o", "out"], "No such file"),
+        ("-", ["-o", "out"], "got standard input"),
         ("none.parquet", ["-o", "out"], "No such file"),
         ("void.ndjson", ["-o", "out"], "empty file"),
         ("void.parquet", ["-o", "out"], "expected Parquet"),
