@@ -1,27 +1,31 @@
 """Corpora on Ray beside processes of this machine, and evaluation in parts beside the whole.
 
-    python tests/benchmarks/corpus_ray.py [DATA] [--most 1e6] [--workers 1,2] [--rounds 1]
+    python tests/benchmarks/corpus_ray.py [DATA] [--most 1e6] [--workers 1,2]
 
 Poses are those of corpus.py. The cluster is there before, a node for each worker, on this machine;
 its actors start anew with every run, and what one with a single small shard takes is printed, too.
-The bytes of both engines are compared. Evaluation is that of a tenth of the poses against the same,
-moved a little: in one file, and in the parts of the data set; the figures are compared. What 10^9
-poses cost is reckoned from shards that are read and written as an object store would have them,
-whose requests are counted.
+Seconds of the processor are those of all processes of the run and of the cluster. The bytes of both
+engines are compared. Evaluation is that of a tenth of the poses against the same, moved a little:
+in one file, and in the parts of the data set; the figures are compared. What 10^9 poses cost is
+reckoned from shards that are read and written as an object store would have them, whose requests
+are counted.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from corpus import contents, made_up, measure, prepared, real, some
+from corpus import contents, made_up, prepared, real, some, timed
 from fsspec import register_implementation
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
@@ -32,33 +36,67 @@ from refine.corpus.work import Job, refine_shard
 from refine.pipeline import Config
 
 
-def engines(options, address):
+def engines(options, nodes):
     """Print what Ray takes over processes of this machine."""
     size = round(options.most)
     folder = prepared(options, "make", size)
     small = prepared(options, "make", 1000)
-    print("| poses | workers | engine | s | poses/s | over processes |")
+    ray = ("--engine", "ray", "--address", nodes.address)
+    print("| poses | workers | engine | s | of the processor | over processes |")
     print("|---|---|---|---|---|---|")
     for workers in options.workers:
-        times = {}
-        for _ in range(options.rounds):
-            for engine in ("local", "ray"):
-                out = folder / engine
-                shutil.rmtree(out, ignore_errors=True)
-                chosen = ["--engine", "ray", "--address", address] if engine == "ray" else []
-                seconds, _ = measure(folder / "set", "-o", out, "--workers", workers, *chosen)
-                times[engine] = min(seconds, times.get(engine, seconds))
+        first = 0.0
+        for engine, chosen in (("local", ()), ("ray", ray)):
+            out = folder / engine
+            shutil.rmtree(out, ignore_errors=True)
+            arguments = (folder / "set", "-o", out, "--workers", workers, *chosen)
+            seconds, used = both(nodes, arguments)
+            over = f"{used / first - 1:+.0%}" if first else ""
+            first = first or used
+            print(f"| {size:,} | {workers} | {engine} | {seconds:.1f} | {used:.1f} | {over} |")
         if contents(folder / "local") != contents(folder / "ray"):
             raise SystemExit("the engines wrote different bytes")
-        for engine, seconds in times.items():
-            over = f"{seconds / times['local'] - 1:+.0%}" if engine == "ray" else ""
-            rate = f"{size / seconds:,.0f}"
-            print(f"| {size:,} | {workers} | {engine} | {seconds:.1f} | {rate} | {over} |")
-    ray = ["--engine", "ray", "--address", address]
-    seconds, _ = measure(small / "set", "-o", small / "out", "--workers", 1, *ray)
-    print(f"\nA run of 1,000 poses on Ray, which is all start: {seconds:.1f} s.\n")
+    seconds, used = both(nodes, (small / "set", "-o", small / "out", "--workers", 1, *ray))
+    print(
+        f"\n1,000 poses on Ray, all of it start: {seconds:.1f} s, {used:.1f} s of the processor.\n"
+    )
     shutil.rmtree(folder)
     shutil.rmtree(small)
+
+
+def both(nodes, arguments):
+    """Return seconds of a run, and those of the processor, of the cluster's processes, too."""
+    before = spent(nodes)
+    latest, done = dict(before), threading.Event()
+
+    def watch():
+        while not done.wait(0.5):
+            latest.update(spent(nodes))
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        seconds, used, _ = timed(*arguments)
+        done.set()
+        watching.result()
+    return seconds, used + sum(at - before.get(pid, 0.0) for pid, at in latest.items())
+
+
+def spent(nodes):
+    """Return the seconds of the processor that each process of a cluster took."""
+    of = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (path / "stat").read_text().rpartition(")")[2].split()
+            of[int(path.name)] = int(words[1]), sum(map(int, words[11:13]))
+    tree = {
+        each.process.pid
+        for node in nodes.list_all_nodes()
+        for group in node.all_processes.values()
+        for each in group
+    }
+    while more := {pid for pid, (parent, _) in of.items() if parent in tree} - tree:
+        tree |= more
+    return {pid: of[pid][1] / os.sysconf("SC_CLK_TCK") for pid in tree if pid in of}
 
 
 def make_truth(folder, data, size):
@@ -212,7 +250,7 @@ def with_cluster(options):
     try:
         for _ in range(max(options.workers) - 1):
             nodes.add_node(num_cpus=1, object_store_memory=10**8)
-        engines(options, nodes.address)
+        engines(options, nodes)
     finally:
         nodes.shutdown()
 
@@ -222,7 +260,6 @@ if __name__ == "__main__":
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--most", type=float, default=1e6)
     parser.add_argument("--workers", type=lambda text: [int(n) for n in text.split(",")])
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", choices=["engines", "evaluation", "cost"])
     parser.add_argument("--truth", nargs=2, help=argparse.SUPPRESS)

@@ -44,6 +44,7 @@ def files(tmp_path_factory, truth, predictions):
         ["lines"],
         ["set"],
         [f"results/{i}.json" for i in range(4)],
+        ["set/part=a/0.parquet", "set/part=a/1.parquet", "lines/2.ndjson", "lines/3.ndjson"],
     ],
     ids=str,
 )

@@ -76,14 +76,17 @@ def test_nothing_is_lost_or_done_twice_when_workers_and_nodes_die(
     def mark_and_kill(output, number, facts):
         mark(output, number, facts)
         done.append(number)
-        if len(done) == 2:
+        if len(done) == 3:
+            raise RefineError("stopped here")
+        if len(done) == 5:
             os.kill(workers_of(cluster.list_all_nodes())[0], signal.SIGKILL)
-        if len(done) == 8:
+        if len(done) == 10:
             cluster.remove_node(next(iter(cluster.worker_nodes)))
             cluster.add_node(num_cpus=1, object_store_memory=10**8)
 
     monkeypatch.setattr(ledger, "mark", mark_and_kill)
-    got = cli(*run, tmp_path / "out", "--engine", "ray", "--workers", 2)
+    assert cli(*run, tmp_path / "out").code == 3
+    got = cli(*run, tmp_path / "out", "--resume", "--engine", "ray", "--workers", 2)
     assert got.code == 0, got.err
     assert sorted(done) == list(range(len(done)))
     assert len(done) > 20
