@@ -25,6 +25,8 @@ LONG = 0.6
 """Of the longer side; chosen with the constants of `Motion`."""
 SIZE_WINDOW_S = 1.0
 """Over which a body keeps its size: its joints' box shrinks where some are missing."""
+SIZE_FRAMES = 4096
+"""Looked at together, which bounds memory."""
 LONGEST_GAP_S = 0.5
 """Of gaps that are filled."""
 TRUSTED_S = 1.0
@@ -161,13 +163,21 @@ def body_size(poses: Poses, track: Track, rate: float) -> Floats:
     if not known.any():
         return np.ones(len(root))
     time = track.frame / rate
-    out = np.empty(len(root))
     low = np.searchsorted(time, time - SIZE_WINDOW_S / 2)
     high = np.searchsorted(time, time + SIZE_WINDOW_S / 2, "right")
-    usual = float(np.median(root[known]))
-    for t, (a, b) in enumerate(zip(low, high, strict=True)):
-        near = root[a:b][known[a:b]]
-        out[t] = np.median(near) if len(near) else usual
+    out = np.full(len(root), np.median(root[known]))
+    width = np.arange(int((high - low).max()))
+    for first in range(0, len(root), SIZE_FRAMES):
+        rows = slice(first, first + SIZE_FRAMES)
+        near = low[rows, None] + width
+        inside = near < high[rows, None]
+        near = np.where(inside, near, 0)
+        inside &= known[near]
+        count = inside.sum(1)
+        values = np.sort(np.where(inside, root[near], np.inf), 1)
+        at = np.arange(len(count))
+        middle = values[at, (count - 1) // 2] / 2 + values[at, count // 2] / 2
+        out[rows] = np.where(count > 0, middle, out[rows])
     return np.maximum(out, 1.0)
 
 
