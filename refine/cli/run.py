@@ -81,6 +81,7 @@ def _list_steps() -> str:
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
 @click.option("--smoothing", type=click.Choice(get_args(Smoothing)), help="  [paths]")
+@click.option("--smoothing-weights", metavar="NAME|FILE", help="Of learned.  [pennaction13]")
 @click.option("--longest-gap", type=float, help="Seconds, of gaps that are filled.  [0.5]")
 @click.option("--retrack", is_flag=True, default=None, help="Drop the tracks that poses have.")
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")

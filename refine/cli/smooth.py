@@ -31,6 +31,13 @@ from refine.pipeline import Config
     show_default=True,
     help="Seconds, of gaps that are filled; 0 fills none.",
 )
+@click.option(
+    "--weights",
+    metavar="NAME|FILE",
+    default="pennaction13",
+    show_default=True,
+    help="Of --method learned.",
+)
 @click.option("--unswap/--no-unswap", default=True, help="Put left and right back.  [unswap]")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
@@ -42,6 +49,7 @@ def command(
     fps: float | None,
     method: Smoothing,
     longest_gap: float,
+    weights: str,
     unswap: bool,
     to: str | None,
     precision: int | None,
@@ -51,10 +59,17 @@ def command(
     """Smooth the tracks in PRED, a video's poses, and write them to OUT.
 
     Left and right that change places for some frames are put back, gaps filled, jumps and jitter
-    removed; nothing is carried from one track to another. Poses without tracks need `refine track`
+    removed; nothing is carried from one track to another. --method learned asks a network which
+    places are wrong, and leaves them out. Poses without tracks need `refine track`
     before, unless no image holds more than one.
     """
     steps = ("unswap",) * unswap + ("gaps",) * (longest_gap > 0) + ("smooth",)
-    config = Config(steps=steps, fps=fps, smoothing=method, longest_gap=longest_gap or 1.0)
+    config = Config(
+        steps=steps,
+        fps=fps,
+        smoothing=method,
+        smoothing_weights=weights,
+        longest_gap=longest_gap or 1.0,
+    )
     written = Written(to, None, precision, False)
     refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)

@@ -48,7 +48,9 @@ class Config:
         again: refine poses that were refined before.
         fps: frames per second of the video that the steps "unswap", "gaps" and "smooth" look at; by
             default as the file tells.
-        smoothing: how "smooth" does: "paths", "one-euro", "savgol" or "median".
+        smoothing: how "smooth" does: "paths", "learned", "one-euro", "savgol" or "median"; "gaps"
+            is learned where "smooth" is.
+        smoothing_weights: of "learned": name of shipped weights, or a .safetensors file.
         longest_gap: s, of gaps that "gaps" fills.
         retrack: whether "track" drops the tracks that poses have.
     """
@@ -70,6 +72,7 @@ class Config:
     again: bool = False
     fps: float | None = None
     smoothing: Smoothing = "paths"
+    smoothing_weights: str = "pennaction13"
     longest_gap: float = 0.5
     retrack: bool = False
 

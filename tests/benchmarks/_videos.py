@@ -49,11 +49,11 @@ def held(frames, joints, lasting, rng):
     return np.maximum.accumulate(np.where(new, np.arange(frames)[:, None], 0), 0)
 
 
-def videos(data, source, first=6, step=12, seed=0, flips=False, clean=False):
+def videos(data, source, first=6, step=12, seed=0, flips=False, clean=False, fps=FPS):
     """Yield every `step`-th development video of Penn Action as a source would have seen it.
 
     Errors are drawn for every frame from the statistics of the source and last some frames; half
-    of the variance of small ones is new in every frame.
+    of the variance of small ones is new in every frame. Labels are `FPS`; others are between them.
     """
     rng, penn = np.random.default_rng(seed), body()
     statistics = read_statistics(source)
@@ -66,6 +66,10 @@ def videos(data, source, first=6, step=12, seed=0, flips=False, clean=False):
         true, labelled = xy[rows].astype(np.float64), shown[rows]
         side = np.nan_to_num(boxes[rows][:, 2:] - boxes[rows][:, :2], nan=100.0).clip(1)
         area = np.median(BOX_FRACTION * side.prod(1))
+        if fps != FPS:
+            at = np.arange(0, len(true) - 1, FPS / fps)
+            labelled = labelled[np.floor(at).astype(int)] & labelled[np.ceil(at).astype(int)]
+            true = CubicSpline(np.arange(len(true)), true)(at)
         bad = np.where(labelled[..., None], true, np.nan)
         if not clean:
             bad = _err(true, area, statistics, penn, rng)

@@ -11,6 +11,7 @@ OneEuroFilter.
 
 import argparse
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,7 @@ SOURCES = (
     "pp-tinypose-256x192-gtbox",
 )
 STEPS = "`--steps complete,correct,unswap,gaps,smooth`"
+LEARNED = "the same with `--smoothing learned`"
 APART = 0.1
 """Body sizes between partners from which a flip counts; nearer ones are within the noise."""
 
@@ -69,17 +71,18 @@ def methods():
     }
     if find_spec("OneEuroFilter"):
         found["One-Euro, OneEuroFilter"] = peer_one_euro
-    return found | {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
+    found |= {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
+    return found | {LEARNED: partial(whole, smoothing="learned")}
 
 
-def whole(xy, when, size):
+def whole(xy, when, size, **options):
     """Run the steps as `refine run` does, the refiner's first."""
     images = [ImageRef(i) for i in range(len(xy))]
     score = np.where(present(xy), 1.0, np.nan)
     poses = Poses.from_arrays("pennaction13", xy, score, image=range(len(xy)), images=images)
     there = present(xy).any(1)
     steps = ("complete", "correct", "unswap", "gaps", "smooth")
-    done = refine.run(poses[there], steps=steps, fps=FPS)
+    done = refine.run(poses[there], steps=steps, fps=FPS, **options)
     out = np.full_like(xy, np.nan)
     out[done.image] = done.xy
     return straight(out)
