@@ -3,7 +3,7 @@
 Usage: python tests/benchmarks/learned_motion.py DATA [--weights pennaction13] [--step 12]
 
 DATA is the folder of the evaluation data, which is not part of the project: Penn Action's hand-made
-labels, every twelfth video from the seventh, which nothing was trained or chosen on. Errors are
+labels, every twelfth video from the seventh, which nothing was trained on. Errors are
 drawn from `stats/` (`_videos.py`), movenet-multipose's being left out of training, or are of other
 kinds, which training does not draw; the constants of `trust.py` were chosen with all of these in
 view but the last two before the labels. Intervals hold the change in 95 % of bootstrap samples of

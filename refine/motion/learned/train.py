@@ -259,7 +259,10 @@ class _TemporalJob(Job[dict[str, Tensor]]):
 
     def held(self) -> dict[str, float]:
         if not self.aside:
-            self.aside = self._samples(self.asides, np.random.default_rng(self.settings.seed))
+            rng = np.random.default_rng(self.settings.seed)
+            self.aside = self._samples(self.asides, rng) or self._shown(self.asides, False, rng)
+        if not self.aside:
+            return {}
         self.network.eval()
         with torch.inference_mode():
             figures = self.losses(self.network, self._batch(self.aside))
@@ -268,6 +271,7 @@ class _TemporalJob(Job[dict[str, Tensor]]):
     def _samples(self, tracks: list[AnnotatedTrack], rng: np.random.Generator) -> list[_Sample]:
         """Draw errors for tracks and cut what comes out into windows, in random order."""
         out: list[_Sample] = []
+        # A track may come in both forms, or in none.
         for refined in (False, True):
             some = [t for t in tracks if (rng.random() < self.settings.refined) == refined]
             if some:

@@ -55,6 +55,16 @@ def test_it_learns_which_joints_are_wrong(truth, refiner, tmp_path):
     assert np.isfinite(figures[-1]["held_loss"])
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_one_track_held_out_is_measured_on_whatever_is_drawn(seed, truth, refiner, tmp_path):
+    figures = []
+    settings = dataclasses.replace(TINY, epochs=1, seed=seed, refined=0.5)
+    run = Run(report=lambda at: figures.append(at.figures))
+    twelve = truth[truth.track < 12]
+    train_temporal(twelve, refiner, tmp_path / "w.safetensors", settings, run, fps=30)
+    assert np.isfinite(figures[-1]["held_loss"])
+
+
 def test_hidden_joints_are_shown_and_not_asked_about(truth):
     tracks = annotated_tracks(truth)
     assert len(tracks) == 14
