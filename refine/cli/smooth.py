@@ -18,6 +18,13 @@ from refine.pipeline import Config
 @input_options
 @click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
 @click.option(
+    "--weights",
+    metavar="NAME|FILE",
+    default="pennaction13",
+    show_default=True,
+    help="Of --method learned.",
+)
+@click.option(
     "--method",
     type=click.Choice(get_args(Smoothing)),
     default="paths",
@@ -30,13 +37,6 @@ from refine.pipeline import Config
     default=0.5,
     show_default=True,
     help="Seconds, of gaps that are filled; 0 fills none.",
-)
-@click.option(
-    "--weights",
-    metavar="NAME|FILE",
-    default="pennaction13",
-    show_default=True,
-    help="Of --method learned.",
 )
 @click.option("--unswap/--no-unswap", default=True, help="Put left and right back.  [unswap]")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
@@ -59,9 +59,10 @@ def command(
     """Smooth the tracks in PRED, a video's poses, and write them to OUT.
 
     Left and right that change places for some frames are put back, gaps filled, jumps and jitter
-    removed; nothing is carried from one track to another. --method learned asks a network which
-    places are wrong, and leaves them out. Poses without tracks need `refine track`
+    removed; nothing is carried from one track to another. Poses without tracks need `refine track`
     before, unless no image holds more than one.
+
+    With --method learned a network tells which places are wrong, and they count less.
     """
     steps = ("unswap",) * unswap + ("gaps",) * (longest_gap > 0) + ("smooth",)
     config = Config(

@@ -71,8 +71,7 @@ def methods():
     }
     if find_spec("OneEuroFilter"):
         found["One-Euro, OneEuroFilter"] = peer_one_euro
-    found |= {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
-    return found | {LEARNED: partial(whole, smoothing="learned")}
+    return found | {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
 
 
 def whole(xy, when, size, **options):
@@ -131,18 +130,19 @@ def lag(out, true, reach=5):
 
 
 def smoothing(data, step):
+    tried = methods() | {LEARNED: partial(whole, smoothing="learned")}
     print("| source | method | error | acceleration | error in gaps | lag, frames |")
     print("|---|---|---|---|---|---|")
     for source in SOURCES:
         found = list(videos(data, source, step=step))
         first = None
-        for name, function in methods().items():
+        for name, function in tried.items():
             row = figures(found, function)
             first = first or row
             change = [f"{v:.4f} ({v / f - 1:+.0%})" for v, f in zip(row, first[:3], strict=False)]
             print(f"| {source} | {name} | {' | '.join(change)} | {row[3]:+.2f} |")
     found = list(videos(data, SOURCES[0], step=step, clean=True))
-    for name, function in methods().items():
+    for name, function in tried.items():
         row = figures(found, function)
         print(f"| the labels themselves | {name} | {row[0]:.4f} | {row[1]:.4f} | | {row[3]:+.2f} |")
 
