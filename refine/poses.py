@@ -222,7 +222,7 @@ class Poses:
         return tables.to_polars(self)
 
     def to_xarray(self) -> Any:
-        """Return an xarray Dataset as movement has it; `from_xarray` gives all back but `meta`."""
+        """Return an xarray Dataset as movement has it; of `meta` it keeps ``"fps"`` alone."""
         return tables.to_xarray(self)
 
     def __len__(self) -> int:

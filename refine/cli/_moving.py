@@ -115,20 +115,20 @@ def draw_video(
     from refine.drawing.files import counted, find_all
     from refine.drawing.movie import write_movie
     from refine.drawing.video import Screen, film_poses, frame_size
-    from refine.motion.frames import rate_of, timeline_of
+    from refine.motion.frames import rate_of, timeline_of, told_rate
     from refine.refiner.image.pictures import tell
 
     if folder is not None and moving.frames is not None:
         raise click.UsageError("expected pictures once, --images or --frames")
     *_, last = files.values()
     timeline = timeline_of(last)
-    told = next((p for p in files.values() if p.meta.get("fps") is not None), last)
-    pictures, film = None, None
+    told = next((poses for poses in files.values() if told_rate(poses)), last)
+    pictures, film, given = None, None, moving.fps
     if moving.frames is not None:
         film = _fitting_film(moving.frames, last)
-        if moving.fps is None and told.meta.get("fps") is None:
-            told = told.replace(meta={**told.meta, "fps": film.fps})
-    fps = rate_of(told, moving.fps)
+        if given is None and told_rate(told) is None:
+            given = film.fps
+    fps = rate_of(told, given)
     if folder is not None:
         pictures = find_all(last, folder, exif=exif)
         assert pictures.sight is not None

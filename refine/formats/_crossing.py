@@ -11,6 +11,7 @@ import numpy as np
 from refine._types import Floats
 from refine.exceptions import FormatError, SkeletonError
 from refine.formats._keypoints import shortest
+from refine.formats._told import FPS
 from refine.formats._unlabelled import FIELD as UNLABELLED
 from refine.formats.base import Format
 from refine.poses import Poses
@@ -37,7 +38,8 @@ def prepare(poses: Poses, form: Format, source: Format | None) -> tuple[Poses, t
     _check_skeleton(poses, form)
     if form is not source:
         # What one format writes for a missing joint, say, another takes for a place.
-        poses = _without_noise(poses.replace(meta={}))
+        kept = {name: v for name, v in poses.meta.items() if name == FPS}
+        poses = _without_noise(poses.replace(meta=kept))
         if source is not None:
             poses, renamed = _carry(poses, form, source)
             if renamed:

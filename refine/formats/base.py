@@ -36,6 +36,7 @@ Loss = Literal[
     "image names",
     "image sizes",
     "frame numbers",
+    "frames per second",
     "images without poses",
     "keypoint scores",
     "score kind",

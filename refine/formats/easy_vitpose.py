@@ -197,6 +197,7 @@ FORMATS = (
             "boxes",
             "areas",
             "unknown fields",
+            "frames per second",
         ),
     ),
 )

@@ -1,7 +1,8 @@
 """The project's own form: one image per line, made to be streamed, cut and joined by line.
 
 A line holds ``image_id``, perhaps ``file_name``, ``width``, ``height``, ``frame``; ``skeleton`` (a
-name, or a table of one that does not ship); ``score_kind``; and ``poses``: objects with
+name, or a table of one that does not ship); ``score_kind``; perhaps ``fps``, frames per second of
+the video; and ``poses``: objects with
 ``keypoints`` (x, y, score of every joint, null where there is none) and perhaps ``score``, ``box``
 (xyxy), ``area``, ``track_id``. Fields of other formats are carried along.
 """
@@ -17,12 +18,12 @@ from refine.formats._images import FIELDS, image_record, image_ref, whole
 from refine.formats._keypoints import matrix, places, rounded
 from refine.formats._records import describe, list_in
 from refine.formats._rows import column, extras, fours, optional, tracks
-from refine.formats._told import kind_told, skeleton_told, tell_skeleton
+from refine.formats._told import FPS, kind_told, rate_told, skeleton_told, tell_skeleton
 from refine.formats._unlabelled import FIELD as UNLABELLED, carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
 
-LINE = ("skeleton", "score_kind", "poses", _history.FIELD)
+LINE = ("skeleton", "score_kind", FPS, "poses", _history.FIELD)
 POSE = {"keypoints", "score", "box", "area"}
 
 
@@ -43,7 +44,7 @@ def read_ndjson(source: Source, options: Options) -> Poses:
     for i, line in enumerate(lines):
         where = source.where(i)
         people = list_in(line, "poses", where)
-        for key in ("skeleton", "score_kind"):
+        for key in ("skeleton", "score_kind", FPS):
             if line.get(key) != lines[0].get(key):
                 raise FormatError(
                     f"expected one {key} in a file, got {line.get(key)!r:.60} after "
@@ -71,6 +72,13 @@ def read_ndjson(source: Source, options: Options) -> Poses:
     if body is None:
         body = skeleton_told(lines[0].get("skeleton") if lines else "coco17", source.where(0))
     kind = kind_told(lines[0].get("score_kind") if lines else None, source.where(0))
+    told = lines[0].get(FPS) if lines else None
+    rate = rate_told([told])
+    if told is not None and not rate:
+        raise FormatError(
+            f"expected frames per second above 0 in {FPS!r}, got {told!r:.40}",
+            where=source.where(0),
+        )
     n, k, where_row = len(rows), len(body), wheres.__getitem__
     lists = [row.get("keypoints") or None for row in rows]
     values = matrix(lists, 3 * k, "keypoints", where_row).reshape(n, k, 3)
@@ -92,9 +100,12 @@ def read_ndjson(source: Source, options: Options) -> Poses:
         track=track,
         history=_history.agree([line.get(_history.FIELD) for line in lines], source.where),
         extra=extra,
-        meta={"notes": (f"{again} lines tell of an image of an earlier line: one image",)}
-        if again
-        else {},
+        meta=rate
+        | (
+            {"notes": (f"{again} lines tell of an image of an earlier line: one image",)}
+            if again
+            else {}
+        ),
     )
 
 
@@ -106,6 +117,8 @@ def write_ndjson(poses: Poses, precision: int | None, held: Holding) -> Document
         "skeleton": tell_skeleton(poses.skeleton),
         "score_kind": poses.score_kind,
     }
+    if FPS in poses.meta:
+        common[FPS] = poses.meta[FPS]
     if poses.history:
         common[_history.FIELD] = _history.encode(poses.history)
     if not poses.images:

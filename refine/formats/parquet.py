@@ -5,7 +5,7 @@ Columns: `image_id` (int64, or strings by dictionary), `file_name`, `width`, `he
 `category_id`, `track_id`, `pose_score`, `area`; `box`, four values xyxy, px; `keypoints`, 3 K
 values x, y, score, NaN where there is none; `extra` and `image_extra`, the JSON of other fields. In
 the metadata of the schema stands under `refine` the JSON of `version`, `skeleton` (a name, or a
-table of one that does not ship), `score_kind` and the history.
+table of one that does not ship), `score_kind`, perhaps `fps` of the video, and the history.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from refine.formats._keypoints import matrix, places, rounded, skeleton_of
 from refine.formats._parquet import COLUMNS, METADATA, PARQUET, from_table, to_table
 from refine.formats._records import describe
 from refine.formats._rows import optional
-from refine.formats._told import kind_told, skeleton_told, tell_skeleton
+from refine.formats._told import FPS, kind_told, rate_told, skeleton_told, tell_skeleton
 from refine.formats._unlabelled import carry_halves, halves_apart, put_back
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict, Where
 from refine.poses import ImageRef, Poses
@@ -112,6 +112,7 @@ def read_parquet(source: Source, options: Options) -> Poses:
         track=track if (track >= 0).any() else None,
         history=_history.parse(about.get(_history.FIELD), source.path),
         extra=tuple(extra),
+        meta=rate_told([about.get(FPS)]),
     )
 
 
@@ -165,6 +166,7 @@ def write_parquet(poses: Poses, precision: int | None, held: Holding) -> Documen
     columns["extra"] = _objects([*map(_dump, rows), None])[pose]
     about = {"version": VERSION, "skeleton": tell_skeleton(poses.skeleton)}
     about |= {"score_kind": poses.score_kind}
+    about |= {FPS: poses.meta[FPS]} if FPS in poses.meta else {}
     about |= {_history.FIELD: _history.encode(poses.history)} if poses.history else {}
     return {PARQUET: {COLUMNS: columns, METADATA: about}}
 

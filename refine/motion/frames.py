@@ -10,12 +10,11 @@ import numpy as np
 
 from refine._types import Indices
 from refine.exceptions import ArrayError, FormatError, RefineWarning
+from refine.numerics import frame_rate
 from refine.poses import ImageRef, Poses
 
 VIDEO_FIELDS = ("vid_id", "video_id")
 """Fields of images that tell their video: PoseTrack18, COCO video."""
-FASTEST = 1e5
-"""Frames per second; above, a number is no rate."""
 ALIKE = 1e-3
 """Share of a rate by which another may differ: 29.97 is 30000 / 1001."""
 SPARSEST = 100
@@ -88,27 +87,34 @@ def _spelt(ref: ImageRef) -> tuple[str, int | None]:
 
 
 def rate_of(poses: Poses, fps: float | None) -> float:
-    """Return frames per second: as given, else as the file tells, in ``poses.meta["fps"]``.
+    """Return frames per second: as given, else as `told_rate` has it.
 
     What is given holds against the file, and a `RefineWarning` says so.
 
     Raises:
         ArrayError: neither tells, or a rate out of range.
     """
-    told = poses.meta.get("fps")
-    rate = told if fps is None else fps
+    told = told_rate(poses)
+    rate = told if fps is None else frame_rate(fps)
     if rate is None:
-        raise ArrayError(
-            "expected frames per second, which the file does not tell", hint="--fps 30"
-        )
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= FASTEST:
-        raise ArrayError(f"expected frames per second above 0, got {rate!r}", hint="--fps 30")
-    if isinstance(told, int | float) and abs(told - rate) > ALIKE * rate:
+        got = ", which the file does not tell" if fps is None else f" above 0, got {fps!r}"
+        raise ArrayError(f"expected frames per second{got}", hint="--fps 30")
+    if told is not None and abs(told - rate) > ALIKE * rate:
         warnings.warn(
             RefineWarning(f"{rate:g} frames per second as given, though the file tells {told:g}"),
             stacklevel=2,
         )
-    return float(rate)
+    return rate
+
+
+def told_rate(poses: Poses) -> float | None:
+    """Return frames per second as poses tell: their file, else the last step that was given some.
+
+    >>> told_rate(Poses.empty("coco17").done("smooth", fps=25.0))
+    25.0
+    """
+    given = [poses.meta.get("fps"), *(s.parameters.get("fps") for s in reversed(poses.history))]
+    return next((rate for value in given if (rate := frame_rate(value)) is not None), None)
 
 
 class Timeline(NamedTuple):
