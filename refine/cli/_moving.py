@@ -1,8 +1,9 @@
 """`refine draw` of what moves: a video of the poses, and the paths of joints over time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from refine.drawing.files import Pictures
     from refine.drawing.footage import Film
+    from refine.drawing.stages import Stages
     from refine.motion.frames import Timeline
     from refine.poses import Poses
 
@@ -29,7 +31,9 @@ class Moving:
         frames: video file whose pictures lie under the poses.
         fps: frames per second, where the file does not tell.
         trails: seconds that trails reach back.
+        trajectories: file of joints over time to write, or None.
         joints: names, with commas between; "" for the usual ones.
+        track: number of the track whose joints are drawn over time; None for the longest.
         before: file of the poses before something was done to them.
     """
 
@@ -37,8 +41,15 @@ class Moving:
     frames: str | None
     fps: float | None
     trails: float
+    trajectories: str | None
     joints: str
+    track: int | None
     before: str | None
+
+    @property
+    def targets(self) -> list[str]:
+        """What is to be written."""
+        return [target for target in (self.video, self.trajectories) if target is not None]
 
     def joint_names(self) -> tuple[str, ...]:
         """Return the names of the joints that were asked for."""
@@ -70,11 +81,18 @@ _OPTIONS = (
         help="How far trails behind joints reach back in --video.  [0]",
     ),
     click.option(
+        "--trajectories",
+        metavar="OUT.svg",
+        is_eager=True,
+        help="Write x, y and speed of joints over time, of the first file and the last.",
+    ),
+    click.option(
         "--joints",
         default="",
         metavar="NAME,...",
-        help="Joints that have trails.  [the ends of limbs]",
+        help="Joints of --trajectories and --trails.  [those that changed most; ends of limbs]",
     ),
+    click.option("--track", type=int, metavar="N", help="Track of --trajectories.  [the longest]"),
     click.option("--before", metavar="OTHER", help="The same as OTHER in front of PRED."),
 )
 
@@ -122,7 +140,7 @@ def draw_video(
         raise click.UsageError("expected pictures once, --images or --frames")
     *_, last = files.values()
     timeline = timeline_of(last)
-    told = next((poses for poses in files.values() if told_rate(poses)), last)
+    told = _telling(files.values())
     pictures, film, given = None, None, moving.fps
     if moving.frames is not None:
         film = _fitting_film(moving.frames, last)
@@ -157,6 +175,50 @@ def draw_video(
         "pictures_unread": len(unread),
         "pictures_unfit": len(unfit),
     }
+
+
+def draw_trajectories(stages: "Stages", moving: Moving) -> dict[str, Any]:
+    """Write joints of a track over time and return the facts of the summary.
+
+    Args:
+        stages: poses in one stage or several.
+        moving: the options.
+    """
+    from refine.drawing.files import ENDINGS, encode
+    from refine.drawing.trajectories import JOINTS, draw_course, find_course, usual_joints
+    from refine.files import write_bytes
+    from refine.motion.frames import rate_of
+
+    target = Path(str(moving.trajectories))
+    if target.suffix.lower() not in ENDINGS:
+        raise FormatError(
+            f"expected a file that ends in {', '.join(ENDINGS)}", where=str(target), hint="another"
+        )
+    course = find_course(stages, rate_of(_telling(stages.poses), moving.fps), moving.track)
+    joints = [course.skeleton.index(name) for name in moving.joint_names()]
+    joints = joints or usual_joints(course, JOINTS)
+    names = list(dict.fromkeys((stages.names[0], stages.names[-1])))
+    canvas = draw_course(course, joints, names)
+    write_bytes(target, encode(canvas, ENDINGS[target.suffix.lower()], target.name))
+    rest = f" of {course.of} tracks" if course.of > 1 else ""
+    say(f"{course.title}{rest}: {len(joints)} joint{'s' * (len(joints) != 1)} drawn to {target}")
+    return {
+        "trajectories": str(target),
+        "track": course.track,
+        "tracks": course.of,
+        "joints": [course.skeleton.joints[j] for j in joints],
+        "frames": len(course.time),
+        "pictures_unread": 0,
+        "pictures_unfit": 0,
+    }
+
+
+def _telling(files: "Iterable[Poses]") -> "Poses":
+    """Return the first poses that tell their frames per second, else the first."""
+    from refine.motion.frames import told_rate
+
+    every = list(files)
+    return next((poses for poses in every if told_rate(poses)), every[0])
 
 
 def _fitting_film(path: str, poses: "Poses") -> "Film":

@@ -21,7 +21,7 @@ _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO}
 """What systems say of standard output that is closed or leads to a full disk."""
 
 
-TARGETS = ("output", "video")
+TARGETS = ("output", "video", "trajectories")
 """Options of verbs that name what is written."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refine.cli._batch import PARTIAL
-from refine.cli._moving import Moving, draw_video, moving_options
+from refine.cli._moving import Moving, draw_trajectories, draw_video, moving_options
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, progress_option, say, summary
 from refine.cli._progress import count_poses
@@ -102,8 +102,10 @@ def command(
     drawn in green in a folder. PRED are files of any format that `refine convert` reads.
     """
     wanted = Wanted(**options)
-    if (output is None) == (moving.video is None):
-        raise click.UsageError("expected what to write, once: -o OUT or --video OUT.mp4")
+    if len([*moving.targets, *filter(None, [output])]) != 1:
+        raise click.UsageError(
+            "expected what to write, once: -o OUT, --video OUT.mp4 or --trajectories OUT.svg"
+        )
     sheet = output is not None and _is_sheet(output)
     persons = truth.read_with_sigmas(inputs) if truth.path else None
     paths = predictions if moving.before is None else (moving.before, *predictions)
@@ -112,7 +114,7 @@ def command(
         for name, path in _named(paths).items()
     }
     if output is None:
-        facts = _film(files, persons, inputs, wanted, truth, moving)
+        facts = _draw_moving(files, persons, inputs, wanted, truth, moving)
     else:
         facts = _draw_cases(files, persons, inputs, wanted, truth, output, sheet)
     if as_json:
@@ -121,7 +123,7 @@ def command(
         raise click.exceptions.Exit(PARTIAL)
 
 
-def _film(
+def _draw_moving(
     files: "dict[str, Poses]",
     persons: "GroundTruth | None",
     inputs: Input,
@@ -129,12 +131,18 @@ def _film(
     truth: Truth,
     moving: Moving,
 ) -> dict[str, Any]:
-    """Write a video of the poses, and return the facts of the summary."""
-    from refine.drawing.stages import TRUTH_NAME, annotated_on, on_images, on_same_images
+    """Write a video of the poses or joints over time, and return the facts of the summary."""
+    from refine.drawing.stages import (
+        TRUTH_NAME,
+        annotated_on,
+        line_up,
+        on_images,
+        on_same_images,
+    )  # fmt: skip
 
     for name in ("sort", "top", "persons", "crop", "encoding"):
         if getattr(wanted, name):
-            raise click.UsageError(f"--{name} is for pictures, -o OUT, not for --video")
+            raise click.UsageError(f"--{name} is for pictures, -o OUT")
     panels = dict(zip(files, on_same_images(files, persons), strict=True))
     images = next(iter(panels.values())).images
     if persons is not None:
@@ -142,6 +150,8 @@ def _film(
     if truth.image_ids is not None:
         chosen = sorted(_counted(images, persons, truth.image_ids))
         panels = {name: on_images(poses, chosen) for name, poses in panels.items()}
+    if moving.trajectories is not None:
+        return draw_trajectories(line_up(panels), moving)
     return draw_video(
         panels,
         moving,

@@ -116,7 +116,7 @@ def test_some_images_and_annotations(cli, files):
         ((), 3, "expected frames per second, which the file does not tell; try --fps 30"),
         (("--fps", 0), 3, "frames per second above 0"),
         (("--fps", 30, "-o", "out"), 2, "expected what to write, once"),
-        (("--fps", 30, "--top", 3), 2, "--top is for pictures"),
+        (("--fps", 30, "--top", 3), 2, "--top is for pictures, -o"),
         (("--fps", 30, "--frames", "none.mp4"), 3, "got no regular file"),
         (("--frames", "none.mp4", "--images", "."), 2, "expected pictures once"),
         (("--fps", 30, "--images", "none"), 3, "expected a folder of pictures"),
@@ -128,6 +128,31 @@ def test_what_is_refused(cli, files, options, code, message):
     assert done.code == code
     assert message in done.err
     assert not (files / "out.mp4").exists()
+
+
+def test_joints_over_time(cli, files):
+    both = files / "before.ndjson", files / "after.ndjson"
+    done = cli("draw", *both, "--trajectories", files / "a.svg", "--fps", 25, "--json")
+    assert done.code == 0
+    facts = json.loads(done.out)
+    assert (facts["track"], facts["tracks"], facts["frames"]) == (0, 2, 12)
+    assert len(facts["joints"]) == 4
+    assert (files / "a.svg").read_text().count("<polyline") == 4 * 2 * 3
+    options = "--trajectories", files / "a.png", "--fps", 25, "--joints", "nose, left_knee"
+    done = cli("draw", both[0], *options, "--track", 1)
+    assert done.code == 0
+    assert "track 1, 12 frames, 0.44 s of 2 tracks: 2 joints drawn" in done.err
+    with Image.open(files / "a.png") as image:
+        assert image.width > 1000
+    for more, message in (
+        (("--track", 5), "got 5; try --track with one of 0, 1"),
+        (("--joints", "tail"), "got 'tail'"),
+        (("--trajectories", files / "a.txt"), "ends in .png"),
+        (("--fps", -1), "frames per second above 0"),
+    ):
+        done = cli("draw", both[0], *options, *more)
+        assert done.code == 3
+        assert message in done.err
 
 
 def test_nothing_is_overwritten_unasked(cli, files):
