@@ -150,7 +150,7 @@ def draw_course(course: Course, joints: Sequence[int], names: Sequence[str] = ()
         values = [
             (xy[:, joint, 0], xy[:, joint, 1], speed(xy[:, joint], course.time)) for xy, _ in shown
         ]
-        missing = ~np.isfinite(shown[0][0][:, joint]).all(-1)
+        missing = np.asarray(~np.isfinite(shown[0][0][:, joint]).all(-1))
         name = course.skeleton.joints[joint].replace("_", " ")
         for column, what in enumerate(PANELS):
             left = GAP + column * (LEFT + WIDE + GAP) + LEFT
