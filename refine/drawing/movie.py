@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO
 
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from refine.drawing.footage import av
 from refine.exceptions import ArrayError, FormatError
@@ -25,6 +25,11 @@ GIF_TICKS = 100
 """Of a GIF's clock per second (GIF89a, 23);"""
 GIF_FASTEST = 50
 """and what players show: shorter times than two ticks become ten."""
+GIF_COLOURS = 64
+"""Of a frame;"""
+GIF_OFF = 4.0
+"""and the mean difference of a channel, of 255, up to which they are those of the frame before, so
+that only what moves is stored."""
 GIF_MOST = 2000
 """Frames of a GIF, which is made in memory."""
 CHUNK = 1 << 20
@@ -97,9 +102,19 @@ def _write_gif(draft: IO[bytes], pictures: Iterator[Image.Image], fps: float) ->
     for picture in pictures:
         if len(frames) == GIF_MOST:
             raise FormatError(f"expected at most {GIF_MOST} frames in a .gif", hint="an .mp4")
-        frames.append(picture.quantize(dither=Image.Dither.NONE))
+        frames.append(_indexed(picture, frames[-1] if frames else None))
     ends = [round(GIF_TICKS * i / fps) for i in range(len(frames) + 1)]
     times = [10 * (b - a) for a, b in pairwise(ends)]
     frames[0].save(
         draft, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0, disposal=1
     )
+
+
+def _indexed(picture: Image.Image, before: Image.Image | None) -> Image.Image:
+    """Return a picture of few colours, those of the frame before as long as they serve."""
+    if before is not None:
+        found = picture.quantize(palette=before, dither=Image.Dither.NONE)
+        off = ImageStat.Stat(ImageChops.difference(picture, found.convert("RGB"))).mean
+        if max(off) <= GIF_OFF:
+            return found
+    return picture.quantize(GIF_COLOURS, dither=Image.Dither.NONE)

@@ -26,6 +26,8 @@ WIDEST = 1920
 """Px of a whole picture, unless a size is asked for."""
 HEAD, TITLE = 32, 18
 """Px: height of the line above a panel, and size of its text."""
+ROOMY = 300
+"""Px: width of panels from which there is room for the number of the frame."""
 TAG, TAG_TEXT = 18, 13
 """Px: height of the tag with the number of a track, and size of its text."""
 TRAIL = 2.5
@@ -95,7 +97,8 @@ def film_poses(
     def lay_out() -> Iterator[Canvas]:
         for number, image, picture in moments:
             whole = Canvas(len(parts) * size[0], HEAD + size[1])
-            clock = f"{_clock(number / screen.fps)}  frame {number}"
+            clock = _clock(number / screen.fps)
+            clock += f"  frame {number}" * (size[0] >= ROOMY)
             whole.text((whole.width - 10, HEAD / 2), clock, TITLE, "rm")
             room = size[0] - 20
             for i, part in enumerate(parts):
