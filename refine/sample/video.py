@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.exceptions import ArrayError
 from refine.poses import ImageRef, Poses
 from refine.sample.figure import BODY, POINTS, draw_walk
@@ -58,7 +58,7 @@ def make_video(people: int, frames: int, rng: np.random.Generator) -> tuple[Pose
         figures[person, ..., 2] = points[..., 2]
     images = [ImageRef(i, f"{i:04d}.png", *SIZE, frame=i) for i in range(frames)]
     xy = figures[:, :, : len(BODY), :2].reshape(-1, len(BODY), 2).round(2)
-    inside = ((xy > -0.5) & (xy < np.array(SIZE) - 0.5)).all(-1)
+    inside: Bools = np.asarray(((xy > -0.5) & (xy < np.array(SIZE) - 0.5)).all(-1))
     xy[~inside] = np.nan
     truth = Poses.from_arrays(
         BODY, xy, 2.0 * inside, image=np.tile(np.arange(frames), people), images=images,
