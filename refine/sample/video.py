@@ -65,7 +65,7 @@ def make_video(people: int, frames: int, rng: np.random.Generator) -> tuple[Pose
         score_kind="flag",
     )  # fmt: skip
     truth = truth.replace(track=np.repeat(np.arange(people), frames), meta={"fps": FPS})
-    return truth[inside.any(1)], figures
+    return truth[np.flatnonzero(inside.any(1))], figures
 
 
 def draw_frames(figures: Floats, rng: np.random.Generator) -> Iterator[Picture]:
