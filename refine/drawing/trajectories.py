@@ -45,6 +45,7 @@ class Course:
         after: (T, K, 2) px in the last stage.
         flipped: (T, K) which joints stood in the place of their mirror partner in the first stage,
             see `refine.motion.find_flips`.
+        size: px, the root of the body's area.
     """
 
     track: int
@@ -54,6 +55,7 @@ class Course:
     before: Floats | None
     after: Floats
     flipped: Bools
+    size: float
 
     @property
     def title(self) -> str:
@@ -88,7 +90,14 @@ def courses_of(stages: Stages, fps: float) -> Iterator[Course]:
         flipped[at] = find_flips(whole[0, at], time, size, poses.skeleton)
         before = None if was is None else whole[0]
         yield Course(
-            track.name, len(tracks), poses.skeleton, frames / fps, before, whole[1], flipped
+            track.name,
+            len(tracks),
+            poses.skeleton,
+            frames / fps,
+            before,
+            whole[1],
+            flipped,
+            float(np.median(size)),
         )
 
 
@@ -122,7 +131,12 @@ def speed(xy: Floats, time: Floats) -> Floats:
     return np.concatenate([[np.nan], away])
 
 
-def draw_course(course: Course, joints: Sequence[int], names: Sequence[str] = ()) -> Canvas:
+def draw_course(
+    course: Course,
+    joints: Sequence[int],
+    names: Sequence[str] = (),
+    columns: Sequence[int] = (0, 1, 2),
+) -> Canvas:
     """Draw joints of a track: a row for each, with x, y and speed over time.
 
     Where the first stage has no joint the ground is grey; where it has left for right, purple.
@@ -131,8 +145,9 @@ def draw_course(course: Course, joints: Sequence[int], names: Sequence[str] = ()
         course: the track.
         joints: their numbers.
         names: of the stages, first and last.
+        columns: which of `PANELS`.
     """
-    width = GAP + len(PANELS) * (LEFT + WIDE + GAP)
+    width = GAP + len(columns) * (LEFT + WIDE + GAP)
     canvas = Canvas(width, HEAD + len(joints) * (HIGH + BELOW))
     canvas.text((GAP, 10), course.title, TITLE)
     stages = ((course.before, BEFORE), (course.after, AFTER))
@@ -152,8 +167,8 @@ def draw_course(course: Course, joints: Sequence[int], names: Sequence[str] = ()
         ]
         missing = np.asarray(~np.isfinite(shown[0][0][:, joint]).all(-1))
         name = course.skeleton.joints[joint].replace("_", " ")
-        for column, what in enumerate(PANELS):
-            left = GAP + column * (LEFT + WIDE + GAP) + LEFT
+        for place, column in enumerate(columns):
+            left = GAP + place * (LEFT + WIDE + GAP) + LEFT
             lines = [(_sane(v[column]), c) for v, (_, c) in zip(values, shown, strict=True)]
             plot = _Plot(canvas, left, top + 16, course.time, [line for line, _ in lines])
             plot.shade(missing, GRID, 0.6)
@@ -161,8 +176,8 @@ def draw_course(course: Course, joints: Sequence[int], names: Sequence[str] = ()
             plot.axes()
             for line, colour in lines:
                 plot.line(line, colour)
-            canvas.text((left, top), name if column == 0 else "", TEXT)
-            canvas.text((left + WIDE, top), what, SMALL, "ra", QUIET)
+            canvas.text((left, top), name if place == 0 else "", TEXT)
+            canvas.text((left + WIDE, top), PANELS[column], SMALL, "ra", QUIET)
     return canvas
 
 
