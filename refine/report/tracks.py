@@ -93,11 +93,11 @@ def figures_of(course: Course, xy: Floats) -> Figures:
         course: the track.
         xy: (T, K, 2) its joints there.
     """
-    there = np.isfinite(xy).all(-1)
+    there = np.asarray(np.isfinite(xy).all(-1))
     with np.errstate(over="ignore", invalid="ignore"):
         shake = np.linalg.norm(np.diff(xy, 2, axis=0), axis=-1)
     known = shake[np.isfinite(shake)]
-    at = there.any(1)
+    at = np.asarray(there.any(1))
     flipped = 0
     if at.any():
         size = np.full(int(at.sum()), course.size)
