@@ -197,6 +197,8 @@ def draw_trajectories(stages: "Stages", moving: Moving) -> dict[str, Any]:
     course = find_course(stages, rate_of(_telling(stages.poses), moving.fps), moving.track)
     joints = [course.skeleton.index(name) for name in moving.joint_names()]
     joints = joints or usual_joints(course, JOINTS)
+    if not joints:
+        raise FormatError(f"expected joints that are there in two frames, got none: {course.title}")
     names = list(dict.fromkeys((stages.names[0], stages.names[-1])))
     canvas = draw_course(course, joints, names)
     write_bytes(target, encode(canvas, ENDINGS[target.suffix.lower()], target.name))

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 TOP = 12
 """Rows of a sheet, unless --top says otherwise."""
-OTHERS = {".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".json", ".html"}
-"""Endings of files that no folder is called by and that are not drawn."""
+MOVING = {".gif", ".mp4", ".mov", ".avi", ".mkv", ".webm"}
+"""Endings of files that move,"""
+OTHERS = {".webp", ".bmp", ".tif", ".tiff", ".pdf", ".json", ".html", *MOVING}
+"""and all of files that no folder is called by and that are not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def command(
 
     The first PRED is what the others are compared with: joints that it lacks are hollow, those
     that moved get an arrow. With --gt the ground truth has a column of its own on a sheet and is
-    drawn in green in a folder. PRED are files of any format that `refine convert` reads.
+    drawn in green in a folder. PRED are files of any format that `refine convert` reads. A video's
+    poses become one with --video, and joints over time with --trajectories.
     """
     wanted = Wanted(**options)
     if len([*moving.targets, *filter(None, [output])]) != 1:
@@ -209,7 +212,7 @@ def _is_sheet(output: str) -> bool:
         raise FormatError(
             f"expected a folder, or a file that ends in {', '.join(ENDINGS)}",
             where=output,
-            hint="another -o",
+            hint="--video OUT.mp4" if suffix in MOVING else "another -o",
         )
     return False
 

@@ -169,7 +169,7 @@ class _Part:
                 continue
             colour = TRACKS[name % len(TRACKS)] if name >= 0 else INK
             for (was, old), (at, new) in pairwise(trail):
-                if at - was > self.step:
+                if not 0 < at - was <= self.step:
                     continue
                 fresh = 1 - (now - at) / max(self.reach, 1)
                 there = np.isfinite(old).all(-1) & np.isfinite(new).all(-1)

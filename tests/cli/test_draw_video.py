@@ -155,6 +155,15 @@ def test_joints_over_time(cli, files):
         assert message in done.err
 
 
+def test_one_frame_alone(cli, files):
+    refine.write(walking(1), files / "one.ndjson")
+    assert cli("draw", files / "one.ndjson", "--video", files / "a.mp4", "--fps", 25).code == 0
+    assert len(frames_in(files / "a.mp4")) == 1
+    done = cli("draw", files / "one.ndjson", "--trajectories", files / "a.svg", "--fps", 25)
+    assert done.code == 3
+    assert "there in two frames, got none: track 0" in done.err
+
+
 def test_nothing_is_overwritten_unasked(cli, files):
     (files / "out.mp4").write_text("mine")
     done = cli(
