@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from refine.poses import Poses
 
 
+_MEANT = {
+    "frames": ("video",),
+    "trails": ("video",),
+    "fps": ("video", "trajectories"),
+    "joints": ("video", "trajectories"),
+    "track": ("trajectories",),
+}
+"""Options, and what they are for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moving:
     """What is drawn of a video, as `moving_options` tell.
@@ -30,7 +40,7 @@ class Moving:
         video: file of moving pictures to write, or None.
         frames: video file whose pictures lie under the poses.
         fps: frames per second, where the file does not tell.
-        trails: seconds that trails reach back.
+        trails: seconds that trails reach back, or None.
         trajectories: file of joints over time to write, or None.
         joints: names, with commas between; "" for the usual ones.
         track: number of the track whose joints are drawn over time; None for the longest.
@@ -40,11 +50,17 @@ class Moving:
     video: str | None
     frames: str | None
     fps: float | None
-    trails: float
+    trails: float | None
     trajectories: str | None
     joints: str
     track: int | None
     before: str | None
+
+    def __post_init__(self) -> None:
+        for name, ways in _MEANT.items():
+            unasked = getattr(self, name) in (None, "")
+            if not unasked and not any(getattr(self, way) for way in ways):
+                raise click.UsageError(f"--{name} is for --{' and --'.join(ways)}")
 
     @property
     def targets(self) -> list[str]:
@@ -76,7 +92,6 @@ _OPTIONS = (
     click.option(
         "--trails",
         type=click.FloatRange(0, 3600),
-        default=0.0,
         metavar="SECONDS",
         help="How far trails behind joints reach back in --video.  [0]",
     ),
@@ -153,7 +168,7 @@ def draw_video(
         sized = pictures.sight.poses.images
         files = {name: poses.replace(images=sized) for name, poses in files.items()}
     size = film.size if film else frame_size(list(files.values()))
-    screen = Screen(size, fps, size_px, moving.trails, moving.joint_names())
+    screen = Screen(size, fps, size_px, moving.trails or 0.0, moving.joint_names())
     under = _under(timeline, pictures, film)
     movie = str(moving.video)
 

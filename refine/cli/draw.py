@@ -148,7 +148,7 @@ def _draw_moving(
             raise click.UsageError(f"--{name} is for pictures, -o OUT")
     panels = dict(zip(files, on_same_images(files, persons), strict=True))
     images = next(iter(panels.values())).images
-    if persons is not None:
+    if persons is not None and moving.video is not None:
         panels[TRUTH_NAME] = annotated_on(persons, images)
     if truth.image_ids is not None:
         chosen = sorted(_counted(images, persons, truth.image_ids))

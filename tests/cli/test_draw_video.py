@@ -155,6 +155,21 @@ def test_joints_over_time(cli, files):
         assert message in done.err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "x.png", "--trails", 1), "--trails is for --video"),
+        (("-o", "x.png", "--fps", 25), "--fps is for --video and --trajectories"),
+        (("--trajectories", "x.svg", "--frames", "a.mp4"), "--frames is for --video"),
+        (("--video", "x.mp4", "--track", 0), "--track is for --trajectories"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(cli, files, options, message):
+    done = cli("draw", files / "before.ndjson", *options)
+    assert done.code == 2
+    assert message in done.err
+
+
 def test_one_frame_alone(cli, files):
     refine.write(walking(1), files / "one.ndjson")
     assert cli("draw", files / "one.ndjson", "--video", files / "a.mp4", "--fps", 25).code == 0
