@@ -32,6 +32,10 @@ TRUSTED_S = 1.0
 of one frame alone, which errs more."""
 DECIMALS = 3
 """Of px; no source is right to more."""
+KIND_FIELDS = ("category_id", "label")
+"""Fields that tell of what kind a body is: the same in all poses of a track."""
+LABELLED = 1.0
+"""Flag of a joint with a place that nobody saw: COCO's v of labelled, but not visible."""
 
 
 def smooth(
@@ -96,7 +100,8 @@ def fill_gaps(
     """Fill joints and whole poses that a track lacks for a while, between frames that have them.
 
     Poses that are added come behind the others. What is filled has a lower score the longer its
-    gap: that of the frames around, times the keypoint similarity to be expected.
+    gap: that of the frames around, times the keypoint similarity to be expected; the flag of what
+    is filled in ground truth is `LABELLED`.
 
     Args:
         poses: with tracks, or one pose per image; images with the numbers of their frames.
@@ -136,7 +141,8 @@ def fill_gaps(
         sure = _certainty(poses, track, rate, path.variance, frame)
         around = _least_around(own, fits)
         found = np.where(new[..., None], places.round(DECIMALS), given)
-        value = np.where(new, around * sure, own)
+        told = LABELLED if poses.score_kind == "flag" else around * sure
+        value = np.where(new, told, own)
         filled += int(new.sum())
         xy[track.rows], score[track.rows] = found[at], value[at]
         absent = np.setdiff1d(np.arange(len(frame)), at)
@@ -307,15 +313,17 @@ def _poses(poses: Poses, track: Track, image: Indices, xy: Floats, score: Floats
     """Return poses of a track on images where it had none, like its others but for the places."""
     n = len(image)
     new = poses[np.repeat(track.rows[:1], n)]
+    kind = {f: v for f, v in poses.extra[track.rows[0]].items() if f in KIND_FIELDS}
+    known = np.isfinite(poses.instance_score[track.rows])
     return replace(
         new,
         xy=xy,
         score=score,
         instance_score=np.nanmean(np.where(present(xy), score, np.nan), 1)
-        if np.isfinite(score).any(1).all()
+        if np.isfinite(score).any(1).all() and known.any()
         else np.full(n, np.nan),
         image=image,
         box=None if poses.box is None else np.full((n, 4), np.nan),
         area=None if poses.area is None else np.full(n, np.nan),
-        extra=({},) * n,
+        extra=(kind,) * n,
     )

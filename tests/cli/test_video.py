@@ -7,7 +7,16 @@ import pytest
 
 import refine
 
-FORMATS = ("ndjson", "mmpose", "alphapose", "openpose", "coco")
+FORMATS = {
+    "ndjson": "in.ndjson", "mmpose": "in.json", "alphapose": "in.json", "openpose": "in",
+    "controlnet": "in.json", "coco": "in.json", "coco-gt": "in.json", "posetrack": "in.json",
+    "deeplabcut": "in.csv", "sleap": "in.json", "sleap-analysis": "in.h5", "movement": "in.nc",
+    "h36m": "in.npz", "csv": "in.csv", "parquet": "in.parquet", "ultralytics": "in",
+    "easy-vitpose": "in", "cvat": "in.xml", "fiftyone": "in.json", "rtmlib": "in.json",
+}  # fmt: skip
+"""Those with frames, and what such files are called."""
+NEEDS = {"sleap-analysis": "h5py", "movement": "h5py", "parquet": "pyarrow"}
+OPENPOSE = ("openpose", "controlnet")
 
 
 @pytest.fixture
@@ -40,16 +49,41 @@ def seen(truth):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_from_every_format_with_frames(name, truth, seen, cli, tmp_path):
-    source = tmp_path / ("in/" if name == "openpose" else "in.json")
-    refine.write(seen.to("openpose18") if name == "openpose" else seen, source, name)
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    source = tmp_path / FORMATS[name]
+    refine.write(seen.to("openpose18") if name in OPENPOSE else seen, source, name)
     steps = "join,complete,correct,rescore,suppress,track,unswap,gaps,smooth"
-    target = tmp_path / ("out" if name == "openpose" else "out.json")
-    done = cli("run", source, "-o", target, "--steps", steps, "--fps", 30, "--json")
+    target = source.with_stem("out")
+    told = ("--skeleton", "coco17") if name == "h36m" else ()
+    done = cli("run", source, "-o", target, "--steps", steps, "--fps", 30, "--json", *told)
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     assert (facts["tracks"], facts["poses_out"]) == (2, 80)
     assert facts["joints_smoothed"] > 1000
-    assert len(refine.read(target)) == 80
+    written = refine.read(target, skeleton=told[-1] if told else None)
+    assert len(written) == 80, "those that were added, too"
+    assert sorted(np.unique(written.track, return_counts=True)[1]) == [40, 40]
+
+
+@pytest.mark.parametrize("name", ["coco-gt", "posetrack"])
+def test_what_is_added_to_annotations_is_one(name, seen, cli, tmp_path):
+    kind = ({"category_id": 17},) * len(seen)
+    tracked = seen.replace(track=seen.image * 0 + (np.arange(77) >= 38), extra=kind)
+    if name == "coco-gt":
+        tracked = tracked.replace(score=tracked.present * 2.0, score_kind="flag")
+    refine.write(tracked, tmp_path / "in.json", name)
+    done = cli("smooth", tmp_path / "in.json", "-o", tmp_path / "out.json", "--fps", 30)
+    assert done.code == 0, done.err
+    before, after = (
+        json.loads((tmp_path / f).read_text())["annotations"] for f in ("in.json", "out.json")
+    )
+    assert [row["id"] for row in after[:77]] == [row["id"] for row in before]
+    new = after[77:]
+    assert len({row["id"] for row in after}) == 80
+    assert {row["category_id"] for row in after} == {17}
+    assert all(row["bbox"][2] > 0 and row["iscrowd"] == 0 for row in new)
+    assert name == "posetrack" or {v for row in new for v in row["keypoints"][2::3]} == {1.0}
 
 
 def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
