@@ -83,6 +83,12 @@ def _list_steps() -> str:
 @click.option("--smoothing", type=click.Choice(get_args(Smoothing)), help="  [paths]")
 @click.option("--longest-gap", type=float, help="Seconds, of gaps that are filled.  [0.5]")
 @click.option("--retrack", is_flag=True, default=None, help="Drop the tracks that poses have.")
+@click.option(
+    "--join-tracks",
+    type=float,
+    metavar="SECONDS",
+    help="Let track join who was lost for up to so long.  [off]",
+)
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")

@@ -1,14 +1,16 @@
 """Who is who from frame to frame."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from refine._types import Floats
+from refine._types import Floats, Indices
 from refine.exceptions import ArrayError
 from refine.motion.arrays import present
-from refine.motion.frames import frames_of
+from refine.motion.frames import frames_of, rate_of, tracks_of
+from refine.motion.joining import joined_tracks
 from refine.oks import pose_area
 from refine.poses import Poses
 from refine.skeletons import usual_sigmas
@@ -24,6 +26,8 @@ GROWTH = 0.2
 """Of the kernels for every frame that a track was not seen."""
 INERTIA = 0.4
 """Share of the former velocity in the new one."""
+SURE_S = 0.25
+"""Over which a track may be lost at most before tracklets are joined, which knows more."""
 
 
 def track(
@@ -32,6 +36,8 @@ def track(
     again: bool = False,
     reach: int = REACH,
     least_similarity: float = LEAST_SIMILARITY,
+    join_s: float = 0.0,
+    fps: float | None = None,
 ) -> Poses:
     """Give every pose the number of a track; frames are taken in order, ids never come twice.
 
@@ -44,10 +50,15 @@ def track(
             without get new ones.
         reach: frames over which a track may be lost.
         least_similarity: of a pose to a track that it joins.
+        join_s: above 0, tracks that were lost for longer, up to this, are joined afterwards by
+            motion, size and the proportions of bodies, see `refine.motion.joining`. Tracks that
+            poses had stay apart.
+        fps: frames per second, where tracks are joined; by default as the file tells.
 
     Raises:
-        FormatError: see `refine.motion.frames.frames_of`.
-        ArrayError: an option out of range.
+        FormatError: see `refine.motion.frames.frames_of` and, of tracks that are joined,
+            `tracks_of`.
+        ArrayError: an option out of range, or no frames per second to join tracks by.
 
     >>> import refine
     >>> images = [refine.ImageRef(i) for i in range(2)]
@@ -61,6 +72,11 @@ def track(
         raise ArrayError(f"expected a reach of at least 1 frame, got {reach}")
     if not 0 <= least_similarity < 1:
         raise ArrayError(f"expected a least similarity in [0, 1), got {least_similarity}")
+    if not 0 <= join_s < np.inf:
+        raise ArrayError(f"expected 0 or more s over which tracks are joined, got {join_s}")
+    rate = rate_of(poses, fps) if join_s else 0.0
+    if join_s:
+        reach = min(reach, max(round(SURE_S * rate), 1))
     frames = frames_of(poses)
     given = np.full(len(poses), -1) if poses.track is None or again else poses.track
     names = np.array(given, np.int64)
@@ -93,8 +109,24 @@ def track(
                 names[row], following = following, following + 1
             course = alive.setdefault(int(names[row]), _Course())
             course.see(poses.xy[row], float(area[row]), now)
+    before = len(np.unique(names))
+    if join_s:
+        names = _joined(poses.replace(track=names), rate, join_s, set(given[given >= 0].tolist()))
     found = len(np.unique(names))
-    return poses.replace(track=names).done("track", tracks=found, reach=reach)
+    joined: dict[str, Any] = {"joined": before - found, "join_s": join_s} if join_s else {}
+    return poses.replace(track=names).done("track", tracks=found, reach=reach, **joined)
+
+
+def _joined(poses: Poses, rate: float, longest_s: float, given: set[int]) -> Indices:
+    """Return the tracks (N,) with those of one body as one; those that were given stay apart."""
+    frames, names = frames_of(poses), np.array(poses.track)
+    tracks = tracks_of(poses, frames)
+    rows = {(track.video, track.name): track.rows for track in tracks}
+    for video in sorted({track.video for track in tracks}):
+        own = [track for track in tracks if track.video == video]
+        for name, keep in joined_tracks(poses, own, rate, longest_s, given).items():
+            names[rows[video, name]] = keep
+    return names
 
 
 @dataclass(slots=True)

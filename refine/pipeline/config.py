@@ -51,6 +51,7 @@ class Config:
         smoothing: how "smooth" does: "paths", "one-euro", "savgol" or "median".
         longest_gap: s, of gaps that "gaps" fills.
         retrack: whether "track" drops the tracks that poses have.
+        join_tracks: s over which "track" joins what it lost, by motion, size and proportions.
     """
 
     steps: tuple[str, ...] = field(default_factory=_usual_steps)
@@ -72,6 +73,7 @@ class Config:
     smoothing: Smoothing = "paths"
     longest_gap: float = 0.5
     retrack: bool = False
+    join_tracks: float = 0.0
 
     def __post_init__(self) -> None:
         known = step_names()

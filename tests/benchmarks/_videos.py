@@ -20,6 +20,8 @@ LASTING = {"error": 5.0, "missing": 6.0, "lost": 4.0, "flip": 6.0}
 """Frames that an error, a missing joint, a lost pose or a flip lasts, on average."""
 WHITE = 0.5
 """Share of the variance of jitter that is new in every frame."""
+OUT_OF_SIGHT = (45, 120)
+"""Frames that somebody is out of sight, at least and at most."""
 RATES = {"missing": 0.05, "lost": 0.02, "flip": 0.02}
 """Share of frames in which a joint or pose is missing, or a group of joints is flipped."""
 
@@ -111,15 +113,28 @@ def _flips(penn, frames, rng):
     return turned
 
 
-def crowd(data, rng, people=10, frames=300, size=(1920, 1080)):
+def crowd(data, rng, people=10, frames=300, size=(1920, 1080), turn=60, gone=0, alike=False):
     """Return poses of people who walk across each other, and who each is.
 
     Each moves as somebody in Penn Action, back and forth, along a random curve; joints are noisy
     and missing, poses lost for a while, and often where somebody else is close.
+
+    Args:
+        data: folder of the evaluation data.
+        rng: what chance there is.
+        people: how many.
+        frames: how many.
+        size: px, of the picture.
+        turn: frames from one point of a curve to the next.
+        gone: times that each is out of sight for 1.5 to 4 s.
+        alike: whether all do the same, seen from the same sides.
     """
     with np.load(data / "penn_action/penn_action_dev.npz") as file:
-        offsets, xy = file["video_offsets"], file["xy"].astype(np.float64)
+        offsets, xy, actions = (file[n] for n in ("video_offsets", "xy", "action"))
+        xy = xy.astype(np.float64)
     long = np.flatnonzero(np.diff(offsets) > 20)
+    if alike:
+        long = long[actions[long] == rng.choice(actions[long])]
     parts = []
     for person in range(people):
         v = rng.choice(long)
@@ -127,12 +142,14 @@ def crowd(data, rng, people=10, frames=300, size=(1920, 1080)):
         clip = clip - np.median(clip, axis=(0, 1))
         clip *= 150 / max(np.ptp(np.median(clip, 0)[:, 1]), 40)
         back = np.abs(np.arange(frames) % (2 * len(clip) - 2) - (len(clip) - 1))
-        stops = frames // 60 + 3
+        stops = frames // turn + 3
         way = rng.uniform([100, 300], [size[0] - 100, size[1] - 300], (stops, 2))
         middle = CubicSpline(np.arange(stops), way)(np.linspace(0, stops - 2, frames))
         place = clip[back] + middle[:, None] + rng.normal(0, 3.6, (frames, clip.shape[1], 2))
         place[rng.random(place.shape[:2]) < 0.05] = np.nan
         here = ~(rng.random(frames) < 0.05)[held(frames, 1, 8.0, rng)[:, 0]]
+        for start in rng.integers(0, frames, gone):
+            here[start : start + rng.integers(*OUT_OF_SIGHT)] = False
         parts.append((place[here], np.flatnonzero(here), np.full(here.sum(), person)))
     place, image, who = (np.concatenate(p) for p in zip(*parts, strict=True))
     order = np.lexsort((who, image))

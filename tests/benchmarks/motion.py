@@ -199,6 +199,12 @@ def oks(poses, a, b):
     return float(np.nan_to_num(np.nanmean(np.exp(-d2 / spread))))
 
 
+def lost_crowd(data, seed, alike):
+    """Return 8 people over 30 s, each of whom is out of sight three times."""
+    rng = np.random.default_rng(seed)
+    return crowd(data, rng, people=8, frames=900, turn=150, gone=3, alike=alike)
+
+
 def tracking(data, crowds=4):
     print("\n| tracker | IDF1 | MOTA | switches |\n|---|---|---|---|")
     made = [crowd(data, np.random.default_rng(100 + i)) for i in range(crowds)]
@@ -210,6 +216,19 @@ def tracking(data, crowds=4):
         found = [evaluate_tracking(p.replace(track=who), tracker(p)) for p, who in made]
         mean = [np.mean([getattr(f, n) for f in found]) for n in ("idf1", "mota")]
         print(f"| {name} | {mean[0]:.3f} | {mean[1]:.3f} | {sum(f.switches for f in found)} |")
+    print("\n| people out of sight for 1.5 to 4 s | tracker | IDF1 | switches | tracks |")
+    print("|---|---|---|---|---|")
+    for alike in (False, True):
+        lost = [lost_crowd(data, 100 + i, alike) for i in range(2 * crowds)]
+        for name, options in (("`track`", {}), ("`track --join-tracks 6`", {"join_s": 6.0})):
+            found, ids = [], 0
+            for p, who in lost:
+                tracked = track(p, fps=FPS, **options)
+                found.append(evaluate_tracking(p.replace(track=who), tracked))
+                ids += len(np.unique(tracked.track))
+            kind = "who move alike" if alike else "who move each in their way"
+            mean = np.mean([f.idf1 for f in found])
+            print(f"| {kind} | {name} | {mean:.3f} | {sum(f.switches for f in found)} | {ids} |")
     many, _ = crowd(data, np.random.default_rng(0), frames=1000)
     start = time.perf_counter()
     track(many)

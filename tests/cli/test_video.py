@@ -119,6 +119,14 @@ def test_options(seen, cli, tmp_path):
     assert len(refine.read(tmp_path / "o.ndjson")) == 77
     again = cli("track", tmp_path / "t.ndjson", "-o", tmp_path / "o.ndjson", "--again")
     assert again.code == 0
+    kept = refine.read(tmp_path / "seen.ndjson")
+    lost = kept[(kept.image < 8) | (kept.image > 24)]
+    refine.write(lost.replace(meta={}), tmp_path / "lost.ndjson")
+    command = ("track", tmp_path / "lost.ndjson", "-o", tmp_path / "o.ndjson", "--json")
+    assert cli(*command, "--join-tracks", 2).code == 3
+    for seconds, tracks in ((0.2, 4), (2, 2)):
+        done = cli(*command, "--join-tracks", seconds, "--fps", 30)
+        assert json.loads(done.out)["tracks"] == tracks
 
 
 @pytest.mark.parametrize(

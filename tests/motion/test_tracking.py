@@ -88,6 +88,61 @@ def test_options_are_looked_at():
         track(poses, reach=0)
     with pytest.raises(ArrayError, match="similarity"):
         track(poses, least_similarity=1)
+    with pytest.raises(ArrayError, match="s over which tracks are joined"):
+        track(poses, join_s=-1, fps=30)
+    with pytest.raises(ArrayError, match="frames per second"):
+        track(poses, join_s=1)
+
+
+def lost(gone=range(40, 100), frames=140):
+    """Two people of other proportions who walk side by side, both out of sight for 2 s."""
+    poses, who = scene(
+        np.stack([np.arange(frames)[:, None] * [2.0, 0.0] + [0, y] for y in (0, 60)])
+    )
+    xy = poses.xy.copy()
+    xy[who == 1] = xy[who == 1].mean(1, keepdims=True) + (
+        xy[who == 1] - xy[who == 1].mean(1, keepdims=True)
+    ) * [0.6, 1.3]
+    seen = ~np.isin(poses.image, list(gone))
+    return poses.replace(xy=xy)[seen], who[seen]
+
+
+def test_who_was_lost_for_long_is_joined():
+    poses, who = lost()
+    assert len(set(track(poses).track)) == 4
+    joined = track(poses, join_s=4, fps=30)
+    for p in (0, 1):
+        assert len(set(joined.track[who == p])) == 1
+    assert joined.history[-1].parameters == {"tracks": 2, "reach": 8, "joined": 2, "join_s": 4}
+    assert len(set(track(poses, join_s=1, fps=30).track)) == 4, "for longer than asked"
+    assert len(set(track(poses.replace(meta={"fps": 30}), join_s=4).track)) == 2
+
+
+def test_what_is_joined_never_was_at_the_same_time():
+    rng = np.random.default_rng(0)
+    poses, _ = scene(np.cumsum(rng.normal(0, 9, (6, 200, 2)), 1) + rng.uniform(0, 300, (6, 1, 2)))
+    poses = poses[rng.random(len(poses)) < 0.4]
+    joined = track(poses, join_s=3, fps=30)
+    pairs = list(zip(joined.image.tolist(), joined.track.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs)
+    assert set(joined.track) <= set(track(poses, reach=8).track), "ids of the first pass"
+
+
+def test_tracks_of_the_source_are_not_joined():
+    poses, who = lost()
+    first = poses.image < 40
+    given = poses.replace(track=np.where(first, who, who + 2))
+    np.testing.assert_array_equal(track(given, join_s=4, fps=30).track, given.track)
+    assert len(set(track(given, again=True, join_s=4, fps=30).track)) == 2
+    some = poses.replace(track=np.where(first, who + 7, -1))
+    assert set(track(some, join_s=4, fps=30).track[who == 1]) == {8}
+
+
+def test_bodies_without_joints_are_not_joined():
+    poses, _ = lost()
+    gone = poses.replace(xy=np.full_like(poses.xy, np.nan))
+    assert len(set(track(gone, join_s=4, fps=30).track)) == len(gone)
+    assert len(track(Poses.empty("coco17", poses.images), join_s=4, fps=30)) == 0
 
 
 def test_figures_are_those_of_motmetrics():
