@@ -31,7 +31,11 @@ from refine.pipeline import Config
     show_default=True,
     help="Seconds, of gaps that are filled; 0 fills none.",
 )
-@click.option("--unswap/--no-unswap", default=True, help="Put left and right back.  [unswap]")
+@click.option(
+    "--unswap/--no-unswap",
+    default=True,
+    help="Put left and right, and persons who were exchanged, back.  [unswap]",
+)
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @json_option
@@ -50,7 +54,7 @@ def command(
 ) -> None:
     """Smooth the tracks in PRED, a video's poses, and write them to OUT.
 
-    Left and right that change places for some frames are put back, gaps filled, jumps and jitter
+    Left and right, and persons, that change places are put back, gaps filled, jumps and jitter
     removed; nothing is carried from one track to another. Poses without tracks need `refine track`
     before, unless no image holds more than one.
     """

@@ -121,4 +121,10 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
         for s in step_list.STEPS
         if s.count and (not s.video or s.name in parameters)
     }
+    counts |= {
+        more.fact: int(parameters[s.name].get(more.parameter, 0))
+        for s in step_list.STEPS
+        for more in s.also
+        if s.name in parameters
+    }
     return ", ".join(filter(None, ran)), counts

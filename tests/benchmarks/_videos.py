@@ -9,7 +9,8 @@ import refine
 from refine.errors.statistics import read_statistics
 from refine.errors.synthesis import corrupt
 from refine.evaluation.kinds import INVERSION, JITTER
-from refine.oks import BOX_FRACTION
+from refine.motion.exchanges import limbs_of
+from refine.oks import BOX_FRACTION, pose_area
 from refine.poses import ImageRef, Poses
 
 FPS = 30.0
@@ -113,7 +114,9 @@ def _flips(penn, frames, rng):
     return turned
 
 
-def crowd(data, rng, people=10, frames=300, size=(1920, 1080), turn=60, gone=0, alike=False):
+def crowd(
+    data, rng, people=10, frames=300, size=(1920, 1080), turn=60, gone=0, alike=False, hidden=0.7
+):
     """Return poses of people who walk across each other, and who each is.
 
     Each moves as somebody in Penn Action, back and forth, along a random curve; joints are noisy
@@ -128,6 +131,7 @@ def crowd(data, rng, people=10, frames=300, size=(1920, 1080), turn=60, gone=0, 
         turn: frames from one point of a curve to the next.
         gone: times that each is out of sight for 1.5 to 4 s.
         alike: whether all do the same, seen from the same sides.
+        hidden: share of poses close to others that are lost.
     """
     with np.load(data / "penn_action/penn_action_dev.npz") as file:
         offsets, xy, actions = (file[n] for n in ("video_offsets", "xy", "action"))
@@ -158,10 +162,56 @@ def crowd(data, rng, people=10, frames=300, size=(1920, 1080), turn=60, gone=0, 
     for i in range(len(place)):
         before = np.flatnonzero((image[:i] == image[i]) & keep[:i])
         near = np.linalg.norm(middle[before] - middle[i], axis=1) < 60
-        keep[i] = not (near.any() and rng.random() < 0.7)
+        keep[i] = not (near.any() and rng.random() < hidden)
     mixed = rng.permutation(np.flatnonzero(keep))
     poses = Poses.from_arrays(
         "pennaction13", place[mixed], np.ones(place[mixed].shape[:2]), image=image[mixed],
         images=[ImageRef(i) for i in range(frames)],
     )  # fmt: skip
     return poses, who[mixed]
+
+
+def exchanged(poses, who, rng, kinds=("onwards", "persons", "limb")):
+    """Return poses with the tracks of persons, exchanged in half of their meetings, and what was.
+
+    Persons are exchanged from some frame onwards, or for `LASTING["flip"]` frames on average, or
+    a limb is, when the middles of two are within 1.2 times the root of their areas. Without kinds
+    nobody is.
+
+    Returns:
+        the poses, and for each joint the pose that it is of, (N, K); tracks of it are `who`.
+    """
+    size = np.sqrt(BOX_FRACTION * pose_area(poses.xy, "keypoints"))
+    middle, limbs = np.nanmedian(poses.xy, 1), limbs_of(poses.skeleton)
+    at = {(int(i), int(w)): n for n, (i, w) in enumerate(zip(poses.image, who, strict=True))}
+    frames, people = len(poses.images), int(who.max()) + 1
+    name = np.repeat(np.arange(people)[:, None], frames, 1)
+    source = np.repeat(np.arange(len(who))[:, None], len(poses.skeleton), 1)
+    for a in range(people):
+        for b in range(a):
+            near = [
+                t
+                for t in range(frames)
+                if (t, a) in at
+                and (t, b) in at
+                and np.linalg.norm(middle[at[t, a]] - middle[at[t, b]])
+                < 1.2 * max(size[at[t, a]], size[at[t, b]])
+            ]
+            for part in np.split(np.array(near), np.flatnonzero(np.diff(near) > 30) + 1):
+                if not len(part) or not kinds or rng.random() < 0.5:
+                    continue
+                kind, start = rng.choice(kinds), int(rng.choice(part))
+                lasting = 1 + int(rng.geometric(1 / LASTING["flip"]))
+                end = frames if kind == "onwards" else start + lasting
+                limb = limbs[rng.integers(len(limbs))]
+                end = min(end, frames)
+                if kind != "limb":
+                    name[[a, b], start:end] = name[[b, a], start:end]
+                    continue
+                for t in range(start, end):
+                    i, j = at.get((t, a)), at.get((t, b))
+                    if i is not None and j is not None:
+                        source[np.ix_([i, j], limb)] = source[np.ix_([j, i], limb)]
+    joints = np.arange(len(poses.skeleton))
+    bad = poses.replace(xy=poses.xy[source, joints], track=name[who, poses.image])
+    return bad, source

@@ -15,14 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from _videos import FPS, body, crowd, videos
+from _videos import FPS, body, crowd, exchanged, videos
 
 import refine
 from refine.geometry import keypoint_box
 from refine.motion.arrays import follow, present
 from refine.motion.evaluate import evaluate_tracking
+from refine.motion.exchanges import find_exchanges
 from refine.motion.filters import median, one_euro, savgol
 from refine.motion.flips import find_flips
+from refine.motion.frames import frames_of, tracks_of
 from refine.motion.jitter import neighbours_of
 from refine.motion.tracking import track
 from refine.poses import ImageRef, Poses
@@ -165,6 +167,56 @@ def flips(data, step):
             print(f"| {source or 'the labels'} | {all_} | {share} | {sure} |")
 
 
+def switches(names, who, frame):
+    """Return where persons change their names: (person, frame)."""
+    out = []
+    for person in np.unique(who):
+        rows = np.flatnonzero(who == person)
+        rows = rows[np.argsort(frame[rows])]
+        out += [(int(person), int(frame[i])) for i in rows[1:][np.diff(names[rows]) != 0]]
+    return out
+
+
+def compared(before, after, tolerance=4):
+    """Return how many switches were mended, and how many are new; within some frames one is one."""
+    left, mended = list(after), 0
+    for person, frame in before:
+        near = [s for s in left if s[0] == person and abs(s[1] - frame) <= tolerance]
+        if near:
+            left.remove(near[0])
+        mended += not near
+    return mended, len(left)
+
+
+def exchanges(data, crowds=4):
+    print("\n| exchanged | switches | mended | new | joints of limbs | put back | rightly |")
+    print("|---|---|---|---|---|---|---|")
+    made = [
+        crowd(data, np.random.default_rng(100 + i), turn=turn, alike=alike, hidden=0.3)
+        for i, (turn, alike) in enumerate([(60, False), (150, False), (60, True), (150, True)])
+    ][:crowds]
+    for name, kinds in {
+        "persons, onwards": ("onwards",),
+        "persons, for some frames": ("persons",),
+        "limbs": ("limb",),
+        "all of it": ("onwards", "persons", "limb"),
+        "nobody": (),
+    }.items():
+        total = np.zeros(6, int)
+        for i, (poses, who) in enumerate(made):
+            bad, source = exchanged(poses, who, np.random.default_rng(i), kinds)
+            found = find_exchanges(bad, tracks_of(bad, frames_of(bad)), FPS)
+            before, after = (switches(p.track, who, poses.image) for p in (bad, found))
+            own = np.arange(len(poses))[:, None]
+            now = np.take_along_axis(source, found.source, 0)
+            wrong, moved = ((s != own) & bad.present for s in (source, found.source))
+            right = wrong & moved & (now == own)
+            total += [len(before), *compared(before, after), wrong.sum(), right.sum(), moved.sum()]
+        a, mended, new, wrong, right, moved = total.tolist()
+        shares = [f"{x / y:.3f}" if y else "-" for x, y in ((right, wrong), (right, moved))]
+        print(f"| {name} | {a} | {mended} | {new} | {wrong} | {' | '.join(shares)} |")
+
+
 def greedy(poses, likeness, least=0.3, reach=30):
     """Track as simple trackers do: the most alike first, to where each was last seen."""
     last, names = {}, np.full(len(poses), -1)
@@ -242,6 +294,7 @@ def main() -> None:
     options = parser.parse_args()
     smoothing(options.data, options.step)
     flips(options.data, options.step)
+    exchanges(options.data)
     tracking(options.data)
 
 
