@@ -1,5 +1,6 @@
 """`refine eval`: one table for any number of prediction files."""
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import click
@@ -9,16 +10,25 @@ from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import say, table
 from refine.cli._truth import Truth, ground_truth_options
 
+VIDEO = ("temporal", "tracking", "posetrack")
+"""Metrics of videos."""
+
 
 @click.command("eval")
 @click.argument("predictions", nargs=-1, required=True, metavar="PRED...")
 @ground_truth_options("keep_going", "max_dets")
 @click.option(
     "--metric",
-    type=click.Choice(["oks", "pckh", "temporal", "tracking"]),
+    type=click.Choice(["oks", "pckh", *VIDEO]),
     default="oks",
     show_default=True,
-    help="temporal: error, PCK and acceleration over a video; tracking: IDF1 and MOTA.",
+    help="temporal: error, PCK, jitter, gaps and swaps over a video; tracking: IDF1 and MOTA; "
+    "posetrack: MOTA joint by joint, in head sizes.",
+)
+@click.option(
+    "--before",
+    metavar="FILE",
+    help="What PRED was made of: how gaps were filled, and swaps and switches mended.",
 )
 @click.option(
     "--area",
@@ -39,6 +49,7 @@ from refine.cli._truth import Truth, ground_truth_options
 def command(
     predictions: tuple[str, ...],
     metric: str,
+    before: str | None,
     area: Any,
     backend: Any,
     as_json: bool,
@@ -51,8 +62,10 @@ def command(
     have the annotations' own, if as many. Images without predictions count. Categories are scored
     one by one; CrowdPose's images also by crowding, AP(E), AP(M) and AP(H).
     """
-    if metric in ("temporal", "tracking"):
-        _follow(predictions, metric, as_json, inputs, truth)
+    if before and metric not in ("temporal", "tracking"):
+        raise click.UsageError("--before is for --metric temporal and tracking")
+    if metric in VIDEO:
+        _follow(predictions, metric, before, as_json, inputs, truth)
         return
     from refine.evaluation.coco import evaluate
     from refine.evaluation.pck import evaluate_pckh
@@ -93,24 +106,41 @@ def command(
 
 
 def _follow(
-    predictions: tuple[str, ...], metric: str, as_json: bool, inputs: Input, truth: Truth
+    predictions: tuple[str, ...],
+    metric: str,
+    before: str | None,
+    as_json: bool,
+    inputs: Input,
+    truth: Truth,
 ) -> None:
     """Score the tracks of videos; the truth is poses with tracks, of any format."""
     from refine.files import dump_json
-    from refine.motion.evaluate import evaluate_motion, evaluate_tracking
+    from refine.motion import evaluate_motion, evaluate_posetrack, evaluate_tracking
 
     true = read_poses(truth.path, inputs)
-    evaluate = evaluate_motion if metric == "temporal" else evaluate_tracking
+    given = read_poses(before, inputs, true.skeleton) if before else None
     reports: dict[str, dict[str, Any]] = {}
     for name in predictions:
-        figures = evaluate(true, read_poses(name, inputs, true.skeleton)).to_dict()
+        poses = read_poses(name, inputs, true.skeleton)
+        if metric == "temporal":
+            figures = evaluate_motion(true, poses, given).to_dict()
+        elif metric == "tracking":
+            figures = evaluate_tracking(true, poses, before=given).to_dict()
+        else:
+            figures = evaluate_posetrack(true, poses).to_dict()
         reports[name] = {**figures.pop("pck", {}), **figures}
     if as_json:
         click.echo(dump_json(reports).decode())
         return
-    names = list(next(iter(reports.values())))
+    flat = [dict(_flat(figures)) for figures in reports.values()]
     rows = [
-        [name, *(f"{v:.4f}" if isinstance(v, float) else v for v in figures.values())]
-        for name, figures in reports.items()
+        [name, *(f"{v:.4f}" if isinstance(v, float) else v for v in (each[name] for each in flat))]
+        for name in flat[0]
     ]
-    click.echo(table(["predictions", *names], rows))
+    click.echo(table(["figure", *reports], rows))
+
+
+def _flat(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield figures, those of joints one by one."""
+    for name, value in figures.items():
+        yield from value.items() if isinstance(value, dict) else [(name, value)]

@@ -20,12 +20,12 @@ from _videos import FPS, body, crowd, exchanged, videos
 import refine
 from refine.geometry import keypoint_box
 from refine.motion.arrays import follow, present
-from refine.motion.evaluate import evaluate_tracking
 from refine.motion.exchanges import find_exchanges
 from refine.motion.filters import median, one_euro, savgol
 from refine.motion.flips import find_flips
 from refine.motion.frames import frames_of, tracks_of
 from refine.motion.jitter import neighbours_of
+from refine.motion.mota import evaluate_tracking
 from refine.motion.tracking import track
 from refine.poses import ImageRef, Poses
 

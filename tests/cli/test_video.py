@@ -108,6 +108,25 @@ def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
     ).values()
     assert figures["idf1"] > 0.98
     assert figures["switches"] == 0
+    told = cli("eval", "--gt", paths["gt"], both[1], "--metric", "temporal", "--before", both[0])
+    assert {"gap_error", "gap_found", "swap_recall", "jerk"} <= {
+        line.split()[0] for line in told.out.splitlines()
+    }
+    for metric, code, message in (
+        ("posetrack", 3, "expected head sizes, got none"),
+        ("oks", 2, "--before is for"),
+    ):
+        done = cli("eval", "--gt", paths["gt"], both[1], "--metric", metric, *(
+            ("--before", both[0]) if metric == "oks" else ()
+        ))  # fmt: skip
+        assert done.code == code
+        assert message in done.err
+    heads = truth.replace(extra=({"head_size": 20.0},) * 80)
+    refine.write(heads, paths["gt"])
+    done = cli("eval", "--gt", paths["gt"], both[1], "--metric", "posetrack", "--json")
+    [found] = json.loads(done.out).values()
+    assert found["mota"] > 0.9
+    assert set(found["joints"]) == set(truth.skeleton.joints)
 
 
 def test_options(seen, cli, tmp_path):
