@@ -25,6 +25,8 @@ LONG = 0.6
 """Of the longer side; chosen with the constants of `Motion`."""
 SIZE_WINDOW_S = 1.0
 """Over which a body keeps its size: its joints' box shrinks where some are missing."""
+CHUNK = 10_000
+"""Windows that are looked at together."""
 LONGEST_GAP_S = 0.5
 """Of gaps that are filled."""
 TRUSTED_S = 1.0
@@ -167,14 +169,27 @@ def body_size(poses: Poses, track: Track, rate: float) -> Floats:
     if not known.any():
         return np.ones(len(root))
     time = track.frame / rate
-    out = np.empty(len(root))
     low = np.searchsorted(time, time - SIZE_WINDOW_S / 2)
     high = np.searchsorted(time, time + SIZE_WINDOW_S / 2, "right")
-    usual = float(np.median(root[known]))
-    for t, (a, b) in enumerate(zip(low, high, strict=True)):
-        near = root[a:b][known[a:b]]
-        out[t] = np.median(near) if len(near) else usual
+    out = _medians(np.where(known, root, np.nan), low, high)
+    out = np.where(np.isnan(out), np.median(root[known]), out)
     return np.maximum(out, 1.0)
+
+
+def _medians(values: Floats, low: Indices, high: Indices) -> Floats:
+    """Return the medians (T,) of windows, of what is no NaN there; NaN where all is."""
+    out = np.full(len(values), np.nan)
+    gone = np.concatenate([[0], np.cumsum(np.isnan(values))])
+    whole, length = gone[high] == gone[low], high - low
+    for size in np.unique(length[whole]).tolist():
+        at = np.flatnonzero(whole & (length == size))
+        for part in np.split(at, range(CHUNK, len(at), CHUNK)):
+            out[part] = np.median(values[low[part, None] + np.arange(size)], axis=1)
+    for t in np.flatnonzero(~whole):
+        near = values[low[t] : high[t]]
+        near = near[~np.isnan(near)]
+        out[t] = np.median(near) if len(near) else np.nan
+    return out
 
 
 def filled_joints(poses: Poses) -> Bools:

