@@ -89,6 +89,11 @@ def _list_steps() -> str:
     metavar="SECONDS",
     help="Let track join who was lost for up to so long.  [off]",
 )
+@click.option(
+    "--lag",
+    type=float,
+    help="Seconds of video by which --stream may be behind with the steps for videos.  [1]",
+)
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
@@ -96,7 +101,7 @@ def _list_steps() -> str:
     "--stream",
     is_flag=True,
     help="Refine NDJSON from - to - line by line, flushed at once; a bad line is answered by an "
-    "error, and what becomes of a line depends on no other.",
+    "error. With steps for videos, lines are frames, and come out --lag later.",
 )
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
 @threads_option

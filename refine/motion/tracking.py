@@ -13,7 +13,7 @@ from refine.motion.frames import frames_of, rate_of, tracks_of
 from refine.motion.joining import joined_tracks
 from refine.oks import pose_area
 from refine.poses import Poses
-from refine.skeletons import usual_sigmas
+from refine.skeletons import Skeleton, usual_sigmas
 
 LEAST_SIMILARITY = 0.15
 """Of a pose and where a track should be; below, the pose is somebody else."""
@@ -80,35 +80,19 @@ def track(
     frames = frames_of(poses)
     given = np.full(len(poses), -1) if poses.track is None or again else poses.track
     names = np.array(given, np.int64)
-    following = int(names.max(initial=-1)) + 1
     area, score = pose_area(poses.xy, "keypoints"), np.nan_to_num(poses.instance_score)
-    variance, there = _kernels(poses), np.asarray(poses.present.any(1))
     order = np.lexsort((-score, frames.number[poses.image], frames.video[poses.image]))
     image = poses.image[order]
     groups = np.split(order, np.flatnonzero(np.diff(image)) + 1) if len(order) else []
-    alive: dict[int, _Course] = {}
+    tracker = Tracker(poses.skeleton, reach, least_similarity, int(names.max(initial=-1)) + 1)
     video = -1
     for rows in groups:
         at = int(poses.image[rows[0]])
         if frames.video[at] != video:
-            video, alive = int(frames.video[at]), {}
-        now = int(frames.number[at])
-        alive = {name: c for name, c in alive.items() if now - c.frame <= reach}
-        new = rows[(names[rows] < 0) & there[rows]]
-        taken = {int(n) for n in names[rows] if n >= 0}
-        free = [name for name in alive if name not in taken]
-        if len(new) and free:
-            courses = [alive[name] for name in free]
-            likeness = _likeness(poses.xy[new], area[new], courses, variance, now)
-            mine, theirs = linear_sum_assignment(-likeness)
-            for i, j in zip(mine, theirs, strict=True):
-                if likeness[i, j] >= max(least_similarity, np.finfo(float).tiny):
-                    names[new[i]] = free[j]
-        for row in rows:
-            if names[row] < 0:
-                names[row], following = following, following + 1
-            course = alive.setdefault(int(names[row]), _Course())
-            course.see(poses.xy[row], float(area[row]), now)
+            video = int(frames.video[at])
+            tracker.forget()
+        frame = int(frames.number[at])
+        names[rows] = tracker.see(poses.xy[rows], area[rows], names[rows], frame)
     before = len(np.unique(names))
     if join_s:
         names = _joined(poses.replace(track=names), rate, join_s, set(given[given >= 0].tolist()))
@@ -127,6 +111,61 @@ def _joined(poses: Poses, rate: float, longest_s: float, given: set[int]) -> Ind
         for name, keep in joined_tracks(poses, own, rate, longest_s, given).items():
             names[rows[video, name]] = keep
     return names
+
+
+class Tracker:
+    """Who is who from frame to frame, as the frames come.
+
+    Args:
+        skeleton: of the poses.
+        reach: frames over which a track may be lost.
+        least_similarity: of a pose to a track that it joins.
+        following: the first number that is free.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        reach: int = REACH,
+        least_similarity: float = LEAST_SIMILARITY,
+        following: int = 0,
+    ) -> None:
+        self._reach, self._following = reach, following
+        self._least = max(least_similarity, float(np.finfo(float).tiny))
+        self._variance = np.asarray((2 * WIDENING * usual_sigmas(skeleton)) ** 2)
+        self._alive: dict[int, _Course] = {}
+
+    def forget(self) -> None:
+        """Begin another video; ids go on."""
+        self._alive = {}
+
+    def see(self, xy: Floats, area: Floats, given: Indices, frame: int) -> Indices:
+        """Return the tracks (N,) of the poses of a frame.
+
+        Args:
+            xy: (N, K, 2) px, NaN where missing; of poses without joints nobody is anybody.
+            area: (N,) px^2.
+            given: (N,) tracks that poses have, -1 for none.
+            frame: above the last.
+        """
+        names = np.array(given, np.int64)
+        self._following = max(self._following, int(names.max(initial=-1)) + 1)
+        self._alive = {n: c for n, c in self._alive.items() if frame - c.frame <= self._reach}
+        new = np.flatnonzero((names < 0) & present(xy).any(1))
+        taken = {int(n) for n in names if n >= 0}
+        free = [name for name in self._alive if name not in taken]
+        if len(new) and free:
+            courses = [self._alive[name] for name in free]
+            likeness = _likeness(xy[new], area[new], courses, self._variance, frame)
+            for i, j in zip(*linear_sum_assignment(-likeness), strict=True):
+                if likeness[i, j] >= self._least:
+                    names[new[i]] = free[j]
+        for row in range(len(xy)):
+            if names[row] < 0:
+                names[row], self._following = self._following, self._following + 1
+            course = self._alive.setdefault(int(names[row]), _Course())
+            course.see(xy[row], float(area[row]), frame)
+        return names
 
 
 @dataclass(slots=True)
@@ -158,11 +197,6 @@ def _median(values: Floats) -> Floats:
     """Return the median of rows (N, C): `np.median` takes ten times as long for so few."""
     ordered = np.sort(values, 0)
     return np.asarray((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
-
-
-def _kernels(poses: Poses) -> Floats:
-    """Return each joint's variance (K,) in areas; those without a sigma have the usual one."""
-    return np.asarray((2 * WIDENING * usual_sigmas(poses.skeleton)) ** 2)
 
 
 def _likeness(

@@ -51,6 +51,7 @@ class Config:
         smoothing: how "smooth" does: "paths", "one-euro", "savgol" or "median".
         longest_gap: s, of gaps that "gaps" fills.
         retrack: whether "track" drops the tracks that poses have.
+        lag: s of video by which `refine.stream` may be behind, so that it knows what follows.
         join_tracks: s over which "track" joins what it lost, by motion, size and proportions.
     """
 
@@ -73,6 +74,7 @@ class Config:
     smoothing: Smoothing = "paths"
     longest_gap: float = 0.5
     retrack: bool = False
+    lag: float = 1.0
     join_tracks: float = 0.0
 
     def __post_init__(self) -> None:
@@ -85,6 +87,8 @@ class Config:
             raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
         if self.margin is not None and not 0 <= self.margin <= 1:
             raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
+        if not 0 <= self.lag < float("inf"):
+            raise RefineError(f"expected a lag of 0 s or more, got {self.lag}")
         if self.scores not in (*OURS, *RECIPES):
             raise RefineError(
                 f"expected scores out of those known, got {self.scores!r}",

@@ -5,12 +5,14 @@ from dataclasses import fields
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from refine.exceptions import RefineError
+import numpy as np
+
 from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
 
 if TYPE_CHECKING:
     from refine.history import Step
+    from refine.pipeline.online import Online
     from refine.poses import Poses
 
 
@@ -56,7 +58,9 @@ def stream(
     """Do the main job on poses as they come, one picture or batch after the other.
 
     What becomes of poses depends on those of their own picture alone, so they become what `run`
-    makes of the whole. Nothing is kept but the weights.
+    makes of the whole. Nothing is kept but the weights. Steps for videos look at what came in the
+    last seconds, too, and wait for what follows: images come out one by one, at most `Config.lag`
+    later, and nearly as `run` would have them.
 
     Args:
         poses: parts; the poses of a picture come in one of them.
@@ -64,8 +68,8 @@ def stream(
         options: attributes of `Config`, which win over `config`.
 
     Raises:
-        RefineError: see `run`; of options at once, steps for videos among them, of poses when their
-            turn comes.
+        RefineError: see `run`; of options at once, of poses when their turn comes; see
+            `refine.pipeline.online.Online.put`.
 
     >>> import refine
     >>> frames = (refine.Poses.empty("coco17", [refine.ImageRef(i)]) for i in range(3))
@@ -73,21 +77,24 @@ def stream(
     [0, 1, 2]
     """
     merged = _merged(config, options)
-    check_apart(merged)
-    return (run(part, merged) for part in poses)
+    if not is_video(merged):
+        return (run(part, merged) for part in poses)
+    from refine.pipeline.online import Online
+
+    return _frames(poses, Online(merged))
 
 
-def check_apart(config: Config) -> None:
-    """Check that poses of one picture need no other.
+def _frames(poses: Iterable["Poses"], online: "Online") -> Iterator["Poses"]:
+    for part in poses:
+        for ref, rows in part.by_image():
+            image = np.zeros(len(rows), np.intp)
+            yield from online.put(part[rows].replace(images=(ref,), image=image))
+    yield from online.flush()
 
-    Raises:
-        RefineError: steps for videos.
-    """
-    if video := [s.name for s in step_list.STEPS if s.video and s.name in config.steps]:
-        raise RefineError(
-            f"expected steps that look at one picture, got {', '.join(video)}: they need the video",
-            hint="refine.run, or `refine run` without --stream",
-        )
+
+def is_video(config: Config) -> bool:
+    """Tell whether some step looks at frames together."""
+    return any(step.video and step.name in config.steps for step in step_list.STEPS)
 
 
 def _merged(config: Config | None, options: dict[str, Any]) -> Config:

@@ -114,7 +114,9 @@ def peer_movement(xy, name):
     width = min(round(0.35 * FPS) | 1, len(xy) - (len(xy) + 1) % 2)
     if name == "median":
         return rolling_filter(whole, width, "median", min_periods=1).to_numpy()
-    return savgol_filter(whole, width).to_numpy()
+    # Joints that are never seen are beyond it.
+    filtered = savgol_filter(whole.fillna(0), width).to_numpy()
+    return np.where(np.isfinite(ends), filtered, np.nan)
 
 
 def peer_kalman(xy, when, size):

@@ -50,11 +50,6 @@ def test_empty_frames_stay(predictions):
     assert got.images == empty.images
 
 
-def test_videos_are_not_cut_to_pieces(predictions):
-    with pytest.raises(refine.RefineError, match="got track, smooth: they need the video"):
-        refine.stream([predictions], steps=["complete", "track", "smooth"], fps=30)
-
-
 def test_options_are_checked_at_once():
     with pytest.raises(refine.RefineError, match="expected options out of"):
         refine.stream([], nothing=1)
