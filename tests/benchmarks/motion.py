@@ -233,7 +233,9 @@ def compared(before, after, tolerance=4):
 
 
 def exchanges(data, crowds=4):
-    print("\n| exchanged | switches | mended | new | joints of limbs | put back | rightly |")
+    print(
+        "\n| exchanged | switches | mended | new | joints of limbs | put back | of what was put back, exchanged |"
+    )
     print("|---|---|---|---|---|---|---|")
     made = [
         crowd(data, np.random.default_rng(100 + i), turn=turn, alike=alike, hidden=0.3)
@@ -257,8 +259,9 @@ def exchanges(data, crowds=4):
             right = wrong & moved & (now == own)
             total += [len(before), *compared(before, after), wrong.sum(), right.sum(), moved.sum()]
         a, mended, new, wrong, right, moved = total.tolist()
-        shares = [f"{x / y:.3f}" if y else "-" for x, y in ((right, wrong), (right, moved))]
-        print(f"| {name} | {a} | {mended} | {new} | {wrong} | {' | '.join(shares)} |")
+        share = f"{right / wrong:.3f}" if wrong else "-"
+        sure = f"{right / moved:.3f}" if right else f"{moved} wrongly"
+        print(f"| {name} | {a} | {mended} | {new} | {wrong} | {share} | {sure} |")
 
 
 def greedy(poses, likeness, least=0.3, reach=30):
