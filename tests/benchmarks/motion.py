@@ -233,9 +233,7 @@ def compared(before, after, tolerance=4):
 
 
 def exchanges(data, crowds=4):
-    print(
-        "\n| exchanged | switches | mended | new | joints of limbs | put back | of what was put back, exchanged |"
-    )
+    print("\n| exchanged | switches | mended | new | joints of limbs | put back | rightly |")
     print("|---|---|---|---|---|---|---|")
     made = [
         crowd(data, np.random.default_rng(100 + i), turn=turn, alike=alike, hidden=0.3)
