@@ -133,10 +133,7 @@ def _follow(
         click.echo(dump_json(reports).decode())
         return
     flat = [dict(_flat(figures)) for figures in reports.values()]
-    rows = [
-        [name, *(f"{v:.4f}" if isinstance(v, float) else v for v in (each[name] for each in flat))]
-        for name in flat[0]
-    ]
+    rows = [[name, *(_spelt(each[name]) for each in flat)] for name in flat[0]]
     click.echo(table(["figure", *reports], rows))
 
 
@@ -144,3 +141,10 @@ def _flat(figures: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield figures, those of joints one by one."""
     for name, value in figures.items():
         yield from value.items() if isinstance(value, dict) else [(name, value)]
+
+
+def _spelt(value: float) -> str:
+    """Spell a figure; a dash where there is nothing to tell."""
+    if value != value:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

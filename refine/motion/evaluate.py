@@ -8,6 +8,7 @@ import numpy as np
 from refine._types import Bools, Floats, Indices
 from refine.evaluation.kinds import INVERSION, SWAP
 from refine.evaluation.taxonomy import classify
+from refine.geometry import keypoint_box
 from refine.motion.arrays import present
 from refine.motion.frames import Frames, frames_of
 from refine.motion.pairing import Likeness
@@ -86,7 +87,8 @@ def evaluate_motion(truth: Poses, poses: Poses, before: Poses | None = None) -> 
     frames = frames_of(truth)
     mine, swapped = _matched(truth, poses)
     size = np.sqrt(BOX_FRACTION * pose_area(truth.xy, "keypoints"))[:, None]
-    longer = np.nanmax(np.nanmax(truth.xy, 1) - np.nanmin(truth.xy, 1), 1)[:, None]
+    corners = keypoint_box(truth.xy)
+    longer = (corners[:, 2:] - corners[:, :2]).max(1, keepdims=True)
     known = truth.present
     away = np.where(known, np.linalg.norm(mine - truth.xy, axis=-1), np.nan)
     there = np.isfinite(away)

@@ -112,6 +112,7 @@ def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
     assert {"gap_error", "gap_found", "swap_recall", "jerk"} <= {
         line.split()[0] for line in told.out.splitlines()
     }
+    assert "nan" not in told.out
     for metric, code, message in (
         ("posetrack", 3, "expected head sizes, got none"),
         ("oks", 2, "--before is for"),

@@ -262,6 +262,17 @@ def test_what_was_mended_is_told():
     assert evaluate_motion(truth, truth).gap_error is None
 
 
+@pytest.mark.filterwarnings("error")
+def test_people_without_joints_are_nobodys_error():
+    truth, who = scene(crossing(6))
+    truth = truth.replace(track=who)
+    xy = truth.xy.copy()
+    xy[3] = np.nan
+    some = truth.replace(xy=xy)
+    assert evaluate_motion(some, truth, some).error_px == 0
+    assert evaluate_motion(truth, some, truth).found == pytest.approx(11 / 12)
+
+
 def test_jerk_is_that_of_the_third_differences():
     t = np.arange(40.0)[:, None]
     truth, who = scene(np.stack([np.c_[t**3 / 60, 0 * t], np.c_[5 * t, 300 + 0 * t]]))
