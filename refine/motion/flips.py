@@ -69,6 +69,8 @@ def _persons_back(poses: Poses, frames: Frames, rate: float) -> tuple[Poses, int
     persons = 0 if poses.track is None else int((names != poses.track).sum())
     joints = np.arange(len(poses.skeleton))
     limbs = int(((source != np.arange(len(poses))[:, None]) & poses.present).sum())
+    if not persons and not limbs:
+        return poses, 0, 0
     changed = {"xy": poses.xy[source, joints], "score": poses.score[source, joints]}
     track = None if poses.track is None else names
     return poses.replace(**changed, track=track), persons, limbs

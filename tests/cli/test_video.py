@@ -7,15 +7,15 @@ import pytest
 
 import refine
 
-FORMATS = {
-    "ndjson": "in.ndjson", "mmpose": "in.json", "alphapose": "in.json", "openpose": "in",
-    "controlnet": "in.json", "coco": "in.json", "coco-gt": "in.json", "posetrack": "in.json",
-    "deeplabcut": "in.csv", "sleap": "in.json", "sleap-analysis": "in.h5", "movement": "in.nc",
-    "h36m": "in.npz", "csv": "in.csv", "parquet": "in.parquet", "ultralytics": "in",
-    "easy-vitpose": "in", "cvat": "in.xml", "fiftyone": "in.json", "rtmlib": "in.json",
-}  # fmt: skip
-"""Those with frames, and what such files are called."""
-NEEDS = {"sleap-analysis": "h5py", "movement": "h5py", "parquet": "pyarrow"}
+FILES = (
+    "ndjson in.ndjson", "mmpose in.json", "alphapose in.json", "openpose in", "controlnet in.json",
+    "coco in.json", "coco-gt in.json", "posetrack in.json", "deeplabcut in.csv",
+    "deeplabcut in.h5", "sleap in.json", "sleap-analysis in.h5", "movement in.nc", "h36m in.npz",
+    "csv in.csv", "parquet in.parquet", "ultralytics in", "easy-vitpose in", "cvat in.xml",
+    "fiftyone in.json", "rtmlib in.json",
+)  # fmt: skip
+"""Formats with frames, and what such files are called."""
+NEEDS = {".h5": "h5py", ".nc": "h5py", ".parquet": "pyarrow"}
 OPENPOSE = ("openpose", "controlnet")
 
 
@@ -47,11 +47,12 @@ def seen(truth):
     return truth.replace(xy=xy, score=score, track=None)[kept]
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_from_every_format_with_frames(name, truth, seen, cli, tmp_path):
-    if name in NEEDS:
-        pytest.importorskip(NEEDS[name])
-    source = tmp_path / FORMATS[name]
+@pytest.mark.parametrize("which", FILES)
+def test_from_every_format_with_frames(which, truth, seen, cli, tmp_path):
+    name, file = which.split()
+    source = tmp_path / file
+    if source.suffix in NEEDS:
+        pytest.importorskip(NEEDS[source.suffix])
     refine.write(seen.to("openpose18") if name in OPENPOSE else seen, source, name)
     steps = "join,complete,correct,rescore,suppress,track,unswap,gaps,smooth"
     target = source.with_stem("out")
