@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,13 @@ import numpy as np
 FPS = 60
 COMMAND = [sys.executable, "-m", "refine", "run"]
 STEPS = ["--steps", "track,unswap,gaps,smooth", "--fps", str(FPS)]
-PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); print(\
-resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1000, file=sys.stderr)"
-"""Prints the peak memory of a command in MB, in the last line of what it says."""
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss // 1000, file=sys.stderr)
+"""
+"""Prints seconds of the processor and peak memory of a command in MB, behind what it says."""
 
 
 def write_frames(path, frames):
@@ -43,12 +46,12 @@ def write_frames(path, frames):
 
 
 def measure(arguments, source=None):
-    start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, *COMMAND, *arguments, *STEPS],
+        [sys.executable, "-c", MEASURED, *COMMAND, *arguments, *STEPS],
         stdin=source, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
-    return time.perf_counter() - start, int(done.stderr.split()[-1])
+    seconds, peak = done.stderr.split()[-2:]
+    return float(seconds), int(peak)
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def main() -> None:
         else:
             seconds, peak = measure([str(path), "-o", str(Path(folder) / "out.ndjson")])
     name = "`run - -o - --stream`" if options.stream else "`run FILE`"
-    print("| frames | command | s | frames per s | MB |\n|---|---|---|---|---|")
+    print("| frames | command | processor, s | frames per s | MB |\n|---|---|---|---|---|")
     rate = options.frames / seconds
     print(f"| {options.frames:,} | {name} | {seconds:.0f} | {rate:.0f} | {peak:,} |")
 
