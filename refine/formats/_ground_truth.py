@@ -120,8 +120,9 @@ def annotate(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     found = np.where(new[:, None], keypoint_box(poses.xy), np.nan)
     own, given = poses.box, poses.area
     boxes = found if own is None else np.where(np.isfinite(own), own, found)
-    guess = BOX_FRACTION * (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    area = guess.round(4) if given is None else np.where(np.isfinite(given), given, guess.round(4))
+    guess = (BOX_FRACTION * (boxes[:, 2:] - boxes[:, :2]).prod(1)).round(4)
+    guess = np.where(new, guess, np.nan)
+    area = guess if given is None else np.where(np.isfinite(given), given, guess)
     for what, old, now in (
         ("bbox", own, boxes),
         (f"area, {BOX_FRACTION} of that of the box,", given, area),

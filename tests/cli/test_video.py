@@ -74,12 +74,16 @@ def test_what_is_added_to_annotations_is_one(name, seen, cli, tmp_path):
     if name == "coco-gt":
         tracked = tracked.replace(score=tracked.present * 2.0, score_kind="flag")
     refine.write(tracked, tmp_path / "in.json", name)
+    document = json.loads((tmp_path / "in.json").read_text())
+    document["annotations"][0].pop("area", None)
+    (tmp_path / "in.json").write_text(json.dumps(document))
     done = cli("smooth", tmp_path / "in.json", "-o", tmp_path / "out.json", "--fps", 30)
     assert done.code == 0, done.err
     before, after = (
         json.loads((tmp_path / f).read_text())["annotations"] for f in ("in.json", "out.json")
     )
     assert [row["id"] for row in after[:77]] == [row["id"] for row in before]
+    assert "area" not in after[0], "what a person did not have stays so"
     new = after[77:]
     assert len({row["id"] for row in after}) == 80
     assert {row["category_id"] for row in after} == {17}
