@@ -42,15 +42,18 @@ class Likeness:
         self.image = at[poses.image] if len(poses) else np.zeros(0, np.intp)
         self._variance = (2 * usual_sigmas(truth.skeleton)) ** 2
         self._area = np.maximum(pose_area(truth.xy, "keypoints"), 1.0)
+        self._count = np.maximum(truth.present.sum(1), 1)
 
     def frames(self) -> list[tuple[Indices, Indices]]:
         """Return true and other poses of every image of the truth, in order of frames."""
         frames = frames_of(self._truth)
         order = np.lexsort((frames.number, frames.video))
-        theirs = [np.flatnonzero(self._truth.image == i) for i in order]
+        rows = np.argsort(self._truth.image, kind="stable")
+        bounds = np.searchsorted(self._truth.image[rows], np.arange(len(order) + 1))
+        theirs = [rows[bounds[i] : bounds[i + 1]] for i in order]
         by_image: dict[int, list[int]] = {}
-        for row, image in enumerate(self.image.tolist()):
-            by_image.setdefault(image, []).append(row)
+        for other, image in enumerate(self.image.tolist()):
+            by_image.setdefault(image, []).append(other)
         return [
             (persons, np.array(by_image.get(int(i), []), np.intp))
             for i, persons in zip(order, theirs, strict=True)
@@ -62,8 +65,7 @@ class Likeness:
         d2 = (apart**2).sum(-1)
         spread = 2 * self._area[persons][:, None, None] * self._variance
         likeness = np.where(np.isfinite(d2), np.exp(-d2 / spread), 0)
-        count = np.maximum(self._truth.present[persons].sum(1), 1)
-        return np.asarray(likeness.sum(-1) / count[:, None])
+        return np.asarray(likeness.sum(-1) / self._count[persons][:, None])
 
     def nearest(self) -> Indices:
         """Return the pose (N,) that every true pose has, by the best assignment; -1 for none."""
