@@ -2,6 +2,7 @@
 from . import (
     adapters as adapters,
     calibration as calibration,
+    corpus as corpus,
     crops as crops,
     decoding as decoding,
     drawing as drawing,

@@ -13,5 +13,5 @@ Indices = npt.NDArray[np.intp]
 AreaRule = Literal["keypoints", "box", "given"]
 """What stands for the size of a predicted pose: its tight keypoint box, its box, its area."""
 
-Smoothing = Literal["paths", "one-euro", "savgol", "median"]
+Smoothing = Literal["paths", "learned", "one-euro", "savgol", "median"]
 """How the joints of a track are smoothed, see `refine.motion.smooth`."""

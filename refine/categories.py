@@ -1,7 +1,7 @@
 """Categories of poses: persons, dogs, ... as COCO files number them in `category_id`."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,8 +34,7 @@ def category_of(row: Mapping[str, Any]) -> Any:
     >>> category_of({"category_id": 2}), category_of({"category_id": float("nan")})
     (2, None)
     """
-    found = row.get("category_id")
-    return None if isinstance(found, float) and not math.isfinite(found) else found
+    return _told(row.get("category_id"))
 
 
 def categories_of(poses: Poses) -> tuple[Category, ...]:
@@ -45,11 +44,19 @@ def categories_of(poses: Poses) -> tuple[Category, ...]:
     >>> categories_of(Poses.from_arrays(skeleton("coco17"), np.zeros((1, 17, 2))))
     (None,)
     """
-    found = [row.get("category_id") for row in poses.extra]
+    return categories_in(poses.extra)
+
+
+def categories_in(rows: Iterable[Mapping[str, Any]]) -> tuple[Category, ...]:
+    """Return the category that each of some rows tells, None where one does not.
+
+    >>> categories_in([{"category_id": 2}, {}])
+    (2, None)
+    """
+    found = tuple(row.get("category_id") for row in rows)
     if set(map(type, found)) <= PLAIN:
-        return tuple(found)
-    found = [category_of(row) for row in poses.extra]
-    return tuple(c if isinstance(c, Hashable) else repr(c) for c in found)
+        return found
+    return tuple(c if isinstance(c, Hashable) else repr(c) for c in map(_told, found))
 
 
 def category_codes(poses: Poses) -> tuple[tuple[Category, ...], Indices]:
@@ -77,3 +84,7 @@ def groups_of(poses: Poses) -> Indices:
     """
     known, codes = category_codes(poses)
     return np.asarray(poses.image * max(len(known), 1) + codes)
+
+
+def _told(category: Any) -> Any:
+    return None if isinstance(category, float) and not math.isfinite(category) else category

@@ -4,14 +4,16 @@ import gzip
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ SCALARS = frozenset({str, int, float, bool, type(None)})
 """What parsed JSON is made of, beside lists and objects."""
 DESCRIPTORS = Path("/proc/self/fd")
 """Where Linux shows what a process has open."""
+NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
+"""Of the files of a data set, as shells and WebDataset spell them."""
 STDIO = "-"
 STDOUT = (STDIO, "/dev/stdout")
 UNPACKED_LEAST = 1 << 28
@@ -50,6 +54,34 @@ def read_bytes(path: str | Path) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(f"expected a readable file, got: {reason}", where=str(path)) from None
     return unpack(data, str(path))
+
+
+def matching_files(name: str | Path, suffix: str) -> list[Path]:
+    """Return the files with a suffix that a name stands for, in order; none for other names.
+
+    A name stands for itself; a folder for the files in it and below it; ``*`` and ``?`` for what
+    they match, ``**`` for folders; and ``{000..009}`` for these numbers, all of which must exist.
+
+    Raises:
+        FormatError: one of these numbers does not.
+    """
+    text = str(name)
+    if Path(text).is_dir():
+        return sorted(p for p in Path(text).rglob(f"*{suffix}") if p.is_file())
+    if not text.endswith(suffix):
+        return []
+    if Path(text).exists():
+        return [Path(text)]
+    if not (numbers := NUMBERS.search(text)):
+        return sorted(map(Path, glob(text, recursive=True)))  # noqa: PTH207, may be absolute
+    first, last = numbers.groups()
+    found: list[Path] = []
+    for number in range(int(first), int(last) + 1):
+        one = text[: numbers.start()] + str(number).zfill(len(first)) + text[numbers.end() :]
+        if not (these := matching_files(one, suffix)):
+            raise FormatError("expected a file, got none", where=one, hint=f"fewer than {text}")
+        found += these
+    return found
 
 
 def unpack(data: bytes, where: str) -> bytes:
@@ -98,7 +130,7 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
     """
     target = Path(path)
     if target.suffix == ".gz":
-        parts = [gzip.compress(b"".join(parts), mtime=0)]
+        parts = gzipped(parts)
     try:
         if str(path) in STDOUT:
             _write_stdout(parts)
@@ -111,6 +143,14 @@ def write_parts(path: str | Path, parts: Iterable[bytes]) -> None:
         raise
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from None
+
+
+def gzipped(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Gzip parts as `gzip.compress` does their whole without a time."""
+    pack = zlib.compressobj(zlib.Z_BEST_COMPRESSION, wbits=16 + zlib.MAX_WBITS)
+    for part in parts:
+        yield pack.compress(part)
+    yield pack.flush()
 
 
 def is_stream(path: str | Path) -> bool:

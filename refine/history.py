@@ -24,7 +24,12 @@ class Step:
     weights: str | None = None
 
 
-COUNTS = frozenset({"fragments", "joints", "poses", "removed", "tracks", "without_picture"})
+COUNTS = frozenset(
+    {
+        "fragments", "joined", "joints", "limb_joints", "persons", "poses", "removed", "tracks",
+        "unfit", "unread", "without_own_score", "without_picture",
+    }
+)  # fmt: skip
 """Parameters of steps that count what was done to these very poses; the others say how."""
 
 

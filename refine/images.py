@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from refine.exceptions import FormatError
@@ -48,43 +49,77 @@ def find_images(
     >>> find_images([ImageRef("cam2/1"), ImageRef("1.jpg"), ImageRef(8)], known, [8, 9], where="")
     [1, None, 0]
     """
-    by_id = {name: i for i, name in enumerate(ids or ())}
-    if not any(ref.file_name for ref in refs) and all(ref.id in by_id for ref in refs):
-        return [by_id[ref.id] for ref in refs]
-    lookup = _Names(names)
-    by_text = {str(name): i for i, name in enumerate(ids or ())}
-    found: list[int | None] = []
-    called: dict[int, set[str]] = defaultdict(set)
-    loose: set[int] = set()
-    for at, ref in enumerate(refs):
-        exact = by_id.get(ref.id)
-        spelled = [ref.id] if isinstance(ref.id, str) and exact is None else []
-        fits = _Match()
-        for name in filter(None, (ref.file_name, *spelled)):
-            fits = fits if fits.rows else lookup.find(name)
-        if len(fits.rows) == 1:
-            called[fits.rows[0]].add("/".join(_parts(ref.file_name or str(ref.id))))
-            loose |= {at} if fits.loose else set()
-        number = exact if exact is not None else by_text.get(_digits(ref.id))
-        if number in fits.rows:
-            found.append(number)
-        elif fits.rows:
-            if number is not None and len(fits.rows) == 1:
-                raise _two(ref, names, ids or (), number, fits.rows[0], where)
-            found.append(fits.rows[0] if len(fits.rows) == 1 else None)
-        elif number is not None and ref.file_name and names[number]:
-            found.append(None)
-        else:
-            found.append(number)
-    for at in loose:
-        # Two names for one image: the one whose folders do not fit is another's.
-        row = found[at]
-        found[at] = None if row is None or len(called[row]) > 1 else row
-    if ids is None or not any(i is not None for i in found):
+    return KnownImages(names, ids, where).find(refs)
+
+
+class KnownImages:
+    """Images to find others among, whose names are sorted once; the arguments of `find_images`."""
+
+    def __init__(
+        self, names: Sequence[str | None], ids: Sequence[int | str] | None, where: str
+    ) -> None:
+        self.names, self.ids, self.where = names, ids, where
+        self._by_id = {name: i for i, name in enumerate(ids or ())}
+
+    @cached_property
+    def _lookup(self) -> "_Names":
+        return _Names(self.names)
+
+    @cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {str(name): i for i, name in enumerate(self.ids or ())}
+
+    def find(self, refs: Sequence[ImageRef]) -> list[int | None]:
+        """Return the index of each image, None where there is none or names fit several.
+
+        Raises:
+            FormatError: an image whose id and name are those of two different images.
+        """
+        found = self.find_named(refs)
+        if self.ids is None or not any(i is not None for i in found):
+            for at, ref in enumerate(refs):
+                if found[at] is None and not ref.file_name:
+                    found[at] = self._lookup.numbered(ref.id, padded=self.ids is None)
+        return found
+
+    def find_named(self, refs: Sequence[ImageRef]) -> list[int | None]:
+        """Do what `find` does without taking numbers for names.
+
+        Raises:
+            FormatError: see `find`.
+        """
+        by_id = self._by_id
+        if not any(ref.file_name for ref in refs) and all(ref.id in by_id for ref in refs):
+            return [by_id[ref.id] for ref in refs]
+        found: list[int | None] = []
+        called: dict[int, set[str]] = defaultdict(set)
+        loose: set[int] = set()
         for at, ref in enumerate(refs):
-            if found[at] is None and not ref.file_name:
-                found[at] = lookup.numbered(ref.id, padded=ids is None)
-    return found
+            exact = by_id.get(ref.id)
+            spelled = [ref.id] if isinstance(ref.id, str) and exact is None else []
+            fits = _Match()
+            for name in filter(None, (ref.file_name, *spelled)):
+                fits = fits if fits.rows else self._lookup.find(name)
+            if len(fits.rows) == 1:
+                called[fits.rows[0]].add("/".join(_parts(ref.file_name or str(ref.id))))
+                loose |= {at} if fits.loose else set()
+            number = exact if exact is not None else self._by_text.get(_digits(ref.id))
+            if number in fits.rows:
+                found.append(number)
+            elif fits.rows:
+                if number is not None and len(fits.rows) == 1:
+                    ids = self.ids or ()
+                    raise _two(ref, self.names, ids, number, fits.rows[0], self.where)
+                found.append(fits.rows[0] if len(fits.rows) == 1 else None)
+            elif number is not None and ref.file_name and self.names[number]:
+                found.append(None)
+            else:
+                found.append(number)
+        for at in loose:
+            # Two names for one image: the one whose folders do not fit is another's.
+            row = found[at]
+            found[at] = None if row is None or len(called[row]) > 1 else row
+        return found
 
 
 class _Names:

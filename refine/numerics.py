@@ -1,5 +1,7 @@
 """Small functions of numbers that several rooms need."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,20 @@ from refine._types import Floats
 
 SURE = 1e-3
 """Expected similarities count as no closer than this to 0 and 1 where their logit is taken."""
+FASTEST = 1e5
+"""Frames per second; above, a number is no rate."""
+
+
+def frame_rate(value: Any) -> float | None:
+    """Return frames per second, None for what is none: a number above 0, alone or in a list.
+
+    >>> frame_rate([30]), frame_rate("30"), frame_rate(0)
+    (30.0, None, None)
+    """
+    held = value[0] if isinstance(value, list | np.ndarray) and len(value) == 1 else value
+    held = held.item() if isinstance(held, np.generic) else held
+    good = type(held) in (int, float) and 0 < held <= FASTEST
+    return float(held) if good else None
 
 
 def mean_ranks(values: Floats) -> Floats:

@@ -48,7 +48,8 @@ class ImageRef:
     def __post_init__(self) -> None:
         for name in ("id", "width", "height", "frame"):
             value = getattr(self, name)
-            if hasattr(value, "item"):  # NumPy's number is no int to who writes files.
+            # NumPy's number is no int to who writes files.
+            if not (value is None or type(value) is int) and hasattr(value, "item"):
                 object.__setattr__(self, name, value.item())
 
 
@@ -222,7 +223,7 @@ class Poses:
         return tables.to_polars(self)
 
     def to_xarray(self) -> Any:
-        """Return an xarray Dataset as movement has it; `from_xarray` gives all back but `meta`."""
+        """Return an xarray Dataset as movement has it; of `meta` it keeps ``"fps"`` alone."""
         return tables.to_xarray(self)
 
     def __len__(self) -> int:

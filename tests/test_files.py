@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from refine.exceptions import FormatError
-from refine.files import UNPACKED_LEAST, read_bytes, write_bytes, write_folder
+from refine.files import (
+    UNPACKED_LEAST,
+    matching_files,
+    read_bytes,
+    write_bytes,
+    write_folder,
+)
 
 
 def left(folder):
@@ -167,3 +173,23 @@ def test_files_without_a_name_are_no_condition(tmp_path, monkeypatch, nameless):
         write_bytes(target, b"newest")
     assert [f.name for f in tmp_path.iterdir()] == ["o.json"]
     assert target.read_bytes() == b"newer"
+
+
+def test_files_that_a_name_stands_for(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("x-08.tar", "x-09.tar", "x-10.tar", "b/y-1.tar", "b/y-1.txt"):
+        (tmp_path / name).touch()
+
+    def names(text):
+        return [p.relative_to(tmp_path).as_posix() for p in matching_files(tmp_path / text, ".tar")]
+
+    assert names("x-{08..10}.tar") == ["x-08.tar", "x-09.tar", "x-10.tar"]
+    for nothing in ("{b..c}.tar", "none.tar", "b/y-1.txt", "x-{3..1}.tar"):
+        assert names(nothing) == []
+    assert names("*.tar") == names("x-??.tar") == names("x-{08..10}.tar")
+    assert names("b") == ["b/y-1.tar"] == names("b/y-{1..1}.tar")
+    assert names("**/*.tar") == sorted(["b/y-1.tar", *names("*.tar")]) == names("")
+    (tmp_path / "x-{08..10}.tar").touch()
+    assert names("x-{08..10}.tar") == ["x-{08..10}.tar"]
+    with pytest.raises(FormatError, match=r"x-11\.tar: expected a file, got none; try fewer than"):
+        matching_files(tmp_path / "x-{10..999999999999}.tar", ".tar")

@@ -47,6 +47,7 @@ FLOORS = (
     "motion",
     "calibration",
     "pipeline",
+    "corpus",
     "sample",
     "drawing",
     "report",

@@ -10,7 +10,13 @@ from refine.exceptions import ArrayError
 from refine.formats.coco import write_ground_truth
 from refine.oks import keypoint_similarity
 from refine.poses import Poses
-from refine.sample import make_heatmaps, make_people, make_predictions
+from refine.sample import (
+    draw_frames,
+    make_heatmaps,
+    make_people,
+    make_predictions,
+    make_video,
+)
 from refine.sample.figure import ACTIONS, AT, BODY, LENGTHS, LIMITS, draw_figures
 
 BONES = {
@@ -230,3 +236,25 @@ def test_decode_puts_heatmaps_back_into_the_image(scenes):
     error = np.linalg.norm(poses.xy - truth.xy, axis=-1)
     cell = 4 / maps["affine_image_to_input"][:, 0, 0]
     assert ((error / cell[:, None])[margin > 6]).mean() < 0.1
+
+
+def test_people_walk_across_a_video():
+    truth, figures = make_video(2, 60, np.random.default_rng(0))
+    assert figures.shape[:2] == (2, 60)
+    assert np.bincount(truth.track).tolist() == [60, 60]
+    hips = truth.xy[:, [BODY.index("left_hip"), BODY.index("right_hip")]].mean(1)
+    steps = [np.diff(hips[truth.track == who][:, 0]) for who in (0, 1)]
+    assert (steps[0] > 0).all()
+    assert (steps[1] < 0).all()
+    ankle = truth.xy[truth.track == 0][:, BODY.index("left_ankle"), 0]
+    stands = np.abs(np.diff(ankle)) < 3
+    assert 0.2 < stands.mean() < 0.8
+    pictures = list(draw_frames(figures[:, :5], np.random.default_rng(0)))
+    assert [p.shape for p in pictures] == [(480, 960)] * 5
+    x, y = truth.xy[truth.image == 0].reshape(-1, 2).round().astype(int).T
+    assert (pictures[0][y, x] < 240).mean() > 0.9
+    with pytest.raises(ArrayError, match="at least 1 person"):
+        make_video(0, 5, np.random.default_rng(0))
+    late, _ = make_video(1, 200, np.random.default_rng(0))
+    assert len(late) < 200
+    assert np.isnan(late.xy).any()

@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 PARTIAL = 4
 """Exit code where all is written but something, which was named, was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How poses are written: format, skeleton and decimals; and whether a bar shows progress."""
+
+    to: str | None
+    skeleton: str | None
+    precision: int | None
+    progress: bool | None
 
 
 def inputs_argument(function: F) -> F:
@@ -93,10 +104,14 @@ def expand(patterns: Sequence[str]) -> list[str]:
     Raises:
         FormatError: a pattern that names nothing.
     """
+    from refine.corpus.storage import SCHEME, matching
+
     found: list[str] = []
     for pattern in patterns:
         if pattern == STDIO or Path(pattern).exists() or not glob.has_magic(pattern):
             found.append(pattern)
+        elif SCHEME in pattern:
+            found += matching(pattern)
         elif names := sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207, patterns may be absolute
             found += names
         else:
@@ -110,7 +125,7 @@ def _targets(inputs: Sequence[str], output: str, to: "Format | None") -> list[st
     Raises:
         FormatError: no folder, or inputs of one name.
     """
-    from refine.formats.containers import is_file_name
+    from refine.formats.containers import is_file_name, renamed
 
     folder = Path(output)
     file = folder.exists() or is_file_name(output)
@@ -118,7 +133,8 @@ def _targets(inputs: Sequence[str], output: str, to: "Format | None") -> list[st
         raise FormatError(
             f"expected a folder for {len(inputs)} outputs", where=output, hint="-o FOLDER"
         )
-    names = [_name(source, to) for source in inputs]
+    names = [Path(source).name for source in inputs]
+    names = [renamed(name, to) for name in names] if to else names
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise FormatError(
             f"expected inputs of different names, got {twice} twice",
@@ -133,16 +149,3 @@ def _targets(inputs: Sequence[str], output: str, to: "Format | None") -> list[st
     except OSError as error:
         raise FormatError(f"expected a folder, got: {error.strerror}", where=output) from None
     return [str(folder / name) for name in names]
-
-
-def _name(source: str, to: "Format | None") -> str:
-    """Name an output as its input, with the ending that is usual with another format."""
-    from refine.formats.containers import LINE_SUFFIXES
-
-    path = Path(source)
-    if to is None:
-        return path.name
-    ends = {"document": ".json", "lines": LINE_SUFFIXES[0], "folder": ""}
-    known = [s + z for s in (".json", *LINE_SUFFIXES) for z in ("", ".gz")]
-    bare = next((path.name.removesuffix(s) for s in known if path.name.endswith(s)), path.name)
-    return bare + ends[to.holdings[0]]

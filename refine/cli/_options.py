@@ -109,7 +109,7 @@ def _tell_apart(
     sizes: str | None, images: str | None, pictures: bool
 ) -> tuple[str | None, str | None]:
     """Return the file of sizes and the folder of pictures; --images once took both."""
-    if images is None or (pictures and not Path(images).is_file()):
+    if images is None or (pictures and (not Path(images).is_file() or images.endswith(".tar"))):
         return sizes, images
     if Path(images).is_dir():
         raise click.UsageError(

@@ -21,8 +21,14 @@ _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO}
 """What systems say of standard output that is closed or leads to a full disk."""
 
 
-def output_option(help_text: str = "Where to write; - is standard output.") -> Callable[[F], F]:
-    """Give a verb ``-o/--output`` (required) and ``--no-clobber``."""
+TARGETS = ("output", "video", "trajectories")
+"""Options of verbs that name what is written."""
+
+
+def output_option(
+    help_text: str = "Where to write; - is standard output.", *, required: bool = True
+) -> Callable[[F], F]:
+    """Give a verb ``-o/--output`` and ``--no-clobber``, which also holds for its other targets."""
 
     def give(function: F) -> F:
         function = click.option(
@@ -30,20 +36,21 @@ def output_option(help_text: str = "Where to write; - is standard output.") -> C
             help="Fail where OUT is there already.",
         )(function)  # fmt: skip
         return click.option(
-            "-o", "--output", required=True, is_eager=True, metavar="OUT", help=help_text
+            "-o", "--output", required=required, is_eager=True, metavar="OUT", help=help_text
         )(function)
 
     return give
 
 
 def _check_free(ctx: click.Context, option: click.Parameter, chosen: bool) -> None:
-    output = Path(ctx.params.get("output") or "-")
-    if chosen and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
-        raise FormatError(
-            "expected a target that is not there yet, as --no-clobber asks",
-            where=str(output),
-            hint="another -o",
-        )
+    for target in filter(None, map(ctx.params.get, TARGETS)):
+        output = Path(target)
+        if chosen and (output.is_file() or (output.is_dir() and any(output.iterdir()))):
+            raise FormatError(
+                "expected a target that is not there yet, as --no-clobber asks",
+                where=str(output),
+                hint="another",
+            )
 
 
 def add_verbosity(command: click.Command) -> click.Command:

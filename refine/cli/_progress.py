@@ -65,6 +65,43 @@ def count_poses(
         return work(lambda done: bar.update(task, completed=done))
 
 
+@contextmanager
+def follow_poses(total: int, progress: bool | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar over poses that become done, with their rate and the time left.
+
+    Args:
+        total: number of poses.
+        progress: of `progress_option`.
+
+    Yields:
+        what is to be told how many more are done.
+    """
+    if not wants_progress(progress):
+        yield lambda more: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as Bar,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    rate = TextColumn("{task.fields[rate]:,.0f} a second")
+    columns = (BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    begin, done = time.perf_counter(), 0
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("poses", total=total, rate=0.0)
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            bar.update(task, completed=done, rate=done / (time.perf_counter() - begin))
+
+        yield advance
+
+
 def follow(
     start: Callable[["Run"], Any],
     run: "Run",

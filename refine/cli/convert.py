@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refine.cli._batch import for_each, inputs_argument
+from refine.cli._batch import Written, for_each, inputs_argument
+from refine.cli._corpus import refine_corpus
 from refine.cli._formats import WithFormats
 from refine.cli._options import Input, input_options, read_poses, write_poses
 from refine.cli._output import json_option, output_option, say
+from refine.cli._sharding import Sharding, sharding_options, takes_shards
 
 if TYPE_CHECKING:
     from refine.skeletons import Skeleton
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     help="Mend what `refine check` found, in a way that it names: swap-xy, swap-sides, mirror, "
     "scale=FX,FY, shift=DX,DY, letterbox=SIDE, ids=GT.json, ... Several are done in their order.",
 )
+@sharding_options
 @json_option
 def command(
     pred: tuple[str, ...],
@@ -46,6 +49,7 @@ def command(
     precision: int | None,
     visible_above: float | None,
     mends: tuple[str, ...],
+    sharding: Sharding,
     keep_going: bool,
     as_json: bool,
 ) -> None:
@@ -54,12 +58,24 @@ def command(
     Several, or a pattern in quotes, are converted one by one and written to the folder OUT.
     Joints that the other skeleton lacks are left out, as are, in COCO results, images without
     poses; the summary counts them. With --sizes, COCO files get the ids of that file.
+    What is large, and data sets, are converted as `refine run` refines them, shard by shard.
     """
     from functools import reduce
 
     from refine.checks import mend
+    from refine.corpus.storage import local
     from refine.formats import format_for
     from refine.formats.coco import visibility
+
+    pred, output = tuple(map(local, pred)), local(output)
+    plain = not mends and visible_above is None
+    if sharding.asked and not plain:
+        raise click.UsageError("--mend and --visible-above look at the whole: without --batch")
+    if plain and takes_shards(pred, output, None, to, sharding):
+        told = {"keep_going": keep_going, "as_json": as_json}
+        written = Written(to, to_skeleton, precision, None)
+        refine_corpus(pred, output, inputs, None, written, sharding, **told)
+        return
 
     def change(source: str, target: str) -> dict[str, Any]:
         poses = reduce(mend, mends, read_poses(source, inputs))

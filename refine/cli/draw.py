@@ -1,6 +1,6 @@
 """`refine draw`: poses over their pictures, one by one or side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refine.cli._batch import PARTIAL
+from refine.cli._moving import Moving, draw_trajectories, draw_video, moving_options
 from refine.cli._options import Input, input_options, read_poses
 from refine.cli._output import json_option, output_option, progress_option, say, summary
 from refine.cli._progress import count_poses
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 TOP = 12
 """Rows of a sheet, unless --top says otherwise."""
-OTHERS = {".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".json", ".html"}
-"""Endings of files that no folder is called by and that are not drawn."""
+MOVING = {".gif", ".mp4", ".mov", ".avi", ".mkv", ".webm"}
+"""Endings of files that move,"""
+OTHERS = {".webp", ".bmp", ".tif", ".tiff", ".pdf", ".json", ".html", *MOVING}
+"""and all of files that no folder is called by and that are not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Wanted:
 @click.command("draw")
 @click.argument("predictions", nargs=-1, required=True, metavar="PRED...")
 @output_option(
-    "A file ending in .png, .jpg or .svg: a contact sheet. Else a folder: a file per image."
+    "A file ending in .png, .jpg or .svg: a contact sheet. Else a folder: a file per image.",
+    required=False,
 )
 @ground_truth_options("keep_going", required=False)
 @input_options(pictures="Folder of pictures; images without one are drawn on plain paper.")
@@ -80,53 +84,116 @@ class Wanted:
     default=True,
     help="Turn pictures as their EXIF says, as cv2 did for who predicted with it.  [exif]",
 )
+@moving_options
 @progress_option
 @json_option
 def command(
     predictions: tuple[str, ...],
-    output: str,
+    output: str | None,
     score_threshold: float | None,
     as_json: bool,
     inputs: Input,
     truth: Truth,
+    moving: Moving,
     **options: Any,
 ) -> None:
     """Draw the poses of PRED over their pictures, before and after if there are several PRED.
 
     The first PRED is what the others are compared with: joints that it lacks are hollow, those
     that moved get an arrow. With --gt the ground truth has a column of its own on a sheet and is
-    drawn in green in a folder. PRED are files of any format that `refine convert` reads.
+    drawn in green in a folder. PRED are files of any format that `refine convert` reads. A video's
+    poses become one with --video, and joints over time with --trajectories.
     """
+    wanted = Wanted(**options)
+    if len([*moving.targets, *filter(None, [output])]) != 1:
+        raise click.UsageError(
+            "expected what to write, once: -o OUT, --video OUT.mp4 or --trajectories OUT.svg"
+        )
+    sheet = output is not None and _is_sheet(output)
+    persons = truth.read_with_sigmas(inputs) if truth.path else None
+    paths = predictions if moving.before is None else (moving.before, *predictions)
+    files = {
+        name: _above(_read(path, persons, inputs, truth), score_threshold)
+        for name, path in _named(paths).items()
+    }
+    if output is None:
+        facts = _draw_moving(files, persons, inputs, wanted, truth, moving)
+    else:
+        facts = _draw_cases(files, persons, inputs, wanted, truth, output, sheet)
+    if as_json:
+        summary(facts, data_on_stdout=output == STDIO)
+    if facts["pictures_unread"] or facts["pictures_unfit"]:
+        raise click.exceptions.Exit(PARTIAL)
+
+
+def _draw_moving(
+    files: "dict[str, Poses]",
+    persons: "GroundTruth | None",
+    inputs: Input,
+    wanted: Wanted,
+    truth: Truth,
+    moving: Moving,
+) -> dict[str, Any]:
+    """Write a video of the poses or joints over time, and return the facts of the summary."""
+    from refine.drawing.stages import (
+        TRUTH_NAME,
+        annotated_on,
+        line_up,
+        on_images,
+        on_same_images,
+    )  # fmt: skip
+
+    for name in ("sort", "top", "persons", "crop", "encoding"):
+        if getattr(wanted, name):
+            raise click.UsageError(f"--{name} is for pictures, -o OUT")
+    panels = dict(zip(files, on_same_images(files, persons), strict=True))
+    images = next(iter(panels.values())).images
+    if persons is not None and moving.video is not None:
+        panels[TRUTH_NAME] = annotated_on(persons, images)
+    if truth.image_ids is not None:
+        chosen = sorted(_counted(images, persons, truth.image_ids))
+        panels = {name: on_images(poses, chosen) for name, poses in panels.items()}
+    if moving.trajectories is not None:
+        return draw_trajectories(line_up(panels), moving)
+    return draw_video(
+        panels,
+        moving,
+        inputs.pictures,
+        exif=wanted.exif,
+        size_px=wanted.size,
+        progress=wanted.progress,
+    )
+
+
+def _draw_cases(
+    files: "dict[str, Poses]",
+    persons: "GroundTruth | None",
+    inputs: Input,
+    wanted: Wanted,
+    truth: Truth,
+    output: str,
+    sheet: bool,
+) -> dict[str, Any]:
+    """Draw images or persons as a sheet or into a folder, and return the facts of the summary."""
     from refine.drawing.cases import find_cases, sort_cases
     from refine.drawing.stages import line_up
 
-    wanted = Wanted(**options)
-    sheet = _is_sheet(output)
-    persons = truth.read_with_sigmas(inputs) if truth.path else None
-    files = {
-        name: _above(_read(path, persons, inputs, truth), score_threshold)
-        for name, path in _named(predictions).items()
-    }
     if persons is not None and truth.image_ids is not None:
         files = _with_annotated(files, persons, truth.image_ids)
     stages = line_up(files, persons)
-    counted = _counted(stages, persons, truth.image_ids)
+    counted = _counted(stages.images, persons, truth.image_ids)
     cases = [c for c in find_cases(stages, persons=wanted.persons) if c.image in counted]
     order: Any = wanted.sort or ("change" if len(files) > 1 else "worst" if persons else "file")
     top = wanted.top or (TOP if sheet else len(cases))
     shown = sort_cases(cases, order)[:top]
     if not shown:
-        raise FormatError("expected some poses to draw, got none", where=", ".join(predictions))
+        raise FormatError("expected some poses to draw, got none", where=", ".join(files))
     facts = _draw(stages, shown, inputs, wanted, output, sheet)
     what = "persons" if wanted.persons else "images"
     rest = f" of {len(cases)}" if len(shown) < len(cases) else ""
     say(f"{len(shown)}{rest} {what} drawn to {output}" + (f", by {order}" if rest else ""))
-    if as_json:
-        facts = {"drawn": len(shown), "of": len(cases), "order": order, **facts}
-        facts["cases"] = [_facts(stages, case) for case in shown]
-        summary(facts, data_on_stdout=output == STDIO)
-    if facts["pictures_unread"] or facts["pictures_unfit"]:
-        raise click.exceptions.Exit(PARTIAL)
+    facts = {"drawn": len(shown), "of": len(cases), "order": order, **facts}
+    return {**facts, "cases": [_facts(stages, case) for case in shown]}
 
 
 def _is_sheet(output: str) -> bool:
@@ -145,7 +212,7 @@ def _is_sheet(output: str) -> bool:
         raise FormatError(
             f"expected a folder, or a file that ends in {', '.join(ENDINGS)}",
             where=output,
-            hint="another -o",
+            hint="--video OUT.mp4" if suffix in MOVING else "another -o",
         )
     return False
 
@@ -196,7 +263,7 @@ def _with_annotated(
 
 
 def _counted(
-    stages: "Stages", persons: "GroundTruth | None", ids: "list[int | str] | None"
+    images: "Sequence[ImageRef]", persons: "GroundTruth | None", ids: "list[int | str] | None"
 ) -> set[int]:
     """Return which images count: those of some ids, and with annotations only these have.
 
@@ -208,10 +275,10 @@ def _counted(
 
     if persons is not None:
         rows = set(persons.rows_of(ids))
-        return {i for i, row in persons.find(stages.images)[0].items() if row in rows}
+        return {i for i, row in persons.find(images)[0].items() if row in rows}
     if ids is None:
-        return set(range(len(stages.images)))
-    names, known = [r.file_name for r in stages.images], [r.id for r in stages.images]
+        return set(range(len(images)))
+    names, known = [r.file_name for r in images], [r.id for r in images]
     found = find_images([ImageRef(i) for i in ids], names, known, where="--image-ids")
     unknown = [repr(name) for name, row in zip(ids, found, strict=True) if row is None]
     if unknown or not ids:

@@ -35,6 +35,7 @@ _FILES = 6
     show_default=True,
     help="Most persons that are shown as crops.",
 )
+@click.option("--fps", type=float, help="Of a video: frames per second, if the files do not tell.")
 @click.option(
     "--exif/--no-exif",
     default=True,
@@ -46,6 +47,7 @@ def command(
     predictions: tuple[str, ...],
     output: str,
     cases: int,
+    fps: float | None,
     exif: bool,
     as_json: bool,
     inputs: Input,
@@ -55,8 +57,8 @@ def command(
 
     The first PRED is what the others are compared with, say before and after `refine run`. With
     --gt the page has what `refine eval`, `diagnose` and `calibrate` find; without it, what changed.
-    With a folder of pictures in --images, crops show them. The page is one file, needs no network,
-    and opens in any browser.
+    With a folder of pictures in --images, crops show them. Tracks of a video have a section. The
+    page is one file, needs no network, and opens in any browser.
     """
     if len(predictions) > _FILES:
         raise click.UsageError(f"expected at most {_FILES} files, got {len(predictions)}")
@@ -65,7 +67,7 @@ def command(
         import matplotlib as matplotlib
     except ImportError as error:
         raise click.UsageError(f"{error}: pip install 'refine-pose[report]'") from None
-    from refine.evaluation.coco import Options
+    from refine.evaluation.parts import Options
     from refine.files import write_bytes
     from refine.report.page import report_html
     from refine.report.subject import Subject
@@ -83,6 +85,7 @@ def command(
         pictures=inputs.pictures,
         exif=exif,
         cases=cases,
+        fps=fps,
         command=shlex.join(["refine", *sys.argv[1:]]),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )

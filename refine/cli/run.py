@@ -1,7 +1,6 @@
 """``refine run``: the main job from file to file."""
 
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +8,8 @@ import click
 
 from refine._kernel import interpreted
 from refine._types import AreaRule, Smoothing
-from refine.cli._batch import for_each, inputs_argument
+from refine.cli._batch import Written, for_each, inputs_argument
+from refine.cli._corpus import refine_corpus
 from refine.cli._options import Input, input_options, read_poses, threads_option, write_poses
 from refine.cli._output import (
     json_option,
@@ -18,6 +18,8 @@ from refine.cli._output import (
     say,
 )
 from refine.cli._progress import count_poses
+from refine.cli._sharding import Sharding, sharding_options, takes_shards
+from refine.corpus.storage import local
 from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.pipeline import Config, run, steps as step_list
@@ -81,8 +83,20 @@ def _list_steps() -> str:
 @click.option("--again", is_flag=True, default=None, help="Refine poses that were refined before.")
 @click.option("--fps", type=float, help="Frames per second, where the file does not tell.")
 @click.option("--smoothing", type=click.Choice(get_args(Smoothing)), help="  [paths]")
+@click.option("--smoothing-weights", metavar="NAME|FILE", help="Of learned.  [pennaction13]")
 @click.option("--longest-gap", type=float, help="Seconds, of gaps that are filled.  [0.5]")
 @click.option("--retrack", is_flag=True, default=None, help="Drop the tracks that poses have.")
+@click.option(
+    "--join-tracks",
+    type=float,
+    metavar="SECONDS",
+    help="Let track join who was lost for up to so long.  [off]",
+)
+@click.option(
+    "--lag",
+    type=float,
+    help="Seconds of video by which --stream may be behind with the steps for videos.  [1]",
+)
 @click.option("--config", metavar="FILE.toml", help="Read these options from a file; flags win.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @click.option("--to-skeleton", metavar="NAME|FILE", help="Map the joints onto it when done.")
@@ -90,9 +104,10 @@ def _list_steps() -> str:
     "--stream",
     is_flag=True,
     help="Refine NDJSON from - to - line by line, flushed at once; a bad line is answered by an "
-    "error, and what becomes of a line depends on no other.",
+    "error. With steps for videos, lines are frames, and come out --lag later.",
 )
 @click.option("--precision", type=click.IntRange(0, 12), help="Decimals of all coordinates.")
+@sharding_options
 @threads_option
 @progress_option
 @json_option
@@ -107,6 +122,7 @@ def command(
     as_json: bool,
     stream: bool,
     inputs: Input,
+    sharding: Sharding,
     **options: Any,
 ) -> None:
     """Join, complete, correct, rescore and de-duplicate the poses in PRED and write them to OUT.
@@ -116,6 +132,10 @@ def command(
     With a folder of pictures in --images every pose is looked at again in its picture; pictures
     that cannot be read or do not fit are named, and the exit code is 4.
     Fragments of one person become one pose; nothing is dropped but duplicates.
+
+    Large NDJSON and Parquet, data sets of them (folders, also partitioned, and URLs of fsspec) and
+    thousands of files are done shard by shard in bounded memory, by --workers. A folder OUT keeps
+    the names of the inputs.
     """
     options["pictures"] = inputs.pictures or options["pictures"]
     options["picture_weights"] = options.pop("eyes") or options["picture_weights"]
@@ -130,17 +150,12 @@ def command(
         refine_lines(inputs, config)
         return
     written = Written(to, to_skeleton, precision, progress)
+    pred, output = tuple(map(local, pred)), local(output)
+    if takes_shards(pred, output, config, to, sharding):
+        told = {"keep_going": keep_going, "as_json": as_json}
+        refine_corpus(pred, output, inputs, config, written, sharding, **told)
+        return
     refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """How poses are written: format, skeleton and decimals; and whether a bar shows progress."""
-
-    to: str | None
-    skeleton: str | None
-    precision: int | None
-    progress: bool | None
 
 
 def refine_each(

@@ -2,10 +2,10 @@
 
 import click
 
-from refine.cli._batch import inputs_argument
+from refine.cli._batch import Written, inputs_argument
 from refine.cli._options import Input, input_options
 from refine.cli._output import json_option, output_option
-from refine.cli.run import Written, refine_each
+from refine.cli.run import refine_each
 from refine.pipeline import Config
 
 
@@ -14,6 +14,14 @@ from refine.pipeline import Config
 @output_option("Where to write; - is standard output; for several inputs a folder.")
 @input_options
 @click.option("--again", is_flag=True, help="Drop the tracks that poses have.")
+@click.option(
+    "--join-tracks",
+    type=float,
+    default=0.0,
+    metavar="SECONDS",
+    help="Join who was lost for up to so long, by motion, size and proportions of the body.  [off]",
+)
+@click.option("--fps", type=float, help="Frames per second, for that, where the file tells none.")
 @click.option("--to", metavar="FORMAT", help="Output format; by default that of the input.")
 @json_option
 def command(
@@ -21,6 +29,8 @@ def command(
     output: str,
     inputs: Input,
     again: bool,
+    join_tracks: float,
+    fps: float | None,
     to: str | None,
     keep_going: bool,
     as_json: bool,
@@ -31,5 +41,6 @@ def command(
     where each track should be by now; ids are never used twice. Tracks that poses have are kept
     unless --again drops them.
     """
-    config, written = Config(steps=("track",), retrack=again), Written(to, None, None, False)
+    config = Config(steps=("track",), retrack=again, join_tracks=join_tracks, fps=fps)
+    written = Written(to, None, None, False)
     refine_each(pred, output, inputs, config, written, keep_going=keep_going, as_json=as_json)

@@ -34,7 +34,11 @@ HOW = ("resume", "device", "workers")
 @click.option("--mixed/--no-mixed", default=None, help="bfloat16 matrix products.  [mixed]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside OUT.")
 @click.option("--device", metavar="NAME", help="cpu or cuda.  [the GPU if there is one]")
-@click.option("--images", metavar="DIR", help="Train an image refiner, on the pictures in DIR.")
+@click.option(
+    "--images",
+    metavar="DIR",
+    help="Train an image refiner, on the pictures in DIR, or in tar files: shard-{000..009}.tar.",
+)
 @click.option(
     "--exif/--no-exif",
     default=None,
@@ -58,6 +62,8 @@ HOW = ("resume", "device", "workers")
     help="Train the fusion of eyes: image, image-small, or an .onnx file with --eyes-preset.",
 )
 @click.option("--eyes-preset", metavar="NAME", help="How to read an .onnx file, e.g. vitpose.")
+@click.option("--video", is_flag=True, help="Train a temporal refiner, on tracks of poses.")
+@click.option("--fps", type=float, help="Frames per second of --video, if the file does not tell.")
 @click.option("--validate", metavar="GT.json", help="Measure on these after every epoch.")
 @click.option("--validate-images", metavar="DIR", help="Their pictures.  [those of --images]")
 @click.option("--weights", metavar="NAME|FILE", help="Image-free refiner below.  [coco17]")
@@ -73,13 +79,18 @@ def command(
     category: str | None,
     progress: bool | None,
     as_json: bool,
+    video: bool,
     **options: Any,
 ) -> None:
-    """Train a refiner from COCO keypoint ANNOTATIONS (.json or .json.gz).
+    """Train a refiner from COCO keypoint ANNOTATIONS: .json, .json.gz, or .parquet of these.
 
     Every person is shown with synthetic jitter, inversion, swap, miss and missing joints, and the
     network learns to put them right. A checkpoint is written after every epoch. On several GPUs:
     torchrun --nproc-per-node N -m refine train ...
+
+    What `refine convert GT.json -o GT.parquet` writes may come in many files: a folder of them,
+    'gt-*.parquet', 'gt-{000..099}.parquet'. So may pictures in tar files, as WebDataset packs them;
+    they are read where they lie.
 
     With --images the refiner looks at the pictures, too, and is PoseFix as published; the curve of
     its losses is drawn beside OUT. ANNOTATIONS may then be a .toml file of [[set]] tables, each
@@ -87,6 +98,9 @@ def command(
 
     With --eyes the eyes stay as they are; learned is how far they and poses are to be trusted, from
     a .toml file whose sets name predictions, too: files of what networks said of the pictures.
+
+    With --video the errors last for some frames, as those of networks do; learned is which joints
+    of a track are wrong, for `--smoothing learned`. ANNOTATIONS are then tracks, of any format.
     """
     if (annotations is None) == (given is None):
         raise click.UsageError("expected the annotations once, as ANNOTATIONS or --annotations")
@@ -99,7 +113,11 @@ def command(
         raise FormatError("expected a folder to write in, got none", where=output)
     chosen = {key: value for key, value in options.items() if value is not None}
     looks = images is not None or Path(source).suffix == ".toml"
-    if not looks and (odd := [key for key in (*IMAGES_ONLY, *EYES_ONLY) if key in chosen]):
+    if video and looks:
+        raise click.UsageError("--video looks at no pictures")
+    if not video and "fps" in chosen:
+        raise click.UsageError("--fps is for --video")
+    if not (looks or video) and (odd := [k for k in (*IMAGES_ONLY, *EYES_ONLY) if k in chosen]):
         raise click.UsageError(f"--{odd[0].replace('_', '-')} needs the pictures: --images DIR")
     from refine.refiner.training import Run
 
@@ -117,6 +135,10 @@ def command(
             given_looks = {key: chosen.pop(key) for key in IMAGES_ONLY if key in chosen}
             on = ImageOptions(source, images, skeleton, category, **given_looks)
             facts = train_images(on, Path(output), chosen, run, progress)
+    elif video:
+        from refine.cli._train_video import train_video
+
+        facts = train_video((source, skeleton, category), Path(output), chosen, run, progress)
     else:
         facts = _train_on_poses((source, skeleton, category), Path(output), chosen, run, progress)
     if as_json and facts and is_first():

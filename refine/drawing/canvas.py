@@ -23,6 +23,15 @@ class Line(NamedTuple):
     opacity: float
 
 
+class Path(NamedTuple):
+    """Straight lines from point to point."""
+
+    points: tuple[Point, ...]
+    colour: str
+    width: float
+    opacity: float
+
+
 class Oval(NamedTuple):
     """A disc or an ellipse: radii along its axes, the first turned by radians towards y."""
 
@@ -72,7 +81,7 @@ class Placed(NamedTuple):
     height: int
 
 
-Shape = Line | Oval | Polygon | Box
+Shape = Line | Path | Oval | Polygon | Box
 
 
 @dataclass(slots=True)
@@ -101,6 +110,13 @@ class Canvas:
         """Draw a line between two points."""
         self.shapes.append(Line(_plain(a), _plain(b), colour, float(width), float(opacity)))
 
+    def path(
+        self, points: Sequence[Point], colour: str, width: float, opacity: float = 1.0
+    ) -> None:
+        """Draw lines from point to point."""
+        points = tuple(map(_plain, points))
+        self.shapes.append(Path(points, colour, float(width), float(opacity)))
+
     def dot(self, at: Point, radius: float, fill: str, opacity: float = 1.0) -> None:
         """Draw a disc about a point."""
         self.shapes.append(Oval(_plain(at), (float(radius),) * 2, fill, float(opacity)))
@@ -113,9 +129,12 @@ class Canvas:
         """Fill a polygon."""
         self.shapes.append(Polygon(tuple(map(_plain, points)), fill, float(opacity)))
 
-    def box(self, x: float, y: float, width: float, height: float, colour: str) -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, colour: str, opacity: float = 1.0
+    ) -> None:
         """Fill a box; one narrower than half of a fine pixel is not seen."""
-        self.shapes.append(Box(float(x), float(y), float(width), float(height), colour, 1.0))
+        placed = float(x), float(y), float(width), float(height)
+        self.shapes.append(Box(*placed, colour, float(opacity)))
 
     def text(self, at: Point, text: str, size: int, anchor: str = "la", colour: str = INK) -> float:
         """Write at a point, anchored as Pillow has it, and return the width in px."""

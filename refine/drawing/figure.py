@@ -38,7 +38,8 @@ def draw_pose(
     old: Floats | None,
     skeleton: Skeleton,
     opacity: Floats,
-    spread: Floats,
+    spread: Floats | None = None,
+    own_colour: str | None = None,
 ) -> None:
     """Draw one pose.
 
@@ -49,6 +50,8 @@ def draw_pose(
         skeleton: the K joints.
         opacity: (K,) of the joints; limbs have the lower of their ends.
         spread: (K, 2, 2) covariance px^2, NaN where unknown.
+        own_colour: of its limbs, by which a person is told from others; by default each limb has
+            that of its side.
     """
     there: Bools = np.asarray(np.isfinite(new).all(-1))
     if not there.any():
@@ -60,9 +63,11 @@ def draw_pose(
     thick = float(np.clip(THICKNESS * extent, THINNEST, THICKEST))
     radius = _radii(new, 0.9 * thick + 0.75)
     colour = joint_colours(skeleton)
-    within = np.isfinite(spread).all((-1, -2)) & (np.trace(spread.T) < 2 * (LARGE * extent) ** 2)
-    for j in np.flatnonzero(there & within).tolist():
-        _draw_ellipse(canvas, _at(new, j), spread[j], colour[j], PALE * float(opacity[j]))
+    if spread is not None:
+        within = np.trace(spread.T) < 2 * (LARGE * extent) ** 2
+        within &= np.isfinite(spread).all((-1, -2))
+        for j in np.flatnonzero(there & within).tolist():
+            _draw_ellipse(canvas, _at(new, j), spread[j], colour[j], PALE * float(opacity[j]))
     for casing in (True, False):
         for a, b, paint in limbs(skeleton, there):
             width = min(thick, 2 * radius[a], 2 * radius[b]) * (0.5 if filled[a] | filled[b] else 1)
@@ -71,7 +76,7 @@ def draw_pose(
             if casing:
                 canvas.line(*ends, CASING, width + min(1.5, 0.6 * width), faint**2)
             else:
-                canvas.line(*ends, paint, width, faint)
+                canvas.line(*ends, own_colour or paint, width, faint)
     if old is not None:
         with np.errstate(invalid="ignore", over="ignore"):
             moved = there & had & (np.linalg.norm(new - old, axis=-1) > MOVED)

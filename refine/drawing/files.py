@@ -4,7 +4,7 @@ import io
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -20,11 +20,12 @@ from refine.drawing.cells import Look, Row, draw_case, show_case
 from refine.drawing.marks import ellipses
 from refine.drawing.raster import paint
 from refine.drawing.sheet import legend, sheet
-from refine.drawing.stages import Stages
+from refine.drawing.stages import Stages, on_images
 from refine.drawing.svg import svg
 from refine.exceptions import ArrayError, FormatError
 from refine.files import write_bytes
-from refine.refiner.image.crops import SUFFIXES, find_pictures
+from refine.poses import Poses
+from refine.refiner.image.crops import SUFFIXES, Stored, find_pictures
 from refine.refiner.image.pictures import Sight, check_found, look_at, read_picture, short
 
 S = TypeVar("S")
@@ -53,7 +54,7 @@ class Pictures:
         sight: which of them do not serve, and why; None without any.
     """
 
-    paths: Sequence[Path | None]
+    paths: Sequence[Stored | None]
     exif: bool = True
     sight: Sight | None = None
 
@@ -90,18 +91,23 @@ def find_drawn(
         FormatError: no such folder, or no picture of any of these images in it.
     """
     drawn = sorted({case.image for case in cases})
-    place = np.full(len(stages.images), -1)
-    place[drawn] = np.arange(len(drawn))
-    images = tuple(stages.images[i] for i in drawn)
-    last = stages.poses[-1]
-    poses = last[place[last.image] >= 0]
-    poses = poses.replace(images=images, image=place[poses.image])
-    found = find_pictures(folder, images)
+    seen = find_all(on_images(stages.poses[-1], drawn), folder, exif=exif)
+    paths: list[Stored | None] = [None] * len(stages.images)
+    for image, path in zip(drawn, seen.paths, strict=True):
+        paths[image] = path
+    return Pictures(paths, exif, seen.sight)
+
+
+def find_all(poses: Poses, folder: str | Path, *, exif: bool = True) -> Pictures:
+    """Find the pictures of the images of poses in a folder, leaving out those that do not serve.
+
+    Raises:
+        FormatError: no such folder, or no picture of any of these images in it.
+    """
+    found = find_pictures(folder, poses.images)
     check_found(folder, found, poses)
     sight = look_at(poses, found, exif=exif)
-    paths: list[Path | None] = [None] * len(stages.images)
-    for image, path, usable in zip(drawn, found, sight.pictures, strict=True):
-        paths[image] = None if usable is None else path
+    paths = [None if u is None else path for path, u in zip(found, sight.pictures, strict=True)]
     return Pictures(paths, exif, sight)
 
 
@@ -146,7 +152,7 @@ def contact_sheet(
     def show(case: Case) -> Row:
         return show_case(stages, case, pictures.read(case.image), look)
 
-    rows = list(_counted(_mapped(show, cases), progress))
+    rows = list(counted(mapped(show, cases), progress))
     marks = legend(
         [poses.skeleton for poses in stages.poses],
         compared=len(stages.poses) > 1,
@@ -189,7 +195,7 @@ def write_each(
         write_bytes(Path(folder, names[at]), encode(canvas, encoding, names[at]))
         return names[at]
 
-    return list(_counted(_mapped(write, range(len(cases))), progress))
+    return list(counted(mapped(write, range(len(cases))), progress))
 
 
 def names_of(stages: Stages, cases: Sequence[Case]) -> list[str]:
@@ -221,7 +227,7 @@ def _stem(parts: Sequence[str]) -> str:
     return re.sub(r"[^\w.+ -]", "_", bare)[:LONGEST].strip(". ")
 
 
-def _mapped(do: Callable[[S], T], over: Sequence[S]) -> Iterator[T]:
+def mapped(do: Callable[[S], T], over: Iterable[S]) -> Iterator[T]:
     """Do something with all of a sequence in a few threads, a few ahead; yield in its order."""
     with ThreadPoolExecutor(WORKERS) as pool:
         ahead: deque[Future[T]] = deque()
@@ -237,7 +243,8 @@ def _mapped(do: Callable[[S], T], over: Sequence[S]) -> Iterator[T]:
                 future.cancel()
 
 
-def _counted(results: Iterator[T], progress: Callable[[int], None] | None) -> Iterator[T]:
+def counted(results: Iterator[T], progress: Callable[[int], None] | None) -> Iterator[T]:
+    """Pass on results, and tell `progress` of each how many there were."""
     for done, result in enumerate(results, 1):
         if progress:
             progress(done)

@@ -12,6 +12,9 @@ PAPER, INK, GRID, QUIET = "#FFFFFF", "#222222", "#C8C8C8", "#666666"
 
 BEFORE, AFTER, TRUTH = VERMILION, BLUE, GREEN
 """Before and after something was done, and what annotators say."""
+TRACKS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#8A5A2B", "#882255")
+"""Of tracks, by their numbers, over and over: Okabe & Ito's but yellow, which fades on white, then
+brown and Tol's wine (sronpersonalpages.nl/~pault)."""
 TRAIL, CASING = "#000000", "#FFFFFF"
 """Of the arrow that a moved joint leaves; rim of all that lies on pictures, dark or light."""
 

@@ -108,9 +108,7 @@ def overlay(
     whole = np.array(size, np.float64)
 
     def shown(xy: Floats) -> Floats:
-        """Return where joints lie on the canvas; pixel centres lie on integers."""
-        away = ((xy < -whole) | (xy > 2 * whole)).any(-1, keepdims=True)
-        return np.where(away, np.nan, (xy + 0.5 - (x, y)) * scale)
+        return on_canvas(xy, size, scale, (x, y))
 
     if truth is not None:
         for points in shown(truth.xy):
@@ -123,6 +121,22 @@ def overlay(
         was = None if before is None else old[i]
         draw_pose(canvas, new[i], was, poses.skeleton, opacity[i], spread[i])
     return canvas
+
+
+def on_canvas(
+    xy: Floats, size: tuple[int, int], scale: float, corner: tuple[int, int] = (0, 0)
+) -> Floats:
+    """Return where joints lie on a canvas; pixel centres lie on integers.
+
+    Args:
+        xy: (..., 2) px of the picture; what is further outside than its own size becomes NaN.
+        size: width and height of the picture.
+        scale: px of the canvas over those of the picture.
+        corner: of the part that is shown.
+    """
+    whole = np.array(size, np.float64)
+    away = ((xy < -whole) | (xy > 2 * whole)).any(-1, keepdims=True)
+    return np.where(away, np.nan, (xy + 0.5 - corner) * scale)
 
 
 def pixels(image: Picture) -> Image.Image:

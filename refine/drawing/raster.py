@@ -5,7 +5,7 @@ import math
 
 from PIL import Image, ImageColor, ImageDraw
 
-from refine.drawing.canvas import Box, Canvas, Line, Oval, Point, Polygon, Shape, font
+from refine.drawing.canvas import Box, Canvas, Line, Oval, Path, Point, Polygon, Shape, font
 
 FINE = 3
 """Shapes are drawn so many times larger, then reduced, for smooth edges; what lies beside them
@@ -84,6 +84,10 @@ def _reach(shape: Shape) -> tuple[float, float, float, float]:
         case Line((ax, ay), (bx, by), _, width):
             r = width / 2 + 1
             return min(ax, bx) - r, min(ay, by) - r, max(ax, bx) + r, max(ay, by) + r
+        case Path(points, _, width):
+            xs, ys = zip(*points, strict=True)
+            r = width / 2 + 1
+            return min(xs) - r, min(ys) - r, max(xs) + r, max(ys) + r
         case Oval((x, y), radii):
             r = max(radii)
             return x - r, y - r, x + r, y + r
@@ -106,6 +110,9 @@ def _paint_shape(pen: ImageDraw.ImageDraw, shape: Shape, scale: float, corner: P
         case Line(a, b, colour, width, opacity):
             wide = max(1, round(width * scale))
             pen.line([rounded(a), rounded(b)], fill=_ink(colour, opacity), width=wide)
+        case Path(points, colour, width, opacity):
+            wide = max(1, round(width * scale))
+            pen.line([rounded(p) for p in points], _ink(colour, opacity), wide, joint="curve")
         case Oval(at, (rx, ry), fill, opacity, turn):
             if rx != ry:
                 pen.polygon([rounded(p) for p in outline(at, (rx, ry), turn)], _ink(fill, opacity))

@@ -64,6 +64,23 @@ def line_up(stages: Mapping[str, Poses], truth: GroundTruth | None = None) -> St
         FormatError: an image that is two by id and by name.
         SkeletonError: stages that share no joint.
     """
+    lined = on_same_images(stages, truth)
+    sources = [np.arange(len(lined[0]))]
+    sources += [pair_poses(lined[0].to(after.skeleton), after) for after in lined[1:]]
+    annotated = None if truth is None else annotated_on(truth, lined[0].images)
+    before = [None, *map(partial(_as_in, lined[0]), lined[1:], sources[1:])]
+    return Stages(tuple(stages), lined, tuple(sources), tuple(before), annotated)
+
+
+def on_same_images(
+    stages: Mapping[str, Poses], truth: GroundTruth | None = None
+) -> tuple[Poses, ...]:
+    """Put poses of several stages on the same images, as `line_up` does.
+
+    Raises:
+        ArrayError: no stage.
+        FormatError: an image that is two by id and by name.
+    """
     if not stages:
         raise ArrayError("expected at least one stage, got none")
     images: list[ImageRef] = []
@@ -78,15 +95,19 @@ def line_up(stages: Mapping[str, Poses], truth: GroundTruth | None = None) -> St
             images += [ref] if row is None else []
         moved.append(np.array(rows, np.intp)[poses.image])
     known = _told_by(truth, images)
-    lined = tuple(
+    return tuple(
         poses.replace(images=known, image=image, score=_shares(poses))
         for poses, image in zip(stages.values(), moved, strict=True)
     )
-    sources = [np.arange(len(lined[0]))]
-    sources += [pair_poses(lined[0].to(after.skeleton), after) for after in lined[1:]]
-    annotated = None if truth is None else _annotated(truth, known)
-    before = [None, *map(partial(_as_in, lined[0]), lined[1:], sources[1:])]
-    return Stages(tuple(stages), lined, tuple(sources), tuple(before), annotated)
+
+
+def on_images(poses: Poses, images: Sequence[int]) -> Poses:
+    """Return the poses on some images, and these images alone, in that order."""
+    place = np.full(len(poses.images), -1)
+    place[list(images)] = np.arange(len(images))
+    kept = poses[place[poses.image] >= 0]
+    refs = tuple(poses.images[i] for i in images)
+    return kept.replace(images=refs, image=place[kept.image])
 
 
 def _shares(poses: Poses) -> Floats:
@@ -115,7 +136,7 @@ def _told_by(truth: GroundTruth | None, images: Sequence[ImageRef]) -> tuple[Ima
     return tuple(out)
 
 
-def _annotated(truth: GroundTruth, images: Sequence[ImageRef]) -> Poses:
+def annotated_on(truth: GroundTruth, images: Sequence[ImageRef]) -> Poses:
     """Return the persons on some images who have labelled joints, no crowds, as poses."""
     rows = truth.find(images)[0]
     place = np.full(len(truth.images), -1)

@@ -6,7 +6,18 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from refine.drawing.canvas import Box, Canvas, Line, Oval, Placed, Polygon, Shape, Text, printable
+from refine.drawing.canvas import (
+    Box,
+    Canvas,
+    Line,
+    Oval,
+    Path,
+    Placed,
+    Polygon,
+    Shape,
+    Text,
+    printable,
+)  # fmt: skip
 from refine.drawing.raster import resized
 
 QUALITY = 88
@@ -60,6 +71,12 @@ def _shape(shape: Shape) -> str:
             return (
                 f'<line x1="{ax:.2f}" y1="{ay:.2f}" x2="{bx:.2f}" y2="{by:.2f}" '
                 f'stroke="{colour}" stroke-width="{width:.2f}"{_see("stroke", opacity)}/>'
+            )
+        case Path(points, colour, width, opacity):
+            told = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            return (
+                f'<polyline points="{told}" fill="none" stroke="{colour}" '
+                f'stroke-width="{width:.2f}"{_see("stroke", opacity)}/>'
             )
         case Oval((x, y), (rx, ry), fill, opacity, turn):
             turned = f' transform="rotate({math.degrees(turn):.1f} {x:.2f} {y:.2f})"' * (rx != ry)

@@ -1,29 +1,33 @@
 """COCO keypoint evaluation: what is compared, and what is reported."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 
-from refine._types import AreaRule, Floats
-from refine.evaluation.comparison import Comparison, compare_predictions
-from refine.evaluation.counting import Detections, Tables, count, without_gaps
+from refine._types import Floats
+from refine.evaluation.counting import Tables
 from refine.evaluation.crowding import crowd_levels
-from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
+from refine.evaluation.ground_truth import GroundTruth
 from refine.evaluation.matching import THRESHOLDS
-from refine.evaluation.persons import Persons
-from refine.evaluation.predictions import (
-    CocoObject,
-    Predictions,
-    find_predictions,
-    finite_scores,
+from refine.evaluation.parts import (
+    Area,
+    Backend,
+    Options,
+    Part,
+    Target,
+    Whole,
+    aim,
+    detect,
+    join_parts,
+    match_part,
 )
-from refine.exceptions import ArrayError
-from refine.oks import pose_area
+from refine.evaluation.predictions import CocoObject, find_predictions
+from refine.exceptions import ArrayError, RefineError
 from refine.poses import Poses
-from refine.skeletons import Skeleton, skeleton
+from refine.skeletons import Skeleton
 
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """The ten figures of `COCOeval.summarize` for keypoints, in its order; M and L are areas of
@@ -35,8 +39,8 @@ PERFECT = 1e-15
 FEW_PREDICTIONS = 0.2
 """Share of images with people but without predictions above which a report warns."""
 
-Area = Literal["auto"] | AreaRule
-Backend = Literal["refine", "pycocotools"]
+
+_PLAIN = Options()
 
 
 class SupportsTables(Protocol):
@@ -104,18 +108,6 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What of poses is scored, and how: the options of `evaluate`."""
-
-    sigmas: Floats | float | str | Path | Skeleton | None = None
-    image_ids: Sequence[int | str] | None = None
-    max_dets: int = 20
-    area: Area = "auto"
-    strict: bool = True
-    backend: Backend = "refine"
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """A report, and what it was counted from: `counts` on `images`, indices of the truth's."""
 
@@ -163,8 +155,8 @@ def evaluate(
         ArrayError: an instance score that is not finite, or an option out of range.
 
     >>> xy = np.random.default_rng(0).uniform(0, 99, (1, 17, 2))
-    >>> persons = Poses.from_arrays(skeleton("coco17"), xy, area=[5000.0], box=[[0, 0, 99, 99]])
-    >>> found = Poses.from_arrays(skeleton("coco17"), xy + 1, instance_score=[1])
+    >>> persons = Poses.from_arrays("coco17", xy, area=[5000.0], box=[[0, 0, 99, 99]])
+    >>> found = Poses.from_arrays("coco17", xy + 1, instance_score=[1])
     >>> round(evaluate(persons, found)["AP"], 4)
     1.0
     """
@@ -182,52 +174,100 @@ def evaluate_counted(
     Raises:
         FormatError, SkeletonError, ArrayError: see `evaluate`.
     """
-    if options.max_dets < 1:
-        raise ArrayError(f"expected max_dets of at least 1, got {options.max_dets}")
-    sigmas, image_ids = options.sigmas, options.image_ids
-    table = skeleton(sigmas) if isinstance(sigmas, str | Path) else sigmas
-    truth = read_ground_truth(gt, default=table if isinstance(table, Skeleton) else None)
-    own = truth.skeleton
-    found = find_predictions(poses, own)
-    values = (own if table is None else own.with_sigmas(table)).require_sigmas()
-    compared = compare_predictions(truth, found, image_ids, strict=options.strict)
-    persons, inside = compared.persons, compared.inside
-    detections, area_from = _detections(found, compared, own, options.area)
-    counts = _counter(options.backend)(persons, detections, values, options.max_dets)
-    metrics = _figures(counts.tables(compared.images))
-    levels = crowd_levels(truth, compared)
-    metrics |= {
-        name: _mean(counts.tables(images).precision[..., 0]) if images else -1.0
-        for name, images in levels.items()
-    }
+    if options.backend not in get_args(Backend):
+        raise ArrayError(
+            f"expected backend {' or '.join(map(repr, get_args(Backend)))}, "
+            f"got {options.backend!r:.40}"
+        )
+    target = aim(gt, options)
+    found = find_predictions(poses, target.truth.skeleton)
+    whole = join_parts(target, [match_part(target, found)])
+    if options.backend == "refine":
+        return _evaluated(target, whole, whole.counts)
+    from refine.evaluation.reference import count
 
-    rows = slice(None) if inside.all() else inside
+    detections = detect(target, found, "the predictions")[0]
+    return _evaluated(
+        target, whole, count(whole.persons, detections, target.sigmas, options.max_dets)
+    )
+
+
+def evaluate_parts(
+    gt: str | Path | Mapping[str, Any] | Poses | GroundTruth | CocoObject,
+    parts: Iterable[Poses | str | Path | tuple[str, Poses]],
+    options: Options = _PLAIN,
+) -> Evaluation:
+    """Score poses that come in parts, one after the other; figures are those of the whole.
+
+    All poses of an image are in one part. What is kept of a part are the scores and matches of the
+    best poses of each image, 54 bytes per pose; the ground truth is in memory.
+
+    Args:
+        gt: see `evaluate`.
+        parts: poses or files, all of one skeleton; or poses and what messages call them.
+        options: of `evaluate`; the area "auto" is what the first pose of all has.
+
+    Raises:
+        FormatError: see `evaluate`; an image of which two parts have poses, or a part of another
+            skeleton.
+        SkeletonError: see `evaluate`.
+        ArrayError: see `evaluate`; or "pycocotools" as backend, which wants the whole.
+    """
+    if options.backend != "refine":
+        raise ArrayError(
+            f"expected the backend 'refine' for parts, got {options.backend!r:.40}",
+            hint="one file, or --backend refine",
+        )
+    target, matched = aim(gt, options), []
+    for i, each in enumerate(parts):
+        name, source = each if isinstance(each, tuple) else (f"part {i}", each)
+        name = str(source) if isinstance(source, str | Path) else name
+        found = find_predictions(source, target.truth.skeleton)
+        try:
+            matched.append(match_part(target, found, name))
+        except RefineError as error:
+            error.where = f"{name}, {error.where}" if error.where else name
+            raise
+        if len(found) and target.options.area == "auto":
+            target = replace(target, options=replace(options, area=matched[-1].tally.area))
+    return evaluate_matched(target, matched)
+
+
+def evaluate_matched(target: Target, parts: Sequence[Part]) -> Evaluation:
+    """Return the figures of parts that `refine.evaluation.parts.match_part` has matched.
+
+    Raises:
+        FormatError: see `refine.evaluation.parts.join_parts`.
+    """
+    whole = join_parts(target, parts)
+    return _evaluated(target, whole, whole.counts)
+
+
+def _evaluated(target: Target, whole: Whole, counts: SupportsTables) -> Evaluation:
+    truth, persons, images = target.truth, whole.persons, target.images
+    metrics = _figures(counts.tables(images))
+    levels = crowd_levels(truth, images, persons)
+    metrics |= {
+        name: _mean(counts.tables(of).precision[..., 0]) if of else -1.0
+        for name, of in levels.items()
+    }
     peopled = np.unique(persons.image[~persons.ignore])
-    bare = int((~np.isin(peopled, compared.image[rows])).sum())
+    bare = int((~whole.seen[peopled]).sum())
+    own = truth.skeleton
     report = Report(
         metrics,
-        poses=int(inside.sum()),
+        poses=whole.poses,
         persons=int((~persons.ignore).sum()),
-        images=len(compared.images),
+        images=len(images),
         images_with_persons=len(peopled),
         images_without_predictions=bare,
-        sigmas=_sigmas_of(own, table),
-        official_sigmas=own.sigmas is not None and np.array_equal(values, own.sigmas),
-        area=area_from,
-        max_dets=options.max_dets,
-        warnings=tuple(_warnings(truth, found, len(peopled), bare, compared)),
+        sigmas=_sigmas_of(own, target.chosen),
+        official_sigmas=own.sigmas is not None and np.array_equal(target.sigmas, own.sigmas),
+        area=whole.area,
+        max_dets=target.options.max_dets,
+        warnings=tuple(_warnings(truth, whole, len(peopled), bare)),
     )
-    return Evaluation(report, counts, compared.images)
-
-
-def _counter(backend: Backend) -> Callable[[Persons, Detections, Floats, int], SupportsTables]:
-    if backend == "refine":
-        return count
-    if backend == "pycocotools":
-        from refine.evaluation.reference import count as count_by_pycocotools
-
-        return count_by_pycocotools
-    raise ArrayError(f"expected backend 'refine' or 'pycocotools', got {backend!r:.40}")
+    return Evaluation(report, counts, images)
 
 
 def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
@@ -236,33 +276,6 @@ def _sigmas_of(own: Skeleton, chosen: Floats | float | Skeleton | None) -> str:
     if isinstance(chosen, Skeleton):
         return chosen.name
     return "the caller" if np.ndim(chosen) else f"{chosen:g} for every joint"
-
-
-def _detections(
-    poses: Predictions,
-    compared: Comparison,
-    target: Skeleton,
-    area: Area,
-) -> tuple[Detections, str]:
-    """Return predictions as `COCO.loadRes` prepares them, and where their area is from."""
-    xy, around = without_gaps(target.take(poses.xy, poses.skeleton))
-    if area == "auto":
-        first = poses.box is not None and len(poses) and np.isfinite(poses.box[0]).all()
-        area = "box" if first else "keypoints"
-    if area == "box" and poses.box is not None:
-        # Nine decimals undo x + width - x, so that 32 x 32 is an area of 1024 and not below.
-        extent = np.round(poses.box[:, 2:] - poses.box[:, :2], 9)
-        size = pose_area(xy, "given", area=extent[:, 0] * extent[:, 1])
-    elif area == "keypoints":
-        size = around
-    else:
-        size = pose_area(xy, area, poses.box, poses.area)
-    score, inside = finite_scores(poses.score), compared.inside
-    rows = slice(None) if inside.all() else inside
-    found = Detections(
-        xy[rows], score[rows], size[rows], compared.image[rows], compared.category[rows]
-    )
-    return found, area
 
 
 def _figures(tables: Tables) -> dict[str, float]:
@@ -282,21 +295,19 @@ def _mean(values: Floats) -> float:
     return float(np.mean(values)) if values.size else -1.0
 
 
-def _warnings(
-    truth: GroundTruth, found: Predictions, people: int, bare: int, compared: Comparison
-) -> list[str]:
+def _warnings(truth: GroundTruth, whole: Whole, people: int, bare: int) -> list[str]:
     texts = []
     if people and bare > FEW_PREDICTIONS * people:
         texts.append(
             f"{bare} of {people} images with people have no prediction; if the predictions "
             "cover only a part of the ground truth, choose it with --image-ids"
         )
-    texts += compared.warnings
+    texts += whole.notes
     texts += truth.warnings
     if not people:
         texts.append("no person of the ground truth counts: figures are -1")
-    if found.skeleton != truth.skeleton:
-        texts.append(f"poses of {found.skeleton.name} scored as {truth.skeleton.name}")
-    if (compared.persons.id == 0).any():
+    if whole.skeleton != truth.skeleton:
+        texts.append(f"poses of {whole.skeleton.name} scored as {truth.skeleton.name}")
+    if (whole.persons.id == 0).any():
         texts.append("annotation id 0: pycocotools, and so these figures, never match it")
     return texts

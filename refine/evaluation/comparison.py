@@ -1,6 +1,6 @@
 """Which predictions are compared with which persons: images and categories that agree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,22 +93,34 @@ def compare_predictions(
     Raises:
         FormatError: unknown images; some predictions without category for persons of several.
     """
-    warnings = []
-    image = _images(truth, found, strict=strict and image_ids is None)
-    if (image < 0).any():
-        number = int((image < 0).sum())
-        warnings.append(f"{number} poses on images that the ground truth lacks were left out")
-    category, notes = _categories(truth, found)
+    image, _ = image_places(truth, found, strict=strict and image_ids is None)
+    numbers = np.bincount(found.category, minlength=len(found.categories)).tolist()
+    told = dict(zip(found.categories, numbers, strict=True))
+    place, notes = category_places(truth, told)
+    category = np.array([place[each] for each in found.categories], np.intp)[found.category]
     chosen = truth.rows_of(image_ids)
     persons = truth.persons_on(chosen)
-    if all(each is None for each in found.categories):
+    if alike(told):
         persons = replace(persons, category=np.zeros(len(persons), np.intp))
+    warnings = (*left_out(int((image < 0).sum())), *notes)
     image = np.where(category < 0, -1, image)
-    return Comparison(chosen, persons, image, category, (*warnings, *notes))
+    return Comparison(chosen, persons, image, category, warnings)
 
 
-def _images(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
+def left_out(poses: int) -> tuple[str, ...]:
+    """Say of how many poses the ground truth lacks the image, if of any."""
+    return (f"{poses} poses on images that the ground truth lacks were left out",) if poses else ()
+
+
+def alike(categories: Iterable[Category]) -> bool:
+    """Say whether predictions of some categories are compared with persons of all."""
+    return all(each is None for each in categories)
+
+
+def image_places(truth: GroundTruth, found: Predictions, *, strict: bool) -> tuple[Indices, bool]:
     """Return the index (N,) of each prediction's image, -1 where the ground truth lacks it.
+
+    Also whether numbers were taken for names, which is done where none is an id.
 
     Raises:
         FormatError: unknown images, if `strict`.
@@ -118,7 +130,7 @@ def _images(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
     if ids is not None and isinstance(listing, Images):
         image = listing.places(ids)[index]
         if (image >= 0).all():
-            return np.asarray(image)
+            return np.asarray(image), False
     if isinstance(images, Images):
         images, index = images.once()
     used = np.unique(index).tolist()
@@ -132,41 +144,54 @@ def _images(truth: GroundTruth, found: Predictions, *, strict: bool) -> Indices:
     where = np.full(len(images), -1)
     for i, row in rows.items():
         where[used[i]] = row
-    return where[index] if len(index) else np.zeros(0, np.intp)
+    some = next(iter(rows), None)
+    numbered = some is not None and truth.known.find_named([images[used[some]]]) == [None]
+    return (where[index] if len(index) else np.zeros(0, np.intp)), numbered
 
 
-def _categories(truth: GroundTruth, found: Predictions) -> tuple[Indices, list[str]]:
-    """Return the index (N,) of each prediction's category, -1 where persons have no such one."""
-    ours, theirs = truth.categories, list(found.categories)
+def category_places(
+    truth: GroundTruth, told: Mapping[Category, int]
+) -> tuple[dict[Category, int], list[str]]:
+    """Return the index of each category of predictions, -1 where persons have no such one.
+
+    Args:
+        truth: the ground truth.
+        told: category -> number of its predictions.
+
+    Returns:
+        category -> index into those of the ground truth, and what had to be assumed.
+
+    Raises:
+        FormatError: some predictions without category for persons of several.
+    """
+    ours, theirs = truth.categories, list(told)
     one = len(ours) <= 1
     if one and (None in ours or not ours or theirs in ([], [None], list(ours))):
-        return np.zeros(len(found), np.intp), []
+        return dict.fromkeys(theirs, 0), []
     if one and len(theirs) == 1 and theirs[0] not in truth.listed_categories:
-        told = f"poses of category {theirs[0]!r} taken for {_named(truth, ours)}, the only one"
-        return np.zeros(len(found), np.intp), [told]
+        text = f"poses of category {theirs[0]!r} taken for {_named(truth, ours)}, the only one"
+        return dict.fromkeys(theirs, 0), [text]
     if theirs in ([], [None]):
-        return np.zeros(len(found), np.intp), [
+        return dict.fromkeys(theirs, 0), [
             f"poses without categories are compared with persons of {_named(truth, ours)} alike"
         ]
     if None in theirs and not one:
-        alone = int((found.category == theirs.index(None)).sum())
         raise FormatError(
             f"expected poses with a `category_id`, for persons of several categories "
-            f"({_named(truth, ours)}), got {alone} without",
+            f"({_named(truth, ours)}), got {told[None]} without",
             hint="--category to choose one",
         )
-    place = {each: i for i, each in enumerate(ours)}
+    known = {each: i for i, each in enumerate(ours)}
     # One that names none, among others that do, can only be of the one category.
-    place |= {None: 0} if one else {}
-    index = np.array([place.get(each, -1) for each in theirs], np.intp)[found.category]
-    others = [each for each in theirs if each not in place]
+    known |= {None: 0} if one else {}
+    others = [each for each in theirs if each not in known]
     notes = []
     if others:
         notes.append(
-            f"{int((index < 0).sum())} poses of other categories ({_named(truth, others)}) do not "
-            f"count; persons are of {_named(truth, ours)}"
+            f"{sum(told[each] for each in others)} poses of other categories "
+            f"({_named(truth, others)}) do not count; persons are of {_named(truth, ours)}"
         )
-    return index, notes
+    return {each: known.get(each, -1) for each in theirs}, notes
 
 
 def _named(truth: GroundTruth, categories: Sequence[Category]) -> str:

@@ -106,6 +106,16 @@ class Counts:
         return Tables(precision, recall)
 
 
+class Matches(NamedTuple):
+    """What became of the best predictions of each image and category.
+
+    rows (D,) of them, image by image, and fate (A, T, D) as in `Counts`.
+    """
+
+    rows: Indices
+    fate: npt.NDArray[np.uint8]
+
+
 def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) -> Counts:
     """Match predictions with persons, image by image and category by category.
 
@@ -115,19 +125,18 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
         sigmas: (K,).
         max_dets: best predictions per image and category that count.
     """
-    categories = int(persons.category.max(initial=0)) + 1
-    images = 1 + max(int(persons.image.max(initial=0)), int(found.image.max(initial=0)))
-    key = found.category * images + found.image
+    rows, fate = match(persons, found, sigmas, max_dets)
+    return collect(persons, found.score[rows], found.image[rows], found.category[rows], fate)
+
+
+def match(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) -> Matches:
+    """Match predictions with persons, see `count`; those of one image need those of no other."""
+    persons, whose, key, _ = _by_key(persons, found.image, found.category)
     order = best_first(key, found.score, max_dets)
     key = key[order]
-    whose = persons.category * images + persons.image
-    if (np.diff(whose) < 0).any():
-        by_key = np.argsort(whose, kind="stable")
-        persons, whose = persons[by_key], whose[by_key]
     spans = np.searchsorted(whose, key), np.searchsorted(whose, key, "right")
-    area, limits = persons.area, AREAS[:, :, None]
-    ignored = persons.ignore | (area < limits[:, 0]) | (area > limits[:, 1])
-    size = found.area[order]
+    ignored = _ignored(persons)
+    size, limits = found.area[order], AREAS[:, :, None]
     outside = (size < limits[:, 0]) | (size > limits[:, 1])
     pairing = _pairs if len(order) <= SMALL else _near_pairs
     pairs = pairing(persons, found.xy, order, *spans, sigmas)
@@ -140,9 +149,56 @@ def count(persons: Persons, found: Detections, sigmas: Floats, max_dets: int) ->
         taken = np.zeros(len(persons), np.intp)
         own = [ignored[a], outside[a]]
         kernel(tuple(shared[:3]), shared[3], *own, *shared[4:], taken, fate[a])
-    first = np.searchsorted(key, np.arange(categories + 1) * images)
-    ends = np.searchsorted(whose, np.arange(categories + 1) * images)
-    return Counts(found.score[order], found.image[order], first, fate, persons.image, ends, ignored)
+    return Matches(order, fate)
+
+
+def collect(
+    persons: Persons,
+    score: Floats,
+    image: Indices,
+    category: Indices,
+    fate: npt.NDArray[np.uint8],
+) -> Counts:
+    """Put matched predictions in the order in which figures are accumulated.
+
+    Args:
+        persons: all that count.
+        score: (D,) of predictions, the best first on their image.
+        image: (D,).
+        category: (D,).
+        fate: (A, T, D), see `Counts`.
+    """
+    persons, whose, key, images = _by_key(persons, image, category)
+    if (np.diff(key) < 0).any():
+        order = np.argsort(key, kind="stable")
+        key, score, image, fate = key[order], score[order], image[order], fate[..., order]
+    bounds = np.arange(int(persons.category.max(initial=0)) + 2) * images
+    first, ends = np.searchsorted(key, bounds), np.searchsorted(whose, bounds)
+    return Counts(score, image, first, fate, persons.image, ends, _ignored(persons))
+
+
+def _by_key(
+    persons: Persons, image: Indices, category: Indices
+) -> tuple[Persons, Indices, Indices, int]:
+    """Number images by category: of persons, sorted by it, and of predictions.
+
+    Returns:
+        persons, the numbers (G,) of theirs and (D,) of predictions', and how many images there are.
+    """
+    images = 1 + max(int(persons.image.max(initial=0)), int(image.max(initial=0)))
+    whose = persons.category * images + persons.image
+    if (np.diff(whose) < 0).any():
+        order = np.argsort(whose, kind="stable")
+        persons, whose = persons[order], whose[order]
+    return persons, whose, category * images + image, images
+
+
+def _ignored(persons: Persons) -> Bools:
+    """Return which persons do not count, at each of `AREAS`, (A, G)."""
+    limits = AREAS[:, :, None]
+    return np.asarray(
+        persons.ignore | (persons.area < limits[:, 0]) | (persons.area > limits[:, 1])
+    )
 
 
 def without_gaps(xy: Floats) -> tuple[Floats, Floats]:

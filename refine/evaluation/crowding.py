@@ -1,8 +1,9 @@
 """CrowdPose's levels of crowding: which images are easy, medium and hard."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from refine.evaluation.comparison import Comparison
 from refine.evaluation.ground_truth import GroundTruth
 from refine.evaluation.persons import Persons
 
@@ -40,7 +41,9 @@ def crowd_index(persons: Persons) -> float:
     return float(np.minimum(ratio[known], 1).mean()) if known.any() else 0.0
 
 
-def crowd_levels(truth: GroundTruth, compared: Comparison) -> dict[str, list[int]]:
+def crowd_levels(
+    truth: GroundTruth, images: Sequence[int], persons: Persons
+) -> dict[str, list[int]]:
     """Sort images into easy, medium and hard; empty unless the ground truth is CrowdPose's.
 
     The crowd index is that of the image record, else computed from its persons.
@@ -49,8 +52,7 @@ def crowd_levels(truth: GroundTruth, compared: Comparison) -> dict[str, list[int
     if truth.skeleton.name != "crowdpose14" and told.count(None) == len(told):
         return {}
     levels: dict[str, list[int]] = {name: [] for name in CROWD_METRICS}
-    persons = compared.persons
-    for i in compared.images:
+    for i in images:
         index = told[i]
         if not isinstance(index, int | float):
             start, stop = np.searchsorted(persons.image, [i, i + 1])

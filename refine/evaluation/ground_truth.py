@@ -13,20 +13,24 @@ import numpy.typing as npt
 
 from refine._types import Bools, Floats, Indices
 from refine.categories import Category, categories_of
-from refine.evaluation.columns import Columns, scan_columns
+from refine.evaluation.columns import Columns, join_columns, scan_columns
 from refine.evaluation.persons import Persons
 from refine.evaluation.predictions import CocoObject
 from refine.exceptions import FormatError
-from refine.files import parse_json, plain_data, read_bytes
+from refine.files import matching_files, parse_json, plain_data, read_bytes
 from refine.formats import coco
 from refine.formats._images import Images, whole_ids
 from refine.formats.annotations import listed_categories_of, named_skeleton, strays_of
 from refine.formats.base import LARGE, Options
+from refine.formats.io import read
 from refine.geometry import keypoint_box
-from refine.images import find_images
+from refine.images import KnownImages
 from refine.oks import BOX_FRACTION
 from refine.poses import ImageRef, Poses
 from refine.skeletons import Skeleton
+
+PARQUET = ".parquet"
+"""Ending of the names of tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,11 @@ class GroundTruth:
         if isinstance(self.listing, Images):
             return tuple(self.listing.ids.tolist())
         return tuple(ref.id for ref in self.listing)
+
+    @cached_property
+    def known(self) -> KnownImages:
+        """The images, to find others among."""
+        return KnownImages([ref.file_name for ref in self.images], self.ids, self.where)
 
     def fields_of_images(self, field: str) -> list[Any]:
         """Return an unknown field of the records of all images, None where they have none."""
@@ -114,8 +123,7 @@ class GroundTruth:
         Raises:
             FormatError: an image whose id and name are those of two different images.
         """
-        names = [ref.file_name for ref in self.images]
-        found = find_images(refs, names, self.ids, where=self.where)
+        found = self.known.find(refs)
         rows = {i: row for i, row in enumerate(found) if row is not None}
         return rows, [ref.id for ref, row in zip(refs, found, strict=True) if row is None]
 
@@ -144,7 +152,8 @@ def read_ground_truth(
 
     Args:
         source: COCO keypoint annotations, pycocotools' object of them, or `Poses` whose scores are
-            the flags v = 0, 1, 2; `GroundTruth` is returned as it is.
+            the flags v = 0, 1, 2; or Parquet of these, which may be several files, see
+            `refine.files.matching_files`; `GroundTruth` is returned as it is.
         skeleton: of the persons, whatever the categories name.
         default: taken where the categories name no joints.
         asked: taken where the categories name no joints, and where it has as many as they name,
@@ -161,6 +170,8 @@ def read_ground_truth(
         return _from_poses(source, "ground truth")
     if isinstance(source, CocoObject):
         source = source.dataset
+    if not isinstance(source, Mapping) and (tables := matching_files(source, PARQUET)):
+        return _from_tables(tables, skeleton, category, str(source))
     where = "ground truth" if isinstance(source, Mapping) else str(source)
     data = source if isinstance(source, Mapping) else read_bytes(source)
     if (skeleton, asked, category) == (None, None, None):
@@ -187,6 +198,35 @@ def _renames(asked: Skeleton, named: Skeleton) -> bool:
 
 
 def _from_poses(poses: Poses, where: str) -> GroundTruth:
+    columns = _columns_of(poses, where)
+    strays = strays_of(poses.meta.get("others", ()), columns.listed_categories)
+    return _assembled(columns, strays, where)
+
+
+def _from_tables(
+    paths: Sequence[Path], skeleton: Skeleton | None, category: int | str | None, where: str
+) -> GroundTruth:
+    """Read tables one by one; of each the columns stay."""
+    parts = []
+    for path in paths:
+        poses = read(path, "parquet", skeleton=skeleton)
+        if poses.score_kind != "flag" and len(poses):
+            raise FormatError(
+                "expected annotations, whose scores are the flags v = 0, 1, 2, got scores of the "
+                f"kind {poses.score_kind!r}",
+                where=str(path),
+                hint="refine convert GT.json --to parquet",
+            )
+        if category is not None:
+            poses = poses[[str(c) == str(category) for c in categories_of(poses)]]
+        parts.append(_columns_of(poses, str(path)))
+    columns = join_columns(parts, [str(path) for path in paths])
+    if category is not None and not len(columns.xy):
+        raise FormatError(f"expected persons of category {category!r}, got none", where=where)
+    return _assembled(columns, (), where)
+
+
+def _columns_of(poses: Poses, where: str) -> Columns:
     n, present = len(poses), poses.present
     flags = poses.score if poses.score_kind == "flag" else 2.0 * present
     visible = (present & (flags > 0)).astype(np.int8) + (present & (flags > 1))
@@ -196,7 +236,7 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
     empty = [not (c if d is None else d) for d, c in zip(declared, counts, strict=True)]
     known = listed_categories_of(poses.meta.get("document"))
     categories, category = _categories(poses, where)
-    columns = Columns(
+    return Columns(
         poses.skeleton,
         poses.images,
         poses.xy,
@@ -212,8 +252,6 @@ def _from_poses(poses: Poses, where: str) -> GroundTruth:
         category,
         known,
     )
-    strays = strays_of(poses.meta.get("others", ()), known)
-    return _assembled(columns, strays, where)
 
 
 def _assembled(columns: Columns, strays: Sequence[Any], where: str) -> GroundTruth:

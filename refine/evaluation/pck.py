@@ -1,14 +1,16 @@
 """PCKh, the metric of MPII: the share of joints within half a head of the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine._types import Bools, Floats, Indices
-from refine.evaluation.comparison import compare
+from refine.categories import Category, categories_of
+from refine.evaluation.comparison import category_places, compare
 from refine.evaluation.ground_truth import GroundTruth, read_ground_truth
 from refine.evaluation.persons import Persons
 from refine.exceptions import ArrayError, FormatError
@@ -78,10 +80,10 @@ def pckh(
     gt, dt, head = np.asarray(gt_xy), np.asarray(dt_xy), np.asarray(head_size)
     if gt.ndim != 3 or gt.shape != dt.shape or gt_visible.shape != gt.shape[:2]:
         raise ArrayError(f"expected two (N, K, 2) and (N, K), got {gt.shape}, {dt.shape}")
-    if head.shape != gt.shape[:1] or not (head > 0).all():
-        raise ArrayError(f"expected {len(gt)} positive head sizes")
-    distance = np.sqrt(((gt - dt) ** 2).sum(-1))
-    right = gt_visible & (distance <= threshold * head[:, None])
+    if head.shape != gt.shape[:1]:
+        raise ArrayError(f"expected {len(gt)} head sizes, got {head.shape}")
+    _check_sizes(head)
+    right = _within(gt, gt_visible, dt, head, threshold)
     return right.sum(0), np.asarray(gt_visible).sum(0)
 
 
@@ -112,6 +114,33 @@ def evaluate_pckh(
         FormatError: no head sizes, unknown images, or a pose that belongs to no person or to one
             that has its pose already.
     """
+    return evaluate_pckh_parts(
+        gt, [poses], threshold=threshold, image_ids=image_ids, skip=skip, strict=strict
+    )
+
+
+def evaluate_pckh_parts(
+    gt: str | Path | Mapping[str, Any] | GroundTruth,
+    parts: Iterable[Poses | tuple[str, Poses]],
+    *,
+    threshold: float = 0.5,
+    image_ids: Sequence[int | str] | None = None,
+    skip: Sequence[str] = NOT_SCORED,
+    strict: bool = True,
+) -> PckhReport:
+    """Score poses that come in parts, one after the other; figures are those of the whole.
+
+    Args:
+        gt: see `evaluate_pckh`, as all others.
+        parts: poses, all of one skeleton; or poses and what messages call them.
+        threshold: times the head size.
+        image_ids: score only these images.
+        skip: joints left out.
+        strict: refuse predictions on images that the ground truth lacks.
+
+    Raises:
+        FormatError: see `evaluate_pckh`; or parts of several skeletons.
+    """
     truth = read_ground_truth(gt)
     measured = np.nan_to_num(truth.persons.head_size) != 0
     persons = truth.persons[measured & truth.persons.labelled.any(1)]
@@ -119,29 +148,87 @@ def evaluate_pckh(
         raise FormatError(
             "expected annotations with a `head_size` in px", where=truth.where, hint="--metric oks"
         )
-    compared = compare(truth, poses, image_ids, strict=strict)
-    persons = persons[np.isin(persons.image, compared.images)]
-    image = np.where(compared.inside, compared.image, -1)
-    owner = _owners(persons, poses, image, truth.where)
-    xy = np.full(persons.xy.shape, np.nan)
-    xy[list(owner)] = truth.skeleton.take(poses.xy, poses.skeleton)[list(owner.values())]
-    right, labelled = pckh(persons.xy, persons.labelled, xy, persons.head_size, threshold)
+    persons = persons[np.isin(persons.image, truth.rows_of(image_ids))]
+    _check_sizes(persons.head_size)
+    found: list[_Found] = []
+    body = None
+    for i, each in enumerate(parts):
+        name, poses = each if isinstance(each, tuple) else (f"part {i}", each)
+        body = body or poses.skeleton
+        if poses.skeleton != body:
+            raise FormatError(
+                f"expected parts of one skeleton, got {poses.skeleton.name} after {body.name}",
+                where=name,
+            )
+        compared = compare(truth, poses, image_ids, strict=strict)
+        image = np.where(compared.inside, compared.image, -1)
+        person, row = _owners(persons, poses, image, truth.where)
+        categories = categories_of(poses)
+        own, xy = persons[person], truth.skeleton.take(poses.xy[row], poses.skeleton)
+        right = _within(own.xy, own.labelled, xy, own.head_size, threshold)
+        found.append(_Found(name, Counter(categories), person, categories, row, right))
+    hits, poses_found = _count(truth, persons, found)
+    labelled = persons.labelled.sum(0)
     scored = np.array([j not in skip for j in truth.skeleton.joints])
     return PckhReport(
-        float(right[scored].sum() / max(labelled[scored].sum(), 1)),
+        float(hits[scored].sum() / max(labelled[scored].sum(), 1)),
         {
-            joint: float(right[i] / labelled[i]) if labelled[i] else float("nan")
+            joint: float(hits[i] / labelled[i]) if labelled[i] else float("nan")
             for i, joint in enumerate(truth.skeleton.joints)
             if scored[i]
         },
         threshold,
-        len(owner),
+        poses_found,
         len(persons),
     )
 
 
-def _owners(persons: Persons, poses: Poses, image: Indices, where: str) -> dict[int, int]:
-    """Return person -> pose."""
+class _Found(NamedTuple):
+    """Persons (n,) that a part has poses of, the row (n,) of each, and what is right (n, K)."""
+
+    name: str
+    told: Counter[Category]
+    person: Indices
+    categories: tuple[Category, ...]
+    row: Indices
+    right: Bools
+
+
+def _count(truth: GroundTruth, persons: Persons, found: Sequence[_Found]) -> tuple[Indices, int]:
+    """Return how often each joint (K,) is right, and of how many persons there is a pose.
+
+    Raises:
+        FormatError: a person of whom two parts have a pose.
+    """
+    places, _ = category_places(truth, sum((part.told for part in found), Counter()))
+    taken = np.zeros(len(persons), np.bool_)
+    hits = np.zeros(len(truth.skeleton), np.intp)
+    for part in found:
+        of = [places[part.categories[i]] >= 0 for i in part.row.tolist()]
+        counts = np.array(of, np.bool_)
+        person = part.person[counts]
+        if (twice := person[taken[person]]).size:
+            raise _second(persons, int(twice[0]), part.name)
+        taken[person] = True
+        hits += part.right[counts].sum(0)
+    return hits, int(taken.sum())
+
+
+def _check_sizes(head: Floats) -> None:
+    if not (head > 0).all():
+        raise ArrayError(f"expected {len(head)} positive head sizes, got some that are not")
+
+
+def _within(
+    gt_xy: Floats, gt_visible: Bools, dt_xy: Floats, head_size: Floats, threshold: float
+) -> Bools:
+    """Return which joints (N, K) are labelled and lie within a share of the head size."""
+    distance = np.sqrt(((gt_xy - dt_xy) ** 2).sum(-1))
+    return np.asarray(gt_visible & (distance <= threshold * head_size[:, None]))
+
+
+def _owners(persons: Persons, poses: Poses, image: Indices, where: str) -> tuple[Indices, Indices]:
+    """Return persons (n,), and the pose (n,) of each."""
     by_id = {name: i for i, name in enumerate(persons.id.tolist())}
     on_image: dict[int, list[int]] = {}
     for i, at in enumerate(persons.image.tolist()):
@@ -158,9 +245,12 @@ def _owners(persons: Persons, poses: Poses, image: Indices, where: str) -> dict[
                 where=f"pose {row}",
             )
         if person in owner:
-            raise FormatError(
-                f"expected one pose for person {persons.id[person]}, got a second",
-                where=f"pose {row}",
-            )
+            raise _second(persons, person, f"pose {row}")
         owner[person] = row
-    return owner
+    return np.array(list(owner), np.intp), np.array(list(owner.values()), np.intp)
+
+
+def _second(persons: Persons, person: int, where: str) -> FormatError:
+    return FormatError(
+        f"expected one pose for person {persons.id[person]}, got a second", where=where
+    )

@@ -315,6 +315,7 @@ class ParquetMetadata(Struct):
     version: int
     skeleton: Shipped
     score_kind: str
+    fps: float | UnsetType = UNSET
     refine_history: History = UNSET
 
 
@@ -339,6 +340,7 @@ class NdjsonLine(Struct):
     skeleton: Shipped
     score_kind: str
     poses: list[NdjsonPose]
+    fps: float | UnsetType = UNSET
     image_id: Id | UnsetType = UNSET
     file_name: str | UnsetType = UNSET
     width: int | UnsetType = UNSET

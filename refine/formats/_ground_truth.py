@@ -1,14 +1,14 @@
 """The writer of COCO ground truth, the counterpart of `coco.read_ground_truth`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 
 import refine.history as _history
-from refine._types import Floats
+from refine._types import Bools, Floats
 from refine.categories import category_of
 from refine.exceptions import FormatError
 from refine.formats._images import image_record
@@ -42,8 +42,11 @@ def write_ground_truth(poses: Poses, precision: int | None) -> dict[str, Any]:
         "track_id": None if poses.track is None else [t if t >= 0 else None for t in poses.track],
     }
     annotations = []
+    new, free = added(poses), _free_id(poses)
     for i, keypoints in enumerate(lists):
         own = {"id": i + 1, "category_id": 1, "iscrowd": 0} if source is None else {}
+        if new[i]:
+            own = {"id": next(free), "iscrowd": 0}
         row = {**own, **poses.extra[i], "image_id": poses.images[poses.image[i]].id}
         if source is None:
             row["category_id"] = _category(row, i)
@@ -91,27 +94,44 @@ def visibility(poses: Poses, above: float = VISIBLE) -> Floats:
     return np.where(poses.present, np.where(own > 0, own, seen), 0.0)
 
 
+def added(poses: Poses) -> Bools:
+    """Tell the poses (N,) that a file of ground truth did not have: others have an id there."""
+    without = np.array(["id" not in row for row in poses.extra], np.bool_)
+    return without & ("document" in poses.meta and not without.all())
+
+
+def _free_id(poses: Poses) -> Iterator[int]:
+    """Return ids beyond those that annotations have, one after the other."""
+    rows = (*poses.extra, *(row for _, row in poses.meta.get("others", ())))
+    taken = [row.get("id") for row in rows if isinstance(row, Mapping)]
+    return count(max((i for i in taken if isinstance(i, int)), default=0) + 1)
+
+
 def annotate(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     """Give poses of other formats what annotations must have, and say what that was.
 
     That is the box of their joints and `BOX_FRACTION` of its area where they have none, and v, see
     `visibility`.
     """
-    if "document" in poses.meta or not len(poses):
+    new = added(poses) if "document" in poses.meta else np.ones(len(poses), np.bool_)
+    if not new.any():
         return poses, ()
     notes = []
-    found = keypoint_box(poses.xy)
+    found = np.where(new[:, None], keypoint_box(poses.xy), np.nan)
     own, given = poses.box, poses.area
     boxes = found if own is None else np.where(np.isfinite(own), own, found)
-    guess = BOX_FRACTION * (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    area = guess.round(4) if given is None else np.where(np.isfinite(given), given, guess.round(4))
-    for what, old, new in (
+    guess = (BOX_FRACTION * (boxes[:, 2:] - boxes[:, :2]).prod(1)).round(4)
+    guess = np.where(new, guess, np.nan)
+    area = guess if given is None else np.where(np.isfinite(given), given, guess)
+    for what, old, now in (
         ("bbox", own, boxes),
         (f"area, {BOX_FRACTION} of that of the box,", given, area),
     ):
-        count = len(new) if old is None else int((old != new).reshape(len(new), -1).any(1).sum())
-        notes += [f"{what} of {count} poses without one: from their joints"] if count else []
-    if poses.score_kind != "flag":
+        before = np.full_like(now, np.nan) if old is None else old
+        differs = (before != now) & ~np.isnan(now)
+        number = int(differs.reshape(len(now), -1).any(1).sum())
+        notes += [f"{what} of {number} poses without one: from their joints"] if number else []
+    if poses.score_kind != "flag" and "document" not in poses.meta:
         seen = int((visibility(poses) == 2).sum())
         notes.append(f"v: 2 for the {seen} joints with a score above {VISIBLE}, 1 for the others")
     return poses.replace(box=boxes, area=area), tuple(notes)

@@ -78,6 +78,11 @@ def _frames(poses: Poses, kept: _Kept) -> int:
     return sum(f is not None and not (numbered and str(i) == str(f)) for i, f in told)
 
 
+def _rate(poses: Poses, kept: _Kept) -> int:
+    # What else a file tells of its video goes back into a file of its format.
+    return int(poses.meta.get("fps") is not None and not kept.own)
+
+
 def _joint_scores(poses: Poses, kept: _Kept) -> int:
     # Formats that hold no scores hold flags.
     flags = poses.score_kind == "flag" and kept.flags
@@ -111,6 +116,7 @@ COUNTERS: dict[Loss, Callable[[Poses, _Kept], int]] = {
     "image names": _names,
     "image sizes": lambda poses, _: sum(ref.width is not None for ref in poses.images),
     "frame numbers": _frames,
+    "frames per second": _rate,
     "images without poses": lambda poses, kept: (
         0 if kept.own else len(poses.images) - len(np.unique(poses.image))
     ),
@@ -131,6 +137,7 @@ WORDS: dict[Loss, tuple[str, str]] = {
     "image names": ("image name", "image names"),
     "image sizes": ("image size", "image sizes"),
     "frame numbers": ("frame number", "frame numbers"),
+    "frames per second": ("rate of frames", "rates of frames"),
     "images without poses": ("image without poses", "images without poses"),
     "keypoint scores": ("keypoint score", "keypoint scores"),
     "score kind": ("kind of scores", "kinds of scores"),

@@ -117,12 +117,14 @@ def _video(video: Any, path: Path) -> dict[str, Any]:
     if isinstance(name, str) and Path(name) == path:  # Pictures within the labels.
         name = video.source_video.filename if video.source_video else path.name
     shape = video.shape or video.backend_metadata.get("shape")
-    return {"filename": name, "shape": None if shape is None else list(map(int, shape))}
+    told = {"filename": name, "shape": None if shape is None else list(map(int, shape))}
+    rate = getattr(video, "fps", None)  # sleap-io 0.5 and older know none
+    return told if rate is None else {**told, "fps": float(rate)}
 
 
 def _backend(held: Mapping[str, Any]) -> dict[str, Any]:
     """Return what sleap-io asks of a video that is not at hand."""
-    told = {"shape": held["shape"]} if held.get("shape") else {}
+    told = {name: held[name] for name in ("shape", "fps") if held.get(name)}
     names = held["filename"]
     if isinstance(names, list):
         told |= {"type": "ImageVideo", "filename": names[0] if names else "", "filenames": names}

@@ -1,8 +1,10 @@
-"""What the project's own forms tell of all their poses: skeleton and kind of score."""
+"""What files tell of all their poses: skeleton, kind of score, frames per second."""
 
+from collections.abc import Iterable
 from typing import Any, get_args
 
 from refine.exceptions import FormatError, SkeletonError
+from refine.numerics import frame_rate
 from refine.poses import ScoreKind
 from refine.skeletons import (
     Skeleton,
@@ -11,6 +13,15 @@ from refine.skeletons import (
     skeleton_names,
     skeleton_to_table,
 )
+
+FPS = "fps"
+"""In files that tell it, and in `Poses.meta`: frames per second."""
+
+
+def rate_told(values: Iterable[Any]) -> dict[str, float]:
+    """Return `FPS` for `Poses.meta`, of several videos if they agree; empty where nothing tells."""
+    rates = {frame_rate(value) for value in values}
+    return {FPS: rate} if len(rates) == 1 and (rate := rates.pop()) is not None else {}
 
 
 def skeleton_told(body: Any, where: str) -> Skeleton:

@@ -4,7 +4,7 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.exceptions import FormatError
-from refine.formats._keypoints import rounded, shortest
+from refine.formats._keypoints import FAR, rounded, shortest
 from refine.poses import Poses
 
 NEAR = (-0.5, 1.5)
@@ -43,7 +43,7 @@ def in_pixels(
             are shares wherever coordinates are. 0 is a format of px, whose boxes are looked at.
 
     Raises:
-        FormatError: shares of images whose size is not known.
+        FormatError: shares of images whose size is not known, or of places beyond `FAR`.
     """
     if normalised is False:
         return poses
@@ -74,7 +74,22 @@ def in_pixels(
     per_joint = size[:, None]
     xy = shortest(poses.xy * per_joint, lambda px: px / per_joint == poses.xy)
     poses = poses.replace(xy=xy, box=box, area=area, meta=meta)
+    _check_near(poses, where)
     return _noted(poses, note)
+
+
+def _check_near(poses: Poses, where: str) -> None:
+    """Refuse shares so large that no format would take the pixels."""
+    corners = [poses.xy] if poses.box is None else [poses.xy, poses.box[:, :, None]]
+    far = np.flatnonzero([(np.abs(values) > FAR).any((1, 2)) for values in corners])
+    if len(far):
+        i = int(far[0]) % len(poses)
+        raise FormatError(
+            f"expected shares of the image, got places beyond {FAR:,.0f} px for pose {i} on image "
+            f"{poses.images[poses.image[i]].id!r}",
+            where=where,
+            hint="--pixels, if they are px, or a look at the tool that wrote the file",
+        )
 
 
 def shares_of(poses: Poses, precision: int | None, form: str, whole: float = 1) -> Poses:

@@ -195,6 +195,7 @@ FORMATS = (
             "images without poses",
             "score kind",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
     *(
@@ -218,6 +219,7 @@ FORMATS = (
                 "boxes",
                 "areas",
                 "skeletons that do not ship",
+                "frames per second",
             ),
             example=partial(one_person, "openpose18"),
         )

@@ -36,6 +36,7 @@ Loss = Literal[
     "image names",
     "image sizes",
     "frame numbers",
+    "frames per second",
     "images without poses",
     "keypoint scores",
     "score kind",
@@ -75,12 +76,14 @@ class Source:
         held: in which way.
         documents: one, those of the files of a folder, or those of the lines of a file.
         names: of the files of a folder, without it.
+        before: lines of the file that come before those here.
     """
 
     path: str
     held: Holding
     documents: Sequence[Document]
     names: Sequence[str] = ()
+    before: int = 0
 
     @property
     def document(self) -> Document:
@@ -90,7 +93,7 @@ class Source:
     def where(self, index: int) -> str:
         """Name a document for messages."""
         if self.held == "lines":
-            return f"{self.path}, line {index + 1}"
+            return f"{self.path}, line {self.before + index + 1}"
         return f"{self.path}, {self.names[index]}" if self.held == "folder" else self.path
 
     def record(self, what: str) -> Where:
@@ -101,7 +104,7 @@ class Source:
         """Return the documents and what each is called."""
         names: Sequence[str | int] = self.names if self.held == "folder" else (self.path,)
         if self.held == "lines":
-            names = range(len(self.documents))
+            names = range(self.before, self.before + len(self.documents))
         pages = zip(names, self.documents, strict=True)
         return [Page(name, page, self.where(i)) for i, (name, page) in enumerate(pages)]
 

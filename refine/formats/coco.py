@@ -39,6 +39,7 @@ from refine.formats._rows import (
     tracks,
     write_rows,
 )
+from refine.formats._told import FPS, rate_told
 from refine.formats._unlabelled import FIELD as UNLABELLED, unlabelled_places
 from refine.formats.annotations import (
     find_category,
@@ -164,9 +165,16 @@ def read_ground_truth(document: Any, options: Options) -> Poses:
             "category": None
             if options.category is None
             else find_category(document, options.category, options.where).get("id"),
+            **rate_told(video.get(FPS) for video in _videos(document)),
             "notes": _notes(len(others), len(document["annotations"])),
         },
     )
+
+
+def _videos(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records of videos that some tools put beside those of images."""
+    held = document.get("videos")
+    return [v for v in held if isinstance(v, dict)] if isinstance(held, list) else []
 
 
 def _check_document(document: Any, where: str) -> None:
@@ -301,6 +309,7 @@ FORMATS = (
             "images without poses",
             "score kind",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
     Format(
@@ -313,6 +322,11 @@ FORMATS = (
         fields=ROW | {"bbox", "id", "iscrowd", "num_keypoints", *FIELDS, UNLABELLED},
         private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED}),
         complete=annotate,
-        cannot_hold=("frame numbers", "keypoint scores", "score kind"),
+        cannot_hold=(
+            "frame numbers",
+            "keypoint scores",
+            "score kind",
+            "frames per second",
+        ),
     ),
 )

@@ -58,9 +58,27 @@ def load(path: str | Path, endings: Sequence[str] = ()) -> Source:
     """
     where = str(path)
     if where != STDIO and Path(path).is_dir():
-        names = _names(Path(path), tuple(endings))
-        return Source(where, "folder", [_parse_one(Path(path) / name) for name in names], names)
+        return load_files(path, names_in(path, endings))
     return parse(read_bytes(path), where)
+
+
+def load_files(folder: str | Path, names: Sequence[str]) -> Source:
+    """Read some files of a folder.
+
+    Raises:
+        FormatError: unreadable, empty or not JSON.
+    """
+    pages = [_parse_one(Path(folder) / name) for name in names]
+    return Source(str(folder), "folder", pages, names)
+
+
+def parse_lines(data: bytes, where: str, before: int = 0) -> Source:
+    """Parse some of the lines of a file, of which others come before.
+
+    Raises:
+        FormatError: not JSON.
+    """
+    return Source(where, "lines", _lines(data, where, before), before=before)
 
 
 def parse(data: bytes, where: str) -> Source:
@@ -78,13 +96,26 @@ def parse(data: bytes, where: str) -> Source:
     if encoding := told_by_content(data) or ENCODINGS.get(_suffix(where)) or _looks_like(data):
         return Source(where, "document", [encoding.parse(data, where)])
     if is_lines_name(where) or _looks_like_lines(data):
-        return Source(where, "lines", _lines(data, where))
+        return parse_lines(data, where)
     return Source(where, "document", [parse_json(data, where)])
 
 
 def is_lines_name(path: str | Path) -> bool:
     """Whether a file of this name holds JSON by the line."""
     return str(path).removesuffix(".gz").endswith(LINE_SUFFIXES)
+
+
+def renamed(name: str, form: Format) -> str:
+    """Name a file as another, with the ending that is usual with a format.
+
+    >>> from refine.formats.known import get_format
+    >>> renamed("a.json", get_format("ndjson")), renamed("b.ndjson.gz", get_format("parquet"))
+    ('a.ndjson', 'b.parquet')
+    """
+    ends = {"document": form.ending, "lines": LINE_SUFFIXES[0], "folder": ""}
+    bare = name.removesuffix(".gz")
+    known = _suffix(bare) in (".json", *LINE_SUFFIXES, *ENCODINGS)
+    return (str(Path(bare).with_suffix("")) if known else bare) + ends[form.holdings[0]]
 
 
 def is_file_name(path: str | Path) -> bool:
@@ -244,13 +275,19 @@ def _is_free(path: Path) -> bool:
     return not (path.is_file() or (path.is_dir() and any(path.iterdir())))
 
 
-def _names(path: Path, endings: tuple[str, ...]) -> list[str]:
+def names_in(folder: str | Path, endings: Sequence[str] = ()) -> list[str]:
+    """List the files that `load` reads of a folder.
+
+    Raises:
+        FormatError: none.
+    """
+    path = Path(folder)
     # Hidden files: macOS leaves a `._a.json` beside every a.json on foreign disks.
     files = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
     kinds = (".json", *ENCODINGS)
     found = next((of for kind in kinds if (of := [f.name for f in files if f.suffix == kind])), [])
     names = sorted(found, key=natural_key)
-    names = [n for n in names if n.endswith(endings)] or names
+    names = [n for n in names if n.endswith(tuple(endings))] or names
     if not names:
         raise FormatError(
             f"expected a folder with {' or '.join(kinds)} files, got none", where=str(path)
@@ -271,14 +308,14 @@ def _parse_one(path: Path) -> Document:
     return encoding.parse(read_bytes(path) if path.stat().st_size else b"", str(path))
 
 
-def _lines(data: bytes, where: str) -> list[Document]:
+def _lines(data: bytes, where: str, before: int) -> list[Document]:
     try:
         values: list[Document] = msgspec.json.Decoder().decode_lines(data)
         return values
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [
             parse_json(line, f"{where}, line {number}")
-            for number, line in enumerate(data.split(b"\n"), 1)
+            for number, line in enumerate(data.split(b"\n"), before + 1)
             if line.strip()
         ]
 

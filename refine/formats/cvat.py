@@ -253,6 +253,7 @@ FORMATS = (
             "boxes",
             "areas",
             "unknown fields",
+            "frames per second",
         ),
     ),
 )

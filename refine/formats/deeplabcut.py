@@ -267,6 +267,7 @@ FORMATS = (
             "areas",
             "unknown fields",
             "history",
+            "frames per second",
         ),
     ),
 )

@@ -161,6 +161,7 @@ FORMATS = (
             "score kind",
             "areas",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

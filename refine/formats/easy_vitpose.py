@@ -32,7 +32,8 @@ PERSON = "person"
 def read_easy_vitpose(source: Source, options: Options) -> Poses:
     """Read the frames of a video, an image, or a folder with a file per image.
 
-    Persons that bear the numbers 0, 1, ... through all of a file were counted, not tracked.
+    Persons that bear the numbers 0, 1, ... through all of a file, in a folder through each of its
+    files, were counted, not tracked.
 
     Raises:
         FormatError: another form, several frames in a file of a folder, or files of other joints.
@@ -41,7 +42,7 @@ def read_easy_vitpose(source: Source, options: Options) -> Poses:
     pages = source.pages()
     body = _skeleton(pages[0], options)
     refs: list[ImageRef] = []
-    rows: list[dict[str, Any]] = []
+    held: list[tuple[list[str], Any]] = []
     image: list[int] = []
     places: list[str] = []
     lists: list[Any] = []
@@ -75,7 +76,9 @@ def read_easy_vitpose(source: Source, options: Options) -> Poses:
             lists += frame.values()
             names += list(frame)
         document: Any = page.document
-        rows += _persons(names, [document.get(_history.FIELD)] * len(names))
+        held.append((names, document.get(_history.FIELD)))
+    counted = all(names == [str(n) for n in range(len(names))] for names, _ in held)
+    rows = [row for names, history in held for row in _persons(names, history, counted=counted)]
     k = len(body)
     marks = [_flat(each, k, where) for each, where in zip(lists, places, strict=True)]
     found = Instances(rows, image, refs, places, {})
@@ -123,11 +126,10 @@ def number_persons(poses: Poses) -> tuple[Poses, tuple[str, ...]]:
     return poses, (note,) if 0 < bare < len(poses) else ()
 
 
-def _persons(names: list[str], histories: list[Any]) -> list[dict[str, Any]]:
+def _persons(names: list[str], history: Any, *, counted: bool) -> list[dict[str, Any]]:
     """Return a record per person of a file: the track, or the name where that is no number."""
-    counted = names == [str(n) for n in range(len(names))]
     rows: list[dict[str, Any]] = []
-    for name, history in zip(names, histories, strict=True):
+    for name in names:
         row: dict[str, Any] = {} if history is None else {_history.FIELD: history}
         plain = name.isascii() and name.isdecimal() and str(int(name)) == name and len(name) < 16
         if not counted:
@@ -197,6 +199,7 @@ FORMATS = (
             "boxes",
             "areas",
             "unknown fields",
+            "frames per second",
         ),
     ),
 )

@@ -263,6 +263,11 @@ FORMATS = (
         fields=_FIELDS,
         private=_FIELDS - {"category_id"} | {HALVES},
         shares=1,
-        cannot_hold=("image ids", "score kind", "areas"),
+        cannot_hold=(
+            "image ids",
+            "score kind",
+            "areas",
+            "frames per second",
+        ),
     ),
 )

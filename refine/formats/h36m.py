@@ -146,6 +146,7 @@ FORMATS = (
             "areas",
             "unknown fields",
             "history",
+            "frames per second",
         ),
     ),
 )

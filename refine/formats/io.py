@@ -26,12 +26,14 @@ from refine.formats.containers import (
     save,
 )
 from refine.formats.known import FORMATS, endings, get_format, tell
+from refine.formats.ndjson import scan_ndjson, spell_ndjson
+from refine.formats.parquet import spell_parquet
 from refine.formats.plain import scan_results
 from refine.formats.spelling.results import spell_results
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-_Readable: TypeAlias = str | Path | IO[Any] | Mapping[str, Any] | list[Any]
+_Readable: TypeAlias = str | Path | IO[Any] | Mapping[str, Any] | list[Any] | Source
 """A path, a file that is open, or what it would hold."""
 ENDINGS = {".csv": "csv", ".parquet": "parquet", ".slp": "sleap", ".nc": "movement"}
 """Names of files that tell the format to write."""
@@ -56,7 +58,8 @@ def read(
 
     Args:
         path: ``"-"`` is standard input; ``*.gz`` is gunzipped; or a file that is open for reading,
-            text or bytes; or what a file would hold, parsed, NumPy's numbers and arrays in it too.
+            text or bytes; or what a file would hold, parsed, NumPy's numbers and arrays in it too;
+            or a `Source` with some of the documents of a file or folder.
         format: one of `FORMATS`; by default `sniff` tells.
         skeleton: of the poses, where the file does not tell.
         zero_is_missing: whether (0, 0) means a missing joint whatever its score.
@@ -74,7 +77,8 @@ def read(
     body = None if skeleton is None else skeletons.skeleton(skeleton)
     form = None if format is None else get_format(format)
     unnamed = "<data>" if isinstance(path, Mapping | list) else "<file>"
-    where = str(path) if isinstance(path, str | Path) else _name(path, unnamed)
+    named = path.path if isinstance(path, Source) else path
+    where = str(named) if isinstance(named, str | Path) else _name(named, unnamed)
     options = Options(where, body, zero_is_missing, default, category)
     scanned = None if category is not None else _scanned(path, form, options)
     poses = _parsed(path, form, options) if scanned is None else scanned
@@ -85,18 +89,27 @@ def read(
 
 
 def _scanned(path: _Readable, form: Format | None, options: Options) -> Poses | None:
-    """Read a large file of COCO results that are nothing but numbers; None of all others."""
-    if not isinstance(path, str | Path) or Path(str(path).removesuffix(".gz")).suffix != ".json":
+    """Read a large file of lines, or of COCO results that are nothing but numbers.
+
+    Returns:
+        None of all others.
+    """
+    large = isinstance(path, str | Path) and Path(path).is_file()
+    if not large or Path(str(path)).stat().st_size <= LARGE:
         return None
-    large = Path(path).is_file() and Path(path).stat().st_size > LARGE
-    if not large or (form is not None and form.name != "coco"):
+    name = None if form is None else form.name
+    if is_lines_name(str(path)) and name in (None, "ndjson"):
+        poses = scan_ndjson(read_bytes(str(path)), options)
+        about = {"format": "ndjson", "held": "lines"}
+    elif str(path).removesuffix(".gz").endswith(".json") and name in (None, "coco"):
+        found = scan_results(read_bytes(str(path)), options)
+        poses = None if found is None or found.others else found.poses()
+        about = {"format": "coco", "held": "document"}
+    else:
         return None
-    found = scan_results(read_bytes(path), options)
-    if found is None or found.others:
+    if poses is None:
         return None
-    about = {"format": "coco", "held": "document", "ending": ".json", "single": False}
-    poses = found.poses()
-    return poses.replace(meta={**poses.meta, **about})
+    return poses.replace(meta={**poses.meta, **about, "ending": ".json", "single": False})
 
 
 def _parsed(path: _Readable, form: Format | None, options: Options) -> Poses:
@@ -126,9 +139,14 @@ def _spelled(
     form: Format, poses: Poses, path: str | Path, precision: int | None
 ) -> Iterator[bytes] | None:
     """Return what `save` would write of many plain poses, in parts; None of all others."""
-    if form.name != "coco" or poses.xy.nbytes < LARGE:
+    if poses.xy.nbytes < LARGE:
         return None
-    if holding_for(form, poses, path) != "document" or poses.meta.get("single"):
+    if form.name == "parquet":
+        return spell_parquet(poses, precision) if is_binary(str(path)) else None
+    held = holding_for(form, poses, path)
+    if form.name == "ndjson" and held == "lines":
+        return spell_ndjson(poses, precision)
+    if form.name != "coco" or held != "document" or poses.meta.get("single"):
         return None
     return spell_results(poses, precision)
 
@@ -236,6 +254,8 @@ def sniff(path: _Readable) -> str:
 
 
 def _load(path: _Readable) -> Source:
+    if isinstance(path, Source):
+        return path
     if isinstance(path, str | Path):
         return load(path, endings())
     if isinstance(path, Mapping | list):
@@ -246,8 +266,12 @@ def _load(path: _Readable) -> Source:
     return parse(unpack(data, name.removesuffix(".gz")), name)
 
 
-def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
-    name = _name(file, STDIO)
+def content_of(poses: Poses, name: str, form: Format, precision: int | None) -> bytes:
+    """Return poses that are `prepared` as the content of one file that is named so.
+
+    Raises:
+        FormatError: several images for a format with a file for each.
+    """
     held = holding_for(form, poses, name if is_lines_name(name) else STDIO)
     if needs_folder(form, poses, held):
         raise FormatError(
@@ -256,14 +280,20 @@ def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> N
             hint="a folder, or another format",
         )
     ending = form.ending if name == STDIO else name
+    return dump(documents_of(form, poses, precision, held), held, ending)
+
+
+def _save(form: Format, poses: Poses, file: IO[Any], precision: int | None) -> None:
+    name = _name(file, STDIO)
     text = hasattr(file, "encoding")
-    if text and held == "document" and is_binary(ending):
+    binary = is_binary(form.ending if name == STDIO else name) and not is_lines_name(name)
+    if text and binary:
         raise FormatError(
             f"expected a file that is open for bytes for {form.name}, got one for text",
             where=name,
             hint='open(..., "wb")',
         )
-    data = dump(documents_of(form, poses, precision, held), held, ending)
+    data = content_of(poses, name, form, precision)
     # Text has an encoding; `mode` is a number for gzip, and "w" for the bytes of a zip.
     file.write(data.decode() if text else data)
 

@@ -282,6 +282,7 @@ FORMATS = (
             "areas",
             "tracks",
             "unknown fields",
+            "frames per second",
         ),
     ),
 )

@@ -278,6 +278,7 @@ FORMATS = (
             "tracks",
             "unknown fields",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

@@ -20,8 +20,10 @@ from refine.formats._grids import frame_numbers, give_frames, poses_of, values_o
 from refine.formats._hdf5 import ARRAYS, ATTRIBUTES, DIMENSIONS, grid_in, texts_in
 from refine.formats._images import LARGEST
 from refine.formats._keypoints import kind_after, named_joints
+from refine.formats._told import FPS, rate_told
 from refine.formats._unlabelled import FIELD as HALVES
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
+from refine.numerics import frame_rate
 from refine.poses import ImageRef, Poses
 
 POSITION, CONFIDENCE = "position", "confidence"
@@ -85,7 +87,7 @@ def read_movement(source: Source, options: Options) -> Poses:
     return poses.replace(
         history=history,
         score_kind=kind_after(history, poses.score_kind),
-        meta={**poses.meta, "names": names, "about": about},
+        meta={**poses.meta, "names": names, "about": about, **rate_told([about.get(FPS)])},
     )
 
 
@@ -95,6 +97,7 @@ def write_movement(poses: Poses, precision: int | None, held: Holding) -> Docume
     numbers = frame_numbers(poses.images)
     times: list[Any] = [*range(len(poses.images))] if numbers is None else [*numbers]
     about = {"time_unit": "frames", "source_software": "refine", "ds_type": "poses"}
+    about |= {FPS: poses.meta[FPS]} if FPS in poses.meta else {}
     about |= poses.meta.get("about", {})
     if (rate := _rate(about)) is not None:
         times = [time / rate for time in times]
@@ -163,10 +166,7 @@ def _frames(document: Mapping[str, Any], count: int, where: str) -> list[int]:
 
 def _rate(about: Mapping[str, Any]) -> float | None:
     """Return frames per second where times are in seconds."""
-    rate: Any = about.get("fps")
-    rate = rate[0] if isinstance(rate, list) and len(rate) == 1 else rate
-    good = type(rate) in (int, float) and 0 < rate < LARGEST
-    return float(rate) if good and about.get("time_unit") == "seconds" else None
+    return frame_rate(about.get(FPS)) if about.get("time_unit") == "seconds" else None
 
 
 def _is_arrays(document: Document) -> bool:

@@ -181,6 +181,7 @@ FORMATS = (
             "areas",
             "tracks",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

@@ -332,6 +332,7 @@ def _is_controlnet(document: Document) -> Verdict:
 _LOST: tuple[Loss, ...] = (
     "image ids",
     "frame numbers",
+    "frames per second",
     "score kind",
     "instance scores",
     "boxes",

@@ -140,6 +140,9 @@ FORMATS = (
         private=frozenset({"keypoints", "bbox", "score", "area", UNLABELLED, FLAGS, VIDEO, FRAME}),
         complete=give_boxes,
         example=partial(one_person, BODY),
-        cannot_hold=("score kind",),
+        cannot_hold=(
+            "score kind",
+            "frames per second",
+        ),
     ),
 )

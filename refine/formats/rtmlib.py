@@ -201,7 +201,7 @@ def _column(held: dict[str, Any], name: str, n: int, where: str) -> Floats:
     if held.get(name) is None:
         return np.full((n, width), np.nan)
     found = numbers_in(held[name], name, where)
-    if found.shape not in ((n, width), (n,)[: 2 - (width > 1)]):
+    if found.shape != (n, width) and (width > 1 or found.shape != (n,)):
         raise FormatError(f"expected {name!r} of {n} poses, got {found.shape}", where=where)
     return found.reshape(n, width)
 
@@ -236,6 +236,7 @@ FORMATS = (
             "unknown fields",
             "history",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

@@ -22,6 +22,7 @@ from refine.formats._images import index_images, whole
 from refine.formats._keypoints import joints, kind_after, matrix, named_joints, number
 from refine.formats._records import list_in
 from refine.formats._slp import LABELS
+from refine.formats._told import FPS, rate_told
 from refine.formats._unlabelled import FIELD as HALVES, carry_halves
 from refine.formats.base import Document, Format, Holding, Options, Source, Verdict
 from refine.poses import ImageRef, Poses
@@ -101,6 +102,7 @@ def read_sleap(source: Source, options: Options) -> Poses:
             **told.meta,
             "tracks": tracks,
             "videos": videos,
+            **rate_told(v.get(FPS) if isinstance(v, dict) else None for v in videos),
             "provenance": _provenance(held),
             "notes": _notes(held.get("corrected")),
         },
@@ -116,6 +118,8 @@ def write_sleap(poses: Poses, precision: int | None, held: Holding) -> Document:
     place = {name: i for i, name in enumerate(tracks)}
     points = points_of(poses, precision)
     videos, where = _videos(poses)
+    if FPS in poses.meta:
+        videos = [{FPS: poses.meta[FPS], **video} for video in videos]
     frames = []
     for (video, frame), (_, rows) in zip(where, poses.by_image(), strict=True):
         instances = []

@@ -252,6 +252,7 @@ FORMATS = (
             "boxes",
             "areas",
             "unknown fields",
+            "frames per second",
         ),
     ),
 )

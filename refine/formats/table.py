@@ -209,6 +209,10 @@ FORMATS = (
         read=read_table,
         write=write_table,
         ending=".csv",
-        cannot_hold=("score kind", "unknown fields"),
+        cannot_hold=(
+            "score kind",
+            "unknown fields",
+            "frames per second",
+        ),
     ),
 )

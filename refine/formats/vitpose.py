@@ -196,6 +196,7 @@ FORMATS = (
             "score kind",
             "areas",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

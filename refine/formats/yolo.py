@@ -255,6 +255,7 @@ FORMATS = (
             "unknown fields",
             "history",
             "skeletons that do not ship",
+            "frames per second",
         ),
     ),
 )

@@ -79,6 +79,23 @@ class Path(NamedTuple):
     kept: Bools
 
 
+class Seen(NamedTuple):
+    """What there is to go by of a track's K joints on T frames.
+
+    Attributes:
+        xy: (T, K, 2) px, NaN where missing: joints that the refiner filled from one frame alone
+            are missing where other frames are near.
+        time: (T,) s.
+        size: (T,) px of the body.
+        variance: (T, K) px^2 that expected keypoint similarities stand for, if scores are such.
+    """
+
+    xy: Floats
+    time: Floats
+    size: Floats
+    variance: Floats | None
+
+
 def present(xy: Floats) -> Bools:
     """Tell which joints (..., K) have a place."""
     finite = np.isfinite(xy)
@@ -126,8 +143,8 @@ def follow(
         size: (T,) px, the root of the pose's area.
         neighbours: of each joint, those that it is tied to.
         motion: how people move.
-        variance: (T, K) px^2, how far places are to be trusted in relation to each other, by
-            default alike.
+        variance: (T, K), how far places are to be trusted in relation to each other, by default
+            alike.
 
     Raises:
         ArrayError: shapes that do not agree, times that do not rise, sizes not above 0.

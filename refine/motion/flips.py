@@ -1,4 +1,4 @@
-"""Left and right that change places between frames, and back.
+"""Who and what changes places between frames, and back: left and right, and persons.
 
 A pair of joints is followed under both readings of every frame, as it is and the other way round,
 by the sums over all courses of readings (forward and backward): places should go on where they were
@@ -10,27 +10,25 @@ import numpy as np
 
 from refine._types import Bools, Floats
 from refine.errors.sources import sided_groups
-from refine.motion import kernels
-from refine.motion.arrays import Motion, noise_of, present
-from refine.motion.frames import frames_of, rate_of, tracks_of
+from refine.motion.arrays import Motion, present
+from refine.motion.exchanges import find_exchanges
+from refine.motion.frames import Frames, frames_of, rate_of, tracks_of
 from refine.motion.jitter import body_size
+from refine.motion.readings import SURE, Costs, doubt_of, exchange_chance
 from refine.poses import Poses
 from refine.skeletons import Skeleton
 
-SWITCH = 4.0
-"""Nats for changing the reading, and"""
-STAY = 0.3
-"""for every frame that is read the other way round, and"""
-SURE = 0.95
-"""chance from which joints are put back: chosen on every twelfth development video of Penn Action,
-so that 95 in 100 of what is put back was flipped, and none of what never was."""
+SIDES = Costs(4.0, 0.3, 0.3)
+"""Of left and right. With `SURE` chosen on every twelfth development video of Penn Action, so that
+95 in 100 of what is put back was flipped, and none of what never was."""
 
 
 def unswap(poses: Poses, fps: float | None = None) -> Poses:
-    """Put left and right joints back where they change places for some frames.
+    """Put back who and what changes places: persons, limbs of two persons, left and right.
 
-    Joints change with their scores. What is so from a track's first frame to its last is taken to
-    be right.
+    Tracks of persons who were taken for each other go on with whom they began, see
+    `refine.motion.exchanges`; joints change with their scores. Left and right that are so from a
+    track's first frame to its last are taken to be right.
 
     Args:
         poses: with tracks, or one pose per image; images with the numbers of their frames.
@@ -49,16 +47,33 @@ def unswap(poses: Poses, fps: float | None = None) -> Poses:
     True
     """
     rate, body = rate_of(poses, fps), poses.skeleton
+    frames = frames_of(poses)
+    poses, persons, limbs = _persons_back(poses, frames, rate)
     xy, score = poses.xy.copy(), poses.score.copy()
     count = 0
-    for track in tracks_of(poses, frames_of(poses)):
+    for track in tracks_of(poses, frames):
         places, size = xy[track.rows], body_size(poses, track, rate)
         turned = find_flips(places, track.frame / rate, size, body)
         source = np.where(turned, body.mirror, np.arange(len(body)))
         xy[track.rows] = np.take_along_axis(places, source[..., None], 1)
         score[track.rows] = np.take_along_axis(score[track.rows], source, 1)
         count += int((turned & present(places)).sum())
-    return poses.replace(xy=xy, score=score).done("unswap", joints=count, fps=rate)
+    return poses.replace(xy=xy, score=score).done(
+        "unswap", joints=count, persons=persons, limb_joints=limbs, fps=rate
+    )
+
+
+def _persons_back(poses: Poses, frames: Frames, rate: float) -> tuple[Poses, int, int]:
+    """Return poses with persons and limbs put back, and how many poses and joints those are."""
+    names, source = find_exchanges(poses, tracks_of(poses, frames), rate)
+    persons = 0 if poses.track is None else int((names != poses.track).sum())
+    joints = np.arange(len(poses.skeleton))
+    limbs = int(((source != np.arange(len(poses))[:, None]) & poses.present).sum())
+    if not persons and not limbs:
+        return poses, 0, 0
+    changed = {"xy": poses.xy[source, joints], "score": poses.score[source, joints]}
+    track = None if poses.track is None else names
+    return poses.replace(**changed, track=track), persons, limbs
 
 
 def find_flips(
@@ -74,10 +89,7 @@ def find_flips(
         motion: how people move.
     """
     motion = motion or Motion()
-    noise = noise_of(xy, size)
-    usual = float(np.nanmedian(noise)) if np.isfinite(noise).any() else motion.doubt
-    noise = np.where(np.isfinite(noise), noise, usual)
-    variance = ((noise * motion.heed) ** 2 + motion.doubt**2) * size[:, None] ** 2
+    variance = doubt_of(xy, size, motion)
     flipped = np.zeros(xy.shape[:2], np.bool_)
     mirror = skeleton.mirror
     groups = [group[group < mirror[group]] for group in sided_groups(skeleton)]
@@ -85,23 +97,9 @@ def find_flips(
         members = np.concatenate([pairs, mirror[pairs]])
         source = np.where(flipped, mirror, np.arange(len(mirror)))
         now = np.take_along_axis(xy, source[..., None], 1)
-        left, right = now[:, pairs], now[:, mirror[pairs]]
-        known = present(left) & present(right)
-        if not known.any():
-            continue
-        chance = np.empty(len(xy))
-        kernels.flips(
-            _held(left, known), _held(right, known), known, np.asarray(time, np.float64),
-            np.ascontiguousarray(np.maximum(variance[:, pairs], variance[:, mirror[pairs]])),
-            motion.speed * size, SWITCH, STAY, chance,
-        )  # fmt: skip
+        unsure = np.maximum(variance[:, pairs], variance[:, mirror[pairs]])
+        chance = exchange_chance(
+            now[:, pairs], now[:, mirror[pairs]], time, unsure, motion.speed * size, SIDES
+        )
         flipped[:, members] ^= (chance > SURE)[:, None]
     return flipped
-
-
-def _held(xy: Floats, known: Bools) -> Floats:
-    """Return places (T, P, 2) that stand still where they are not known."""
-    at = np.where(known, np.arange(len(xy))[:, None], 0)
-    first = known.argmax(0)
-    at = np.maximum(np.maximum.accumulate(at, 0), first)
-    return np.ascontiguousarray(np.take_along_axis(xy, at[..., None], 0))

@@ -1,6 +1,7 @@
 """Which image is which frame of which video, and when that was."""
 
 import re
+import warnings
 from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -8,13 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from refine._types import Indices
-from refine.exceptions import ArrayError, FormatError
+from refine.exceptions import ArrayError, FormatError, RefineWarning
+from refine.numerics import frame_rate
 from refine.poses import ImageRef, Poses
 
 VIDEO_FIELDS = ("vid_id", "video_id")
 """Fields of images that tell their video: PoseTrack18, COCO video."""
-FASTEST = 1e5
-"""Frames per second; above, a number is no rate."""
+ALIKE = 1e-3
+"""Share of a rate by which another may differ: 29.97 is 30000 / 1001."""
+SPARSEST = 100
+"""Numbers for each image of a timeline, on average; above, they are no frames of one video."""
 
 
 class Frames(NamedTuple):
@@ -83,19 +87,79 @@ def _spelt(ref: ImageRef) -> tuple[str, int | None]:
 
 
 def rate_of(poses: Poses, fps: float | None) -> float:
-    """Return frames per second: as given, else as the file tells.
+    """Return frames per second: as given, else as `told_rate` has it.
+
+    What is given holds against the file, and a `RefineWarning` says so.
 
     Raises:
         ArrayError: neither tells, or a rate out of range.
     """
-    rate = poses.meta.get("fps") if fps is None else fps
+    told = told_rate(poses)
+    rate = told if fps is None else frame_rate(fps)
     if rate is None:
-        raise ArrayError(
-            "expected frames per second, which the file does not tell", hint="--fps 30"
+        got = ", which the file does not tell" if fps is None else f" above 0, got {fps!r}"
+        raise ArrayError(f"expected frames per second{got}", hint="--fps 30")
+    if told is not None and abs(told - rate) > ALIKE * rate:
+        warnings.warn(
+            RefineWarning(f"{rate:g} frames per second as given, though the file tells {told:g}"),
+            stacklevel=2,
         )
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= FASTEST:
-        raise ArrayError(f"expected frames per second above 0, got {rate!r}", hint="--fps 30")
-    return float(rate)
+    return rate
+
+
+def told_rate(poses: Poses) -> float | None:
+    """Return frames per second as poses tell: their file, else the last step that was given some.
+
+    >>> told_rate(Poses.empty("coco17").done("smooth", fps=25.0))
+    25.0
+    """
+    given = [poses.meta.get("fps"), *(s.parameters.get("fps") for s in reversed(poses.history))]
+    return next((rate for value in given if (rate := frame_rate(value)) is not None), None)
+
+
+class Timeline(NamedTuple):
+    """The frames of a video, evenly spaced, from its first to its last.
+
+    Attributes:
+        number: (F,) of the frames.
+        image: (F,) index of each frame's image, -1 where the poses have none.
+        step: by which numbers rise: 1, or more where only every so-many-th frame was looked at.
+    """
+
+    number: Indices
+    image: Indices
+    step: int
+
+
+def timeline_of(poses: Poses) -> Timeline:
+    """Lay out the images of a video in time; frames that poses lack are there, too.
+
+    Raises:
+        FormatError: see `frames_of`; no images, those of several videos, or numbers so far apart
+            that they are none of frames.
+
+    >>> timeline_of(Poses.empty("coco17", [ImageRef(i) for i in (8, 2, 4)])).image.tolist()
+    [1, 2, -1, 0]
+    """
+    frames = frames_of(poses)
+    if not len(frames.number) or frames.video.any():
+        raise FormatError(
+            f"expected images of one video, got {len(np.unique(frames.video)) or 'none'}",
+            hint="--image-ids with those of one video" if len(frames.number) else None,
+        )
+    order = np.argsort(frames.number)
+    rising = frames.number[order]
+    step = int(np.gcd.reduce(np.diff(rising))) if len(rising) > 1 else 1
+    count = int(rising[-1] - rising[0]) // step + 1
+    if count > SPARSEST * len(rising):
+        raise FormatError(
+            f"expected frames of one video, got {len(rising)} images with numbers from "
+            f"{rising[0]} to {rising[-1]}",
+            hint="--image-ids with those that follow one another",
+        )
+    image = np.full(count, -1)
+    image[(rising - rising[0]) // step] = order
+    return Timeline(rising[0] + step * np.arange(count), image, step)
 
 
 class Track(NamedTuple):

@@ -2,29 +2,36 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from refine._types import Bools, Floats, Indices, Smoothing
 from refine.exceptions import ArrayError
 from refine.geometry import keypoint_box
-from refine.motion.arrays import Motion, Path, follow, present
+from refine.motion.arrays import Motion, Path as Paths, Seen, follow, present
 from refine.motion.filters import median, one_euro, savgol
 from refine.motion.frames import Frames, Track, frames_of, rate_of, tracks_of
+from refine.motion.gaps import between, fillable, least_around, since
+from refine.motion.learned.refiner import TEMPORAL, TemporalRefiner
+from refine.motion.learned.trust import ROUNDS
 from refine.oks import BOX_FRACTION
 from refine.poses import Poses
+from refine.refiner.shared import load_once
 from refine.skeletons import Skeleton, usual_sigmas
 
 SMOOTHINGS: tuple[Smoothing, ...] = get_args(Smoothing)
-FILLINGS = ("paths", "linear", "pchip")
+FILLINGS = ("paths", "learned", "linear", "pchip")
+PATHS = ("paths", "learned")
+"""Methods that know where a joint is when it is missing."""
 
 LONG = 0.6
 """Of the longer side; chosen with the constants of `Motion`."""
 SIZE_WINDOW_S = 1.0
 """Over which a body keeps its size: its joints' box shrinks where some are missing."""
+CHUNK = 10_000
+"""Windows that are looked at together."""
 LONGEST_GAP_S = 0.5
 """Of gaps that are filled."""
 TRUSTED_S = 1.0
@@ -32,6 +39,10 @@ TRUSTED_S = 1.0
 of one frame alone, which errs more."""
 DECIMALS = 3
 """Of px; no source is right to more."""
+KIND_FIELDS = ("category_id", "label")
+"""Fields that tell of what kind a body is: the same in all poses of a track."""
+LABELLED = 1.0
+"""Flag of a joint with a place that nobody saw: COCO's v of labelled, but not visible."""
 
 
 def smooth(
@@ -41,6 +52,7 @@ def smooth(
     *,
     motion: Motion | None = None,
     window_s: float = 0.35,
+    weights: str | Path = TEMPORAL,
 ) -> Poses:
     """Remove jitter and jumps of every track's joints; joints that are missing stay so.
 
@@ -48,13 +60,16 @@ def smooth(
         poses: with tracks, or one pose per image; images with the numbers of their frames.
         fps: frames per second; by default as the file tells.
         method: "paths", see `refine.motion.arrays`, which looks both ways and leaves jumps out;
-            "one-euro", which looks back only; "savgol"; "median".
-        motion: of "paths".
+            "learned", the same with a network that tells which places are wrong; "one-euro", which
+            looks back only; "savgol"; "median".
+        motion: of "paths" and "learned".
         window_s: of "savgol" and "median".
+        weights: of "learned", see `TemporalRefiner.load`.
 
     Raises:
         FormatError: see `frames_of` and `tracks_of`.
         ArrayError: no frames per second, or an unknown method.
+        WeightsError: no such weights, or not for this skeleton.
 
     >>> from refine.poses import ImageRef
     >>> images = [ImageRef(i) for i in range(50)]
@@ -73,16 +88,20 @@ def smooth(
         "median": lambda xy, time, _: median(xy, time, window_s=window_s),
     }
     xy, moved, guessed = poses.xy.copy(), 0, filled_joints(poses)
+    temporal = load_once(TemporalRefiner.load, weights) if method == "learned" else None
     for track in tracks_of(poses, frames_of(poses)):
-        if method == "paths":
-            places = _path(poses, track, rate, motion, track.frame, guessed)[1].xy
+        if method in PATHS:
+            seen = look_at(poses, track, rate, track.frame, guessed)
+            places = path_of(seen, poses.skeleton, motion, temporal).xy
         else:
             time = track.frame / rate
             places = filters[method](poses.xy[track.rows], time, body_size(poses, track, rate))
         places = np.where(poses.present[track.rows][..., None], places.round(DECIMALS), np.nan)
         moved += int((places != xy[track.rows]).any(-1)[poses.present[track.rows]].sum())
         xy[track.rows] = places
-    return poses.replace(xy=xy).done("smooth", joints=moved, method=method, fps=rate)
+    return poses.replace(xy=xy).done(
+        "smooth", _hash(temporal), joints=moved, method=method, fps=rate
+    )
 
 
 def fill_gaps(
@@ -92,23 +111,28 @@ def fill_gaps(
     *,
     longest_s: float = LONGEST_GAP_S,
     motion: Motion | None = None,
+    weights: str | Path = TEMPORAL,
 ) -> Poses:
     """Fill joints and whole poses that a track lacks for a while, between frames that have them.
 
     Poses that are added come behind the others. What is filled has a lower score the longer its
-    gap: that of the frames around, times the keypoint similarity to be expected.
+    gap: that of the frames around, times the keypoint similarity to be expected; the flag of what
+    is filled in ground truth is `LABELLED`.
 
     Args:
         poses: with tracks, or one pose per image; images with the numbers of their frames.
         fps: frames per second; by default as the file tells.
         method: "paths", see `refine.motion.arrays`, by noise, motion and the joints around;
-            "linear" or "pchip", between the places before and after.
+            "learned", the same with a network that tells which places are wrong; "linear" or
+            "pchip", between the places before and after.
         longest_s: longest gap that is filled.
-        motion: of "paths".
+        motion: of "paths" and "learned".
+        weights: of "learned", see `TemporalRefiner.load`.
 
     Raises:
         FormatError: see `frames_of` and `tracks_of`.
         ArrayError: no frames per second, or an option out of range.
+        WeightsError: no such weights, or not for this skeleton.
 
     >>> from refine.poses import ImageRef
     >>> images = [ImageRef(i) for i in range(9)]
@@ -123,20 +147,23 @@ def fill_gaps(
     if not 0 < longest_s < np.inf:
         raise ArrayError(f"expected a longest gap above 0 s, got {longest_s}")
     rate, frames = rate_of(poses, fps), frames_of(poses)
+    temporal = load_once(TemporalRefiner.load, weights) if method == "learned" else None
     added = [poses]
     xy, score, guessed = poses.xy.copy(), poses.score.copy(), filled_joints(poses)
     filled = 0
     for track in tracks_of(poses, frames):
         image, frame, at = _all_frames(track, frames)
-        given, path = _path(poses, track, rate, motion, frame, guessed)
+        seen = look_at(poses, track, rate, frame, guessed)
+        given, path = seen.xy, path_of(seen, poses.skeleton, motion, temporal)
         own = np.where(~present(given), np.nan, _scores(poses, track, at, len(frame)))
-        places = path.xy if method == "paths" else _between(given, frame / rate, method)
-        fits = _fillable(present(given), frame / rate, longest_s)
+        places = path.xy if method in PATHS else between(given, frame / rate, method)
+        fits = fillable(present(given), frame / rate, longest_s)
         new = fits & present(places)
         sure = _certainty(poses, track, rate, path.variance, frame)
-        around = _least_around(own, fits)
+        around = least_around(own, fits)
         found = np.where(new[..., None], places.round(DECIMALS), given)
-        value = np.where(new, around * sure, own)
+        told = LABELLED if poses.score_kind == "flag" else around * sure
+        value = np.where(new, told, own)
         filled += int(new.sum())
         xy[track.rows], score[track.rows] = found[at], value[at]
         absent = np.setdiff1d(np.arange(len(frame)), at)
@@ -146,7 +173,7 @@ def fill_gaps(
     parts = [added[0].replace(xy=xy, score=score), *added[1:]]
     out = Poses.concat(parts).replace(meta=poses.meta)
     count = len(out) - len(poses)
-    return out.done("gaps", joints=filled, poses=count, method=method, fps=rate)
+    return out.done("gaps", _hash(temporal), joints=filled, poses=count, method=method, fps=rate)
 
 
 def body_size(poses: Poses, track: Track, rate: float) -> Floats:
@@ -161,14 +188,27 @@ def body_size(poses: Poses, track: Track, rate: float) -> Floats:
     if not known.any():
         return np.ones(len(root))
     time = track.frame / rate
-    out = np.empty(len(root))
     low = np.searchsorted(time, time - SIZE_WINDOW_S / 2)
     high = np.searchsorted(time, time + SIZE_WINDOW_S / 2, "right")
-    usual = float(np.median(root[known]))
-    for t, (a, b) in enumerate(zip(low, high, strict=True)):
-        near = root[a:b][known[a:b]]
-        out[t] = np.median(near) if len(near) else usual
+    out = _medians(np.where(known, root, np.nan), low, high)
+    out = np.where(np.isnan(out), np.median(root[known]), out)
     return np.maximum(out, 1.0)
+
+
+def _medians(values: Floats, low: Indices, high: Indices) -> Floats:
+    """Return the medians (T,) of windows, of what is no NaN there; NaN where all is."""
+    out = np.full(len(values), np.nan)
+    gone = np.concatenate([[0], np.cumsum(np.isnan(values))])
+    whole, length = gone[high] == gone[low], high - low
+    for size in np.unique(length[whole]).tolist():
+        at = np.flatnonzero(whole & (length == size))
+        for part in np.split(at, range(CHUNK, len(at), CHUNK)):
+            out[part] = np.median(values[low[part, None] + np.arange(size)], axis=1)
+    for t in np.flatnonzero(~whole):
+        near = values[low[t] : high[t]]
+        near = near[~np.isnan(near)]
+        out[t] = np.median(near) if len(near) else np.nan
+    return out
 
 
 def filled_joints(poses: Poses) -> Bools:
@@ -203,29 +243,57 @@ def neighbours_of(skeleton: Skeleton) -> tuple[tuple[int, ...], ...]:
     return tuple(map(tuple, tied))
 
 
-def _path(
-    poses: Poses,
-    track: Track,
-    rate: float,
-    motion: Motion | None,
-    frame: Indices,
-    guessed: Bools,
-) -> tuple[Floats, Path]:
-    """Return a track's joints (T, K, 2) on some frames, and their paths.
+def look_at(poses: Poses, track: Track, rate: float, frame: Indices, guessed: Bools) -> Seen:
+    """Return what there is to go by of a track on some frames, which have all of its own.
 
-    Joints that the refiner filled from one frame alone are missing where other frames are near.
+    Args:
+        poses: with the track.
+        track: of `tracks_of`.
+        rate: frames per second.
+        frame: (T,) rising.
+        guessed: of `filled_joints`.
     """
     at = np.searchsorted(frame, track.frame)
     given = np.full((len(frame), len(poses.skeleton), 2), np.nan)
     given[at] = poses.xy[track.rows]
+    time = frame / rate
     if guessed[track.rows].any():
         known = present(given)
         known[at] &= ~guessed[track.rows]
-        given[~known & (_since(known, frame / rate) <= TRUSTED_S)] = np.nan
+        given[~known & (since(known, time) <= TRUSTED_S)] = np.nan
     size = np.interp(frame, track.frame, body_size(poses, track, rate))
-    variance = _expected_variance(poses, track, size, at)
-    tied = neighbours_of(poses.skeleton)
-    return given, follow(given, frame / rate, size, tied, motion, variance)
+    return Seen(given, time, size, _expected_variance(poses, track, size, at))
+
+
+def path_of(
+    seen: Seen,
+    skeleton: Skeleton,
+    motion: Motion | None = None,
+    temporal: TemporalRefiner | None = None,
+) -> Paths:
+    """Return the paths of a track's joints, see `follow`.
+
+    Args:
+        seen: the track.
+        skeleton: of its joints.
+        motion: how people move.
+        temporal: what tells how far each place is to be trusted.
+
+    Raises:
+        WeightsError: the temporal refiner does not serve the skeleton.
+    """
+    tied = neighbours_of(skeleton)
+    path = follow(seen.xy, seen.time, seen.size, tied, motion, seen.variance)
+    if temporal is None:
+        return path
+    for _ in range(ROUNDS):
+        trust = temporal.trust(seen, path, skeleton)
+        path = follow(seen.xy, seen.time, seen.size, tied, motion, trust)
+    return path
+
+
+def _hash(temporal: TemporalRefiner | None) -> str | None:
+    return temporal.weights if temporal else None
 
 
 def _expected_variance(poses: Poses, track: Track, size: Floats, at: Indices) -> Floats | None:
@@ -253,35 +321,6 @@ def _scores(poses: Poses, track: Track, at: Indices, count: int) -> Floats:
     return score
 
 
-def _fillable(there: Bools, time: Floats, longest_s: float) -> Bools:
-    """Tell the frames of joints (T, K) that lie in a gap, not too long, between two places."""
-    fits = np.zeros_like(there)
-    for k in range(there.shape[1]):
-        known = np.flatnonzero(there[:, k])
-        for a, b in pairwise(known.tolist()):
-            if b - a > 1 and time[b] - time[a] <= longest_s:
-                fits[a + 1 : b, k] = True
-    return fits
-
-
-def _since(there: Bools, time: Floats) -> Floats:
-    """Return the time (T, K) from the nearest frame in which a joint is there."""
-    when = np.where(there, time[:, None], -np.inf)
-    before = time[:, None] - np.maximum.accumulate(when)
-    ahead = np.minimum.accumulate(np.where(there, when, np.inf)[::-1])[::-1] - time[:, None]
-    return np.asarray(np.minimum(before, ahead))
-
-
-def _least_around(score: Floats, gap: Bools) -> Floats:
-    """Return, inside gaps, the lesser of the scores (T, K) before and after."""
-    out = np.full_like(score, np.nan)
-    for k in range(score.shape[1]):
-        edges = np.flatnonzero(np.diff(np.r_[False, gap[:, k], False].astype(np.int8)))
-        for start, end in edges.reshape(-1, 2):
-            out[start:end, k] = min(score[start - 1, k], score[end, k])
-    return out
-
-
 def _certainty(poses: Poses, track: Track, rate: float, variance: Floats, frame: Indices) -> Floats:
     """Return keypoint similarities (T, K) to be expected of places of some variance."""
     size = np.interp(frame, track.frame, body_size(poses, track, rate))
@@ -289,33 +328,21 @@ def _certainty(poses: Poses, track: Track, rate: float, variance: Floats, frame:
     return np.asarray(1 / (1 + variance / scale))
 
 
-def _between(xy: Floats, time: Floats, method: str) -> Floats:
-    out = np.full_like(xy, np.nan)
-    for k in range(xy.shape[1]):
-        known = np.flatnonzero(present(xy[:, k]))
-        if len(known) < 2:
-            continue
-        for c in range(2):
-            if method == "linear":
-                out[:, k, c] = np.interp(time, time[known], xy[known, k, c])
-            else:
-                out[:, k, c] = PchipInterpolator(time[known], xy[known, k, c])(time)
-    return out
-
-
 def _poses(poses: Poses, track: Track, image: Indices, xy: Floats, score: Floats) -> Poses:
     """Return poses of a track on images where it had none, like its others but for the places."""
     n = len(image)
     new = poses[np.repeat(track.rows[:1], n)]
+    kind = {f: v for f, v in poses.extra[track.rows[0]].items() if f in KIND_FIELDS}
+    known = np.isfinite(poses.instance_score[track.rows])
     return replace(
         new,
         xy=xy,
         score=score,
         instance_score=np.nanmean(np.where(present(xy), score, np.nan), 1)
-        if np.isfinite(score).any(1).all()
+        if np.isfinite(score).any(1).all() and known.any()
         else np.full(n, np.nan),
         image=image,
         box=None if poses.box is None else np.full((n, 4), np.nan),
         area=None if poses.area is None else np.full(n, np.nan),
-        extra=({},) * n,
+        extra=(kind,) * n,
     )

@@ -112,7 +112,7 @@ def smooth_path(xy, variance, time, agility, memory, out, out_variance):
 
 
 @kernel
-def flips(left, right, known, time, variance, speed, switch, stay, chance):
+def flips(left, right, known, time, variance, speed, switch, stay, ends, chance):
     frames, pairs = known.shape
     if frames < 2:
         chance[:] = 0.0
@@ -153,7 +153,8 @@ def flips(left, right, known, time, variance, speed, switch, stay, chance):
     # Forward and backward sums over the readings of two frames in a row.
     ahead_of = np.full((frames, 2, 2), -np.inf)
     behind = np.zeros((frames, 2, 2))
-    ahead_of[0, 0, 0], ahead_of[0, 0, 1] = 0.0, -stay
+    ahead_of[0, 0, 0], ahead_of[0, 0, 1] = 0.0, -ends
+    behind[-1, :, 1] = stay - ends
     for t in range(1, frames):
         for last in range(2):
             for new in range(2):

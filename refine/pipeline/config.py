@@ -48,9 +48,13 @@ class Config:
         again: refine poses that were refined before.
         fps: frames per second of the video that the steps "unswap", "gaps" and "smooth" look at; by
             default as the file tells.
-        smoothing: how "smooth" does: "paths", "one-euro", "savgol" or "median".
+        smoothing: how "smooth" does: "paths", "learned", "one-euro", "savgol" or "median"; "gaps"
+            is learned where "smooth" is.
+        smoothing_weights: of "learned": name of shipped weights, or a .safetensors file.
         longest_gap: s, of gaps that "gaps" fills.
         retrack: whether "track" drops the tracks that poses have.
+        lag: s of video by which `refine.stream` may be behind, so that it knows what follows.
+        join_tracks: s over which "track" joins what it lost, by motion, size and proportions.
     """
 
     steps: tuple[str, ...] = field(default_factory=_usual_steps)
@@ -70,8 +74,11 @@ class Config:
     again: bool = False
     fps: float | None = None
     smoothing: Smoothing = "paths"
+    smoothing_weights: str = "pennaction13"
     longest_gap: float = 0.5
     retrack: bool = False
+    lag: float = 1.0
+    join_tracks: float = 0.0
 
     def __post_init__(self) -> None:
         known = step_names()
@@ -83,6 +90,8 @@ class Config:
             raise RefineError(f"expected an NMS threshold in (0, 1], got {self.nms_threshold}")
         if self.margin is not None and not 0 <= self.margin <= 1:
             raise RefineError(f"expected a margin in [0, 1], got {self.margin}")
+        if not 0 <= self.lag < float("inf"):
+            raise RefineError(f"expected a lag of 0 s or more, got {self.lag}")
         if self.scores not in (*OURS, *RECIPES):
             raise RefineError(
                 f"expected scores out of those known, got {self.scores!r}",

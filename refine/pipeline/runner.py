@@ -5,12 +5,15 @@ from dataclasses import fields
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refine.exceptions import RefineError
 from refine.pipeline import steps as step_list
 from refine.pipeline.config import Config
 
 if TYPE_CHECKING:
     from refine.history import Step
+    from refine.pipeline.online import Online
     from refine.poses import Poses
 
 
@@ -43,7 +46,7 @@ def run(
     """
     from refine.pipeline.context import Context
 
-    context = Context(poses, _merged(config, options), progress)
+    context = Context(poses, merge(config, options), progress)
     for step in step_list.STEPS:
         if step.name in context.config.steps:
             poses = step.apply(poses, context)
@@ -56,7 +59,9 @@ def stream(
     """Do the main job on poses as they come, one picture or batch after the other.
 
     What becomes of poses depends on those of their own picture alone, so they become what `run`
-    makes of the whole. Nothing is kept but the weights.
+    makes of the whole. Nothing is kept but the weights. Steps for videos look at what came in the
+    last seconds, too, and wait for what follows: images come out one by one, at most `Config.lag`
+    later, and nearly as `run` would have them.
 
     Args:
         poses: parts; the poses of a picture come in one of them.
@@ -64,33 +69,59 @@ def stream(
         options: attributes of `Config`, which win over `config`.
 
     Raises:
-        RefineError: see `run`; of options at once, steps for videos among them, of poses when their
-            turn comes.
+        RefineError: see `run`; of options at once, of poses when their turn comes; see
+            `refine.pipeline.online.Online.put`.
 
     >>> import refine
     >>> frames = (refine.Poses.empty("coco17", [refine.ImageRef(i)]) for i in range(3))
     >>> [better.images[0].id for better in refine.stream(frames, steps=["suppress"])]
     [0, 1, 2]
     """
-    merged = _merged(config, options)
-    check_apart(merged)
-    return (run(part, merged) for part in poses)
+    merged = merge(config, options)
+    if not needs_video(merged):
+        return (run(part, merged) for part in poses)
+    from refine.pipeline.online import Online
+
+    return _frames(poses, Online(merged))
 
 
-def check_apart(config: Config) -> None:
-    """Check that poses of one picture need no other.
+def _frames(poses: Iterable["Poses"], online: "Online") -> Iterator["Poses"]:
+    for part in poses:
+        for ref, rows in part.by_image():
+            image = np.zeros(len(rows), np.intp)
+            yield from online.put(part[rows].replace(images=(ref,), image=image))
+    yield from online.flush()
+
+
+def check_cut(config: Config) -> None:
+    """Check that poses may be cut into parts: what becomes of one depends on its picture alone.
 
     Raises:
-        RefineError: steps for videos.
+        RefineError: steps for videos, or pictures without a profile of the source.
     """
-    if video := [s.name for s in step_list.STEPS if s.video and s.name in config.steps]:
+    if video := needs_video(config):
         raise RefineError(
             f"expected steps that look at one picture, got {', '.join(video)}: they need the video",
-            hint="refine.run, or `refine run` without --stream",
+            hint="refine.run, or `refine run` of the whole: no --workers, --batch, --engine",
+        )
+    if config.pictures is None or config.profile is not None:
+        return
+    from refine.refiner.image.readers import is_eye
+
+    if config.eyes_preset is not None or is_eye(config.picture_weights):
+        raise RefineError(
+            "expected a profile of the source, got none: without one the source is measured on "
+            "the poses at hand, and those of a part are not those of the whole",
+            hint="`refine profile PRED --images DIR -o source.json`, and --profile source.json",
         )
 
 
-def _merged(config: Config | None, options: dict[str, Any]) -> Config:
+def needs_video(config: Config) -> list[str]:
+    """Name the steps of a config that look at frames together."""
+    return [s.name for s in step_list.STEPS if s.video and s.name in config.steps]
+
+
+def merge(config: Config | None, options: dict[str, Any]) -> Config:
     """Return a config in which options win."""
     base = config or Config()
     if not options:
@@ -120,5 +151,11 @@ def summarise(history: Iterable["Step"]) -> tuple[str, dict[str, int]]:
         s.count.fact: s.counted(parameters.get(s.name, {}))
         for s in step_list.STEPS
         if s.count and (not s.video or s.name in parameters)
+    }
+    counts |= {
+        more.fact: int(parameters[s.name].get(more.parameter, 0))
+        for s in step_list.STEPS
+        for more in s.also
+        if s.name in parameters
     }
     return ", ".join(filter(None, ran)), counts

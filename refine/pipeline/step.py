@@ -27,7 +27,8 @@ class PipelineStep:
             of it in their history.
         learned: whether the refiner's belief went into the poses, so that the refiner should not
             see them again: their errors are not those that it was trained on.
-        count: what `refine run` reports.
+        count: what `refine run` reports, and
+        also: what it reports where there is any.
         video: whether it looks at frames together; it runs where somebody asks for it.
     """
 
@@ -36,6 +37,7 @@ class PipelineStep:
     apply: Callable[["Poses", Any], "Poses"]
     learned: bool = False
     count: Count | None = None
+    also: tuple[Count, ...] = ()
     video: bool = False
 
     def counted(self, parameters: Mapping[str, Any]) -> int:
@@ -48,4 +50,6 @@ class PipelineStep:
         Args:
             parameters: of this step's entry in a history.
         """
-        return f"{self.counted(parameters)} {self.count.words}" if self.count else ""
+        told = [f"{self.counted(parameters)} {self.count.words}"] if self.count else []
+        told += [f"{n} {more.words}" for more in self.also if (n := parameters.get(more.parameter))]
+        return ", ".join(told)

@@ -43,7 +43,7 @@ class Cards:
 class Charts:
     """Charts as SVG elements under one caption.
 
-    The legend is of "files", of all "others" but the first, or of "kinds" of errors.
+    The legend is of "files", of all "others" but the first, of "kinds" of errors, or "": none.
     """
 
     charts: Sequence[str]

@@ -10,10 +10,11 @@ import numpy as np
 from refine._types import Floats
 from refine.calibration.fit import LEAST_IMAGES, read_sample
 from refine.calibration.measure import CalibrationReport, Reliability, measure, reliability
-from refine.evaluation.coco import Evaluation, Options, evaluate_counted
+from refine.evaluation.coco import Evaluation, evaluate_counted
 from refine.evaluation.diagnosis import Diagnosis, diagnose
 from refine.evaluation.ground_truth import GroundTruth
 from refine.evaluation.matching import pair_oks
+from refine.evaluation.parts import Options
 from refine.evaluation.resampling import Paired, paired_intervals
 from refine.evaluation.taxonomy import Matched, match_poses
 from refine.exceptions import RefineError

@@ -21,6 +21,7 @@ from refine.report.sections import (
 )
 from refine.report.subject import Subject
 from refine.report.tables import Table
+from refine.report.tracks import has_tracks, tracks_section
 
 FOLDER = resources.files("refine") / "report"
 PACKAGES = ("numpy", "scipy", "numba", "torch", "matplotlib", "jinja2", "pillow")
@@ -75,6 +76,8 @@ def report_html(subject: Subject) -> tuple[bytes, dict[str, Any]]:
     persons, data = rows_section(found.rows, found.cases, found.labels, found.names)
     sections = measured_sections(subject, found) if found.measured else []
     sections += [changes_section(found)] if found.changes else []
+    if has_tracks(found.files[-1]):
+        sections.append(tracks_section(found.labels, found.files, subject.fps))
     sections += [scores_section(subject, found)]
     if found.cases:
         sections.append(cases_section(found.rows, found.cases, found.labels, found.names))

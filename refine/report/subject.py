@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from refine.checks import Finding
-from refine.evaluation.coco import Options
 from refine.evaluation.ground_truth import GroundTruth
+from refine.evaluation.parts import Options
 from refine.poses import Poses
 
 
@@ -42,6 +42,7 @@ class Subject:
         pictures: folder, or None.
         exif: whether EXIF orientation is applied to them.
         cases: most persons that are shown.
+        fps: frames per second of a video, where the files do not tell.
         command: that made the report.
         made: when.
     """
@@ -53,5 +54,6 @@ class Subject:
     pictures: str | None = None
     exif: bool = True
     cases: int = 60
+    fps: float | None = None
     command: str = ""
     made: str = ""

@@ -5,9 +5,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from html import escape
 from typing import Any
 from xml.etree import ElementTree
 
+from refine.drawing.canvas import Canvas, printable
 from refine.drawing.palette import (
     AFTER,
     BEFORE,
@@ -20,6 +23,7 @@ from refine.drawing.palette import (
     QUIET,
     SKY,
 )  # fmt: skip
+from refine.drawing.svg import svg as draw_svg
 
 SERIES_COLOURS = (BEFORE, AFTER, GREEN, PURPLE, ORANGE, SKY)
 """Of files, in their order."""
@@ -132,6 +136,20 @@ def to_svg(figure: Any, name: str, alt: str) -> str:
     root.attrib.clear()
     root.attrib |= {"viewBox": view, "role": "img", "aria-label": alt}
     return re.sub(r"\n\s*", "\n", ElementTree.tostring(root, encoding="unicode"))
+
+
+def from_canvas(canvas: Canvas, alt: str) -> str:
+    """Return what is drawn as an SVG element, in the colours and the font of the page.
+
+    Args:
+        canvas: what is drawn.
+        alt: what it shows, for who does not see it.
+    """
+    bare = replace(canvas, paper="none")
+    text = draw_svg(bare, alt).decode()
+    size = f"0 0 {canvas.width} {canvas.height}"
+    head = f'<svg viewBox="{size}" role="img" aria-label="{escape(printable(alt))}">'
+    return _themed(head + text.partition("</title>")[2])
 
 
 def _themed(style: str) -> str:

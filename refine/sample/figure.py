@@ -111,12 +111,31 @@ def draw_figures(actions: Sequence[str], rng: np.random.Generator) -> Floats:
     >>> bool(figure[AT["left_knee"], 2] > figure[AT["left_hip"], 2] + 0.15)
     True
     """
-    n = len(actions)
-    angle = _draw_angles(actions, rng)
+    return _stand(_draw_angles(actions, rng), len(actions), rng)
+
+
+def draw_walk(phase: Floats, rng: np.random.Generator) -> Floats:
+    """Draw one person of stature 1 who walks.
+
+    Args:
+        phase: (T,) radians of the gait, 2 pi for two steps.
+        rng: what kind of person, and how upright.
+
+    Returns:
+        (T, P, 3), see `draw_figures`.
+
+    >>> draw_walk(np.linspace(0, 6, 5), np.random.default_rng(0)).shape
+    (5, 24, 3)
+    """
+    return _stand(_draw_angles(["walking"], rng, phase), 1, rng)
+
+
+def _stand(angle: Mapping[str, Floats], n: int, rng: np.random.Generator) -> Floats:
+    """Set up figures of some angles, for one or for each of `n` people."""
     # People differ by about a twentieth in every segment; both sides of one are alike.
     size = {k: v * np.exp(rng.normal(0, 0.05, (n, 1))) for k, v in LENGTHS.items()}
     up, left = np.array([0.0, 1, 0]), np.array([1.0, 0, 0])
-    out = np.zeros((n, len(POINTS), 3))
+    out = np.zeros((len(angle["lean"]), len(POINTS), 3))
     trunk = _turn("YZX", angle["twist"], angle["bend"], angle["lean"])
     out[:, AT["neck"]] = neck = trunk.apply(up * size["trunk"])
     base = neck + trunk.apply(np.array([0, 1, 0.2]) * size["neck"])
@@ -154,8 +173,13 @@ def _turn(axes: str, *degrees: Floats) -> Rotation:
     return Rotation.from_euler(axes, np.stack(degrees, 1), degrees=True)
 
 
-def _draw_angles(actions: Sequence[str], rng: np.random.Generator) -> dict[str, Floats]:
-    """Draw degrees (N,) for every joint; those of sided ones are named "left knee"."""
+def _draw_angles(
+    actions: Sequence[str], rng: np.random.Generator, phase: Floats | None = None
+) -> dict[str, Floats]:
+    """Draw degrees for every joint; those of sided ones are named "left knee".
+
+    They are (N,), or (T,) for one person in T phases of the gait; by default phases are drawn.
+    """
     n = len(actions)
     out: dict[str, Floats] = {}
     for joint in LIMITS:
@@ -163,13 +187,21 @@ def _draw_angles(actions: Sequence[str], rng: np.random.Generator) -> dict[str, 
         for side in ("left ", "right ") if joint in SIDED else ("",):
             out[side + joint] = mean + spread * rng.normal(size=n)
     doing = np.array(actions)
-    phase, reaching_arm = rng.uniform(0, 2 * np.pi, n), rng.integers(0, 2, n)
+    drawn = rng.uniform(0, 2 * np.pi, n) if phase is None else phase
+    reaching_arm = rng.integers(0, 2, n)
     for number, side in enumerate(("left", "right")):
         # Hip from -10 to 30 degrees, knee up to 60 in the swing; arms swing against the legs.
-        walks, at = doing == "walking", phase + np.pi * number
-        out[f"{side} hip"] += np.where(walks, 10 + 20 * np.cos(at), 0)
-        out[f"{side} knee"] += np.where(walks, 50 * np.cos(at + 0.8).clip(0), 0)
-        out[f"{side} raise"] += np.where(walks, -20 * np.cos(at), 0)
+        walks, at = doing == "walking", drawn + np.pi * number
+        for joint, swing in (
+            ("hip", 10 + 20 * np.cos(at)),
+            ("knee", 50 * np.cos(at + 0.8).clip(0)),
+            ("raise", -20 * np.cos(at)),
+        ):
+            out[f"{side} {joint}"] = out[f"{side} {joint}"] + np.where(walks, swing, 0)
         reaches = (doing == "reaching") & (reaching_arm == number)
         out[f"{side} raise"] += np.where(reaches, rng.normal(85, 30, n), 0)
-    return {name: np.clip(value, *LIMITS[name.split()[-1]]) for name, value in out.items()}
+    every = np.broadcast_arrays(*out.values(), drawn)
+    return {
+        name: np.clip(value, *LIMITS[name.split()[-1]])
+        for name, value in zip(out, every, strict=False)
+    }

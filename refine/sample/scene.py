@@ -79,7 +79,7 @@ def make_people(images: int, rng: np.random.Generator) -> tuple[Poses, tuple[Pic
         while poses is None:
             poses, labels = _make_scene(ref, size, rng)
         parts.append(poses)
-        pictures.append(_shade(labels, rng))
+        pictures.append(shade(labels, rng))
     return Poses.concat(parts), tuple(pictures)
 
 
@@ -90,7 +90,7 @@ def _make_scene(
     count = 1 + int(rng.choice(len(CROWD), p=CROWD))
     actions = [list(ACTIONS)[i] for i in rng.integers(0, len(ACTIONS), count)]
     points, depth, stature = _arrange(draw_figures(actions, rng), size, rng)
-    labels = _paint(points, depth, stature, size)
+    labels = paint(points, depth, stature, size)
     flags = _annotate(points, depth, stature, labels, rng)
     seen = [labels // 100 == n + 1 for n in range(count)]
     area = np.array([s.sum() for s in seen], np.float64)
@@ -135,7 +135,7 @@ def _arrange(
     return points, seen[..., 2] * stature[:, None], stature
 
 
-def _paint(points: Floats, depth: Floats, stature: Floats, size: tuple[int, int]) -> Labels:
+def paint(points: Floats, depth: Floats, stature: Floats, size: tuple[int, int]) -> Labels:
     """Paint people over one another: (H, W) of 100 * (person + 1) + part, 0 where there is none."""
     image = Image.new("I", size)
     draw = ImageDraw.Draw(image)
@@ -180,7 +180,7 @@ def _box(seen: Bools) -> Floats:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
 
 
-def _shade(labels: Labels, rng: np.random.Generator) -> Picture:
+def shade(labels: Labels, rng: np.random.Generator) -> Picture:
     """Draw a picture (H, W) of painted people: light grey, every part with a darker outline."""
     tone = np.array([246, *rng.uniform(196, 222, labels.max() // 100)])
     outline = np.zeros(labels.shape, np.bool_)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from refine._types import Indices
 from refine.exceptions import ArrayError
 from refine.history import FIELD as HISTORY
+from refine.numerics import frame_rate
 from refine.skeletons import Skeleton
 from refine.tables.columns import BOX
 from refine.tables.frames import library
@@ -106,6 +107,8 @@ def to_xarray(poses: Any) -> Any:
         "score_kind": poses.score_kind,
         HISTORY: dump_steps(poses.history),
     }
+    if (rate := frame_rate(poses.meta.get("fps"))) is not None:
+        attributes["fps"] = rate
     if "box" in data:
         coords["corner"] = list(BOX)
     return xarray.Dataset(data, coords, attributes)
@@ -176,6 +179,7 @@ def from_xarray(dataset: Any, skeleton: Skeleton | str | Path | None = None) -> 
         "track": None if track is None else track.astype(np.int64),
         "history": parse_steps(history),
         "extra": tuple(extra),
+        "meta": {} if (rate := frame_rate(dataset.attrs.get("fps"))) is None else {"fps": rate},
     }
 
 

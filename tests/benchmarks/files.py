@@ -1,10 +1,11 @@
-"""Time and memory of reading and writing files of many poses.
+"""Time of the processor, and memory, of reading and writing files of many poses.
 
     python tests/benchmarks/files.py [POSES ...]
 
 Prints a Markdown table; every line is a process of its own, which has read and written a file as
 large as need be to load what is compiled. The poses are made here, of 17 joints with two decimals,
-five on an image. Peaks are those of the process; "before" is without any file.
+five on an image; those of "fields" carry an id, a category and a box of others besides. Peaks are
+those of the process; "before" is without any file.
 """
 
 import json
@@ -20,24 +21,33 @@ import numpy as np
 
 import refine
 
-FORMATS = ("coco", "ndjson")
+FIELDS = " fields"
+FORMATS = {
+    "coco": "json",
+    "ndjson": "ndjson",
+    "parquet": "parquet",
+    f"parquet{FIELDS}": "parquet",
+}
+"""Names of formats, and of their files."""
 WARM = 4000
 """Poses of a file of more than 1 MiB: from there on files are read and written compiled."""
 
 
 def make(path, n):
     rng = np.random.default_rng(0)
-    refine.write(
-        refine.Poses.from_arrays(
-            "coco17",
-            rng.uniform(0, 640, (n, 17, 2)).round(2),
-            rng.uniform(0, 1, (n, 17)).round(3),
-            instance_score=rng.uniform(0, 1, n).round(4),
-            image=np.arange(n) // 5,
-        ),
-        path,
-        path.stem.rstrip("01"),
+    poses = refine.Poses.from_arrays(
+        "coco17",
+        rng.uniform(0, 640, (n, 17, 2)).round(2),
+        rng.uniform(0, 1, (n, 17)).round(3),
+        instance_score=rng.uniform(0, 1, n).round(4),
+        image=np.arange(n) // 5,
     )
+    name = path.stem.rstrip("01")
+    if name.endswith(FIELDS):
+        box = rng.uniform(0, 640, (n, 4)).round(1).tolist()
+        fields = ({"category_id": 1, "id": i, "bbox_of": each} for i, each in enumerate(box))
+        poses = poses.replace(extra=tuple(fields))
+    refine.write(poses, path, name.removesuffix(FIELDS))
 
 
 def peak():
@@ -49,12 +59,12 @@ def measure(warm, source, target):
     """Print the peak before, and seconds of reading and writing with the peak after each."""
     refine.write(refine.read(warm), target)
     told = [peak()]
-    start = time.perf_counter()
+    start = time.process_time()
     poses = refine.read(source)
-    told += [time.perf_counter() - start, peak()]
-    start = time.perf_counter()
+    told += [time.process_time() - start, peak()]
+    start = time.process_time()
     refine.write(poses, target)
-    told += [time.perf_counter() - start, peak()]
+    told += [time.process_time() - start, peak()]
     print(json.dumps(told))
 
 
@@ -65,7 +75,7 @@ def main(sizes):
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, n in product(FORMATS, sizes):
-            ending = "ndjson" if name == "ndjson" else "json"
+            ending = FORMATS[name]
             warm, source = (Path(folder) / f"{name}{i}.{ending}" for i in (0, 1))
             for path, number in ((warm, WARM), (source, n)):
                 path.unlink(missing_ok=True)

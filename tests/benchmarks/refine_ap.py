@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 import refine
-from refine.evaluation.coco import Options, evaluate_counted
+from refine.evaluation.coco import evaluate_counted
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.parts import Options
 from refine.evaluation.resampling import paired_intervals
 from refine.pipeline import Config
 from refine.poses import Poses

@@ -90,6 +90,8 @@ def test_convert_names_outputs_as_the_other_format_has_it(cli, folder):
     assert sorted(p.name for p in (folder / "back").iterdir()) == ["a.json", "b.json"]
     result = cli("convert", folder / "[ab].json", "-o", folder / "lines", "--to", "ndjson")
     assert sorted(p.name for p in (folder / "lines").iterdir()) == ["a.ndjson", "b.ndjson"]
+    result = cli("convert", folder / "[ab].json", "-o", folder / "tables", "--to", "csv")
+    assert sorted(p.name for p in (folder / "tables").iterdir()) == ["a.csv", "b.csv"]
     (folder / "b.json").write_text("[")
     twice = ("convert", folder / "[abc].json", "-o", folder / "some", "--keep-going")
     assert cli(*twice).code == 4

@@ -145,6 +145,7 @@ def test_what_is_refused(cli, files):
         return result.err
 
     assert "ends in .png" in refused(out="out.gif")
+    assert "try --video OUT.mp4" in refused(out="out.mp4")
     assert "ends in .png" in refused(out="before.json")
     assert "expected ground truth" in refused("--sort", "worst").replace("two stages and ", "")
     assert "ground truth" in refused("--sort", "gain")

@@ -7,7 +7,16 @@ import pytest
 
 import refine
 
-FORMATS = ("ndjson", "mmpose", "alphapose", "openpose", "coco")
+FILES = (
+    "ndjson in.ndjson", "mmpose in.json", "alphapose in.json", "openpose in", "controlnet in.json",
+    "coco in.json", "coco-gt in.json", "posetrack in.json", "deeplabcut in.csv",
+    "deeplabcut in.h5", "sleap in.json", "sleap-analysis in.h5", "movement in.nc", "h36m in.npz",
+    "csv in.csv", "parquet in.parquet", "ultralytics in", "easy-vitpose in", "cvat in.xml",
+    "fiftyone in.json", "rtmlib in.json",
+)  # fmt: skip
+"""Formats with frames, and what such files are called."""
+NEEDS = {".h5": "h5py", ".nc": "h5py", ".parquet": "pyarrow"}
+OPENPOSE = ("openpose", "controlnet")
 
 
 @pytest.fixture
@@ -38,18 +47,48 @@ def seen(truth):
     return truth.replace(xy=xy, score=score, track=None)[kept]
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_from_every_format_with_frames(name, truth, seen, cli, tmp_path):
-    source = tmp_path / ("in/" if name == "openpose" else "in.json")
-    refine.write(seen.to("openpose18") if name == "openpose" else seen, source, name)
+@pytest.mark.parametrize("which", FILES)
+def test_from_every_format_with_frames(which, truth, seen, cli, tmp_path):
+    name, file = which.split()
+    source = tmp_path / file
+    if source.suffix in NEEDS:
+        pytest.importorskip(NEEDS[source.suffix])
+    refine.write(seen.to("openpose18") if name in OPENPOSE else seen, source, name)
     steps = "join,complete,correct,rescore,suppress,track,unswap,gaps,smooth"
-    target = tmp_path / ("out" if name == "openpose" else "out.json")
-    done = cli("run", source, "-o", target, "--steps", steps, "--fps", 30, "--json")
+    target = source.with_stem("out")
+    told = ("--skeleton", "coco17") if name == "h36m" else ()
+    done = cli("run", source, "-o", target, "--steps", steps, "--fps", 30, "--json", *told)
     assert done.code == 0, done.err
     facts = json.loads(done.out)
     assert (facts["tracks"], facts["poses_out"]) == (2, 80)
     assert facts["joints_smoothed"] > 1000
-    assert len(refine.read(target)) == 80
+    written = refine.read(target, skeleton=told[-1] if told else None)
+    assert len(written) == 80, "those that were added, too"
+    assert sorted(np.unique(written.track, return_counts=True)[1]) == [40, 40]
+
+
+@pytest.mark.parametrize("name", ["coco-gt", "posetrack"])
+def test_what_is_added_to_annotations_is_one(name, seen, cli, tmp_path):
+    kind = ({"category_id": 17},) * len(seen)
+    tracked = seen.replace(track=seen.image * 0 + (np.arange(77) >= 38), extra=kind)
+    if name == "coco-gt":
+        tracked = tracked.replace(score=tracked.present * 2.0, score_kind="flag")
+    refine.write(tracked, tmp_path / "in.json", name)
+    document = json.loads((tmp_path / "in.json").read_text())
+    document["annotations"][0].pop("area", None)
+    (tmp_path / "in.json").write_text(json.dumps(document))
+    done = cli("smooth", tmp_path / "in.json", "-o", tmp_path / "out.json", "--fps", 30)
+    assert done.code == 0, done.err
+    before, after = (
+        json.loads((tmp_path / f).read_text())["annotations"] for f in ("in.json", "out.json")
+    )
+    assert [row["id"] for row in after[:77]] == [row["id"] for row in before]
+    assert "area" not in after[0], "what a person did not have stays so"
+    new = after[77:]
+    assert len({row["id"] for row in after}) == 80
+    assert {row["category_id"] for row in after} == {17}
+    assert all(row["bbox"][2] > 0 and row["iscrowd"] == 0 for row in new)
+    assert name == "posetrack" or {v for row in new for v in row["keypoints"][2::3]} == {1.0}
 
 
 def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
@@ -74,6 +113,26 @@ def test_track_smooth_and_the_figures(truth, seen, cli, tmp_path):
     ).values()
     assert figures["idf1"] > 0.98
     assert figures["switches"] == 0
+    told = cli("eval", "--gt", paths["gt"], both[1], "--metric", "temporal", "--before", both[0])
+    assert {"gap_error", "gap_found", "swap_recall", "jerk"} <= {
+        line.split()[0] for line in told.out.splitlines()
+    }
+    assert "nan" not in told.out
+    for metric, code, message in (
+        ("posetrack", 3, "expected head sizes, got none"),
+        ("oks", 2, "--before is for"),
+    ):
+        done = cli("eval", "--gt", paths["gt"], both[1], "--metric", metric, *(
+            ("--before", both[0]) if metric == "oks" else ()
+        ))  # fmt: skip
+        assert done.code == code
+        assert message in done.err
+    heads = truth.replace(extra=({"head_size": 20.0},) * 80)
+    refine.write(heads, paths["gt"])
+    done = cli("eval", "--gt", paths["gt"], both[1], "--metric", "posetrack", "--json")
+    [found] = json.loads(done.out).values()
+    assert found["mota"] > 0.9
+    assert set(found["joints"]) == set(truth.skeleton.joints)
 
 
 def test_options(seen, cli, tmp_path):
@@ -85,6 +144,14 @@ def test_options(seen, cli, tmp_path):
     assert len(refine.read(tmp_path / "o.ndjson")) == 77
     again = cli("track", tmp_path / "t.ndjson", "-o", tmp_path / "o.ndjson", "--again")
     assert again.code == 0
+    kept = refine.read(tmp_path / "seen.ndjson")
+    lost = kept[(kept.image < 8) | (kept.image > 24)]
+    refine.write(lost.replace(meta={}), tmp_path / "lost.ndjson")
+    command = ("track", tmp_path / "lost.ndjson", "-o", tmp_path / "o.ndjson", "--json")
+    assert cli(*command, "--join-tracks", 2).code == 3
+    for seconds, tracks in ((0.2, 4), (2, 2)):
+        done = cli(*command, "--join-tracks", seconds, "--fps", 30)
+        assert json.loads(done.out)["tracks"] == tracks
 
 
 @pytest.mark.parametrize(

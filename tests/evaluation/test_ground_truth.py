@@ -1,5 +1,6 @@
 """One reader of annotations: what one verb accepts, all accept, and all blame the same record."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,7 +13,7 @@ from refine.errors.measure import measure_statistics
 from refine.evaluation import evaluate
 from refine.evaluation.diagnosis import diagnose
 from refine.evaluation.ground_truth import read_ground_truth
-from refine.exceptions import RefineError
+from refine.exceptions import FormatError, RefineError
 from refine.poses import ImageRef, Poses
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.pose.refiner import Refiner
@@ -292,3 +293,69 @@ def test_flags_of_numpy_are_numbers():
     truth = Poses.from_arrays("coco17", xy, np.full((2, 17), 2.0), score_kind="flag")
     truth = truth.replace(extra=({"iscrowd": np.int64(0)}, {"iscrowd": np.bool_(True)}))
     assert read_ground_truth(truth).persons.crowd.tolist() == [False, True]
+
+
+@pytest.fixture
+def tables(pictured, tmp_path):
+    """Annotations of two pictures as a table each, and as one."""
+    pytest.importorskip("pyarrow")
+    truth = refine.read(pictured / "gt.json")
+    refine.write(truth, tmp_path / "whole.parquet")
+    (tmp_path / "parts" / "x=1").mkdir(parents=True)
+    for i, ref in enumerate(truth.images):
+        part = truth[truth.image == i]
+        part = part.replace(images=(ref,), image=part.image * 0)
+        refine.write(part, tmp_path / "parts" / "x=1" / f"{i:03d}.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["whole.parquet", "parts", "parts/*/*.parquet", "parts/x=1/{000..001}.parquet"]
+)
+def test_tables_are_annotations(pictured, tables, name):
+    expected = read_ground_truth(pictured / "gt.json")
+    found = read_ground_truth(tables / name)
+    assert (found.skeleton, found.images) == (expected.skeleton, expected.images)
+    assert (found.categories, found.warnings) == (expected.categories, expected.warnings)
+    order, theirs = np.argsort(found.persons.id), np.argsort(expected.persons.id)
+    for field in dataclasses.fields(found.persons):
+        one, other = (getattr(t.persons, field.name) for t in (found, expected))
+        np.testing.assert_array_equal(one[order], other[theirs], field.name)
+    assert len(read_ground_truth(tables / name, category=1).persons) == len(found.persons)
+    with pytest.raises(FormatError, match="expected persons of category 7, got none"):
+        read_ground_truth(tables / name, category=7)
+
+
+def test_tables_with_and_without_categories(pictured, tables):
+    _, second = sorted((tables / "parts").rglob("*.parquet"))
+    truth = refine.read(second)
+    for kinds, known in (((None,), (1,)), ((2, 3), (1, 2, 3))):
+        rows = ({} if k is None else {"category_id": k} for k in np.resize(kinds, len(truth)))
+        refine.write(truth.replace(extra=tuple(rows)), second)
+        assert read_ground_truth(tables / "parts").categories == known
+    third = tables / "parts" / "z.parquet"
+    refine.write(refine.Poses.empty("coco17"), third)
+    assert read_ground_truth(tables / "parts").categories == (1, 2, 3)
+    refine.write(truth.replace(extra=({},) * len(truth)), third)
+    with pytest.raises(FormatError, match=r"z\.parquet: expected a category_id for all"):
+        read_ground_truth(tables / "parts")
+
+
+def test_tables_that_do_not_go_together(pictured, tables):
+    parts = tables / "parts"
+    truth = refine.read(pictured / "gt.json")
+    other = dataclasses.replace(truth.images[0], width=7)
+    refine.write(truth.replace(images=(other, *truth.images[1:])), parts / "z.parquet")
+    with pytest.raises(FormatError, match=r"z\.parquet: expected one image .* in all files"):
+        read_ground_truth(parts)
+    refine.write(refine.convert(truth, "openpose18"), parts / "z.parquet")
+    with pytest.raises(FormatError, match=r"z\.parquet: expected the joints of 'coco17', as in"):
+        read_ground_truth(parts)
+    refine.write(truth.replace(score_kind="probability"), parts / "z.parquet")
+    with pytest.raises(FormatError, match=r"z\.parquet: expected annotations, whose scores are"):
+        read_ground_truth(parts)
+    (parts / "z.parquet").write_bytes((parts / "x=1/000.parquet").read_bytes()[:500])
+    with pytest.raises(FormatError, match=r"z\.parquet: expected Parquet, got"):
+        read_ground_truth(parts)
+    with pytest.raises(FormatError, match=r"005\.parquet: expected a file, got none"):
+        read_ground_truth(tables / "{005..009}.parquet")

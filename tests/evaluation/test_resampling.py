@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from refine.evaluation.coco import METRICS, Options, evaluate, evaluate_counted
+from refine.evaluation.coco import METRICS, evaluate, evaluate_counted
+from refine.evaluation.parts import Options
 from refine.evaluation.resampling import draw_images, paired_intervals, resample
 from refine.exceptions import ArrayError
 from refine.poses import Poses

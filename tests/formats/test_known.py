@@ -23,7 +23,8 @@ README = Path(refine.__file__).parent / "formats" / "README.md"
 def toy(monkeypatch):
     """The format of the README, run as it stands there, in the list."""
     room = ModuleType("toy")
-    exec(re.search(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)[1], room.__dict__)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    exec(next(block for block in blocks if "FORMATS = " in block), room.__dict__)
     for form in room.FORMATS:
         monkeypatch.setitem(FORMATS, form.name, form)
     return FORMATS["toy"]

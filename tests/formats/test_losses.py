@@ -28,7 +28,8 @@ def everything(body):
         box=[[1, 2, 3, 4]],
         area=[5.0],
     )
-    return poses.replace(track=np.array([6]), extra=({"note": "x"},)).done("suppress")
+    video = poses.replace(track=np.array([6]), meta={"fps": 25.0})
+    return video.replace(extra=({"note": "x"},)).done("suppress")
 
 
 def through(poses, form, folder, skeleton):
@@ -53,6 +54,7 @@ def lost(before, after):
         "image names": old.file_name == new.file_name or Path(old.file_name).stem == new.id,
         "image sizes": (old.width, old.height) == (new.width, new.height),
         "frame numbers": old.frame == new.frame,
+        "frames per second": before.meta["fps"] == after.meta.get("fps"),
         "images without poses": len(before.images) == len(after.images),
         "keypoint scores": np.array_equal(before.score, after.score),
         "score kind": before.score_kind == after.score_kind,
@@ -98,7 +100,8 @@ def crowd(body):
         area=[5.0, 6.0, np.nan],
     )
     extra = ({"note": "x", "category_id": 1}, {}, {"note": "y", "more": 2})
-    return poses.replace(track=np.array([6, -1, 8]), extra=extra).done("suppress")
+    video = poses.replace(track=np.array([6, -1, 8]), meta={"fps": 25.0})
+    return video.replace(extra=extra).done("suppress")
 
 
 COUNTS = {
@@ -106,6 +109,7 @@ COUNTS = {
     "image names": 3,
     "image sizes": 3,
     "frame numbers": 3,
+    "frames per second": 1,
     "images without poses": 1,
     "keypoint scores": None,
     "score kind": 1,
@@ -136,7 +140,7 @@ def test_of_what_was_read_from_a_format_it_loses_nothing(form, tmp_path):
 
 
 def test_what_a_format_gives_its_images_is_not_lost_in_it():
-    read_back = crowd(refine.skeleton("coco17")).replace(meta={"format": "alphapose"})
+    read_back = crowd(refine.skeleton("coco17")).replace(meta={"format": "alphapose", "fps": 25.0})
     read_back = read_back.replace(extra=({"idx": 3}, {"note": 1}, {}))
     assert "images without poses" not in losses(read_back, "alphapose")
     assert losses(read_back, "yolo")["unknown fields"] == 2
@@ -168,5 +172,9 @@ def test_verbs_say_what_is_lost(cli, tmp_path):
     out = tmp_path / "out.csv"
     for verb in ("convert", "nms"):
         result = cli(verb, tmp_path / "in.ndjson", "-o", out, "--to", "csv", "--json")
-        assert f"{out}: 1 kind of scores, 3 unknown fields left out: csv cannot hold" in result.err
-        assert json.loads(result.out)["lost"] == {"score kind": 1, "unknown fields": 3}
+        assert f"{out}: 1 kind of scores, 3 unknown fields, 1 rate of frames left out" in result.err
+        assert json.loads(result.out)["lost"] == {
+            "score kind": 1,
+            "unknown fields": 3,
+            "frames per second": 1,
+        }

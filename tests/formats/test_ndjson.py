@@ -1,10 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 import refine
-from refine.exceptions import FormatError, SkeletonError
+from refine.exceptions import FormatError, RefineError, SkeletonError
 from refine.formats import read, sniff, write
 
 
@@ -138,3 +139,53 @@ def test_the_lines_of_two_runs_are_put_together(file, line, cli, tmp_path, form)
     text = both.read_text("utf-8").replace("threshold=0.9", "threshold=0.8", 1)
     with pytest.raises(FormatError, match="same steps"):
         read(file(text.encode(), "bad.jsonl"))
+
+
+LINE = {"image_id": 1, "skeleton": "coco17", "poses": [{"keypoints": [1.5] * 51, "score": 0.5}]}
+FILES = [
+    [],
+    [{"image_id": 1, "file_name": "b.jpg"}],
+    [{"image_id": 7, "width": 9}],
+    [{"image_id": 7, "poses": [{"keypoints": [1.5, None, 0.5] * 17, "box": [1, 2, 3, 4]}]}],
+    [{"image_id": 7, "poses": [{"keypoints": [2] * 51, "track_id": 3, "mine": [1]}], "frame": 3}],
+    [{"image_id": 7, "poses": [{"keypoints": [2] * 51, "track_id": "x"}]}],
+    [{"image_id": 7, "poses": []}, {"image_id": "8", "poses": [{"keypoints": None}], "k": 1}],
+    [{"image_id": 7, "score_kind": "flag"}],
+    [{"image_id": 7, "skeleton": "mpii16"}],
+    [{"image_id": 7, "refine_history": ["suppress threshold=0.9"]}],
+    [{"image_id": 7, "poses": [{"keypoints": [1] * 48}]}],
+    [{"image_id": 7, "poses": [{"keypoints": [1e9] * 51}]}],
+    [{"image_id": 7, "poses": [3]}],
+    [{"poses": []}, {"image_id": [7]}],
+    ["{"],
+    ["[]"],
+    [""],
+]
+
+
+@pytest.mark.parametrize("more", FILES)
+@pytest.mark.parametrize("least", [1, 400, 10**6])
+def test_large_files_are_read_some_lines_at_a_time(file, monkeypatch, more, least):
+    """What is read, or said, is the same wherever the file is cut."""
+    lines = [{**LINE, "image_id": i} for i in range(5)]
+    lines += [each if isinstance(each, str) else {**LINE, **each} for each in more]
+    lines += [{**LINE, "image_id": i} for i in range(90, 93)]
+    text = [each if isinstance(each, str) else json.dumps(each) for each in lines]
+    path = file("\n".join(text), "a.ndjson")
+
+    def found():
+        try:
+            return read(path)
+        except RefineError as error:
+            return str(error)
+
+    whole = found()
+    monkeypatch.setattr("refine.formats.io.LARGE", 0)
+    monkeypatch.setattr("refine.formats.ndjson.BYTES", least)
+    parts = found()
+    if isinstance(whole, str):
+        assert parts == whole
+        return
+    for field in dataclasses.fields(whole):
+        one, other = getattr(whole, field.name), getattr(parts, field.name)
+        np.testing.assert_equal(other, one, field.name)

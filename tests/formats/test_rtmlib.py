@@ -121,6 +121,7 @@ def test_all_that_it_holds_comes_back(cli, file, row, saved, arrays, tmp_path):
         ({"keypoints": np.full((2, 17, 2), np.inf)}, "an array of finite numbers 'keypoints'"),
         ({"keypoints": np.full((2, 17, 2), 1e9)}, "expected coordinates in px"),
         ({"boxes": np.ones((2, 3))}, r"expected 'boxes' of 2 poses, got \(2, 3\)"),
+        ({"boxes": np.ones(2)}, r"expected 'boxes' of 2 poses, got \(2,\)"),
         ({"image": np.array([0, 1])}, "expected 'image' to number the 1 images"),
         ({"scores": np.array([[None, {}]])}, r"plain arrays, got: .*try np.savez\(path, keypoints"),
     ],

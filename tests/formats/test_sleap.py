@@ -152,6 +152,7 @@ def sio():
 
 def test_sleap_io_reads_what_we_write(sio, file, labels, tmp_path):
     poses = read(file(labels)).done("suppress", threshold=0.5)
+    poses = poses.replace(meta={**poses.meta, "fps": 25.0})
     write(poses, tmp_path / "a.slp", "sleap")
     found = sio.load_slp(str(tmp_path / "a.slp"), open_videos=False)
     assert [frame.frame_idx for frame in found] == [3, 7, 8]
@@ -162,11 +163,13 @@ def test_sleap_io_reads_what_we_write(sio, file, labels, tmp_path):
     assert first.score == pytest.approx(0.75)
     assert not isinstance(found[2].instances[0], sio.PredictedInstance)
     assert found.videos[0].shape[1:3] == [480, 640]
+    assert found.videos[0].fps == 25
     again = read(tmp_path / "a.slp")
     np.testing.assert_array_equal(again.xy, poses.xy)
     np.testing.assert_array_equal(again.score, poses.score)
     assert (again.images, again.history) == (poses.images, poses.history)
     assert again.extra == poses.extra
+    assert again.meta["fps"] == 25
 
 
 def test_pictures_in_slp(sio, file, labels, tmp_path):

@@ -101,3 +101,30 @@ def test_parts_may_end_anywhere():
 
 def test_nothing_is_written_of_no_poses():
     assert spell_results(refine.Poses.empty("coco17", [ImageRef(1)]), None) is None
+
+
+LINES = [
+    *CHANGES,
+    {"track": np.arange(9) - 3},
+    {"image": np.array([5, 0, 5, 2, 2, 0, 9, 5, 0]), "images": tuple(map(ImageRef, range(12)))},
+    {"images": tuple(ImageRef(f"{i}", f"é{i}.jpg", 640, 480, i, {"k": [i]}) for i in range(9))},
+    {"extra": ({"unlabelled_places": {"nose": [1.123, None, 0.5]}}, {"a": None}, *[{}] * 7)},
+    {"extra": ({"keypoints": None}, *[{}] * 8)},
+    {"area": np.where(np.arange(9) % 2, np.nan, 7), "box": np.where(np.eye(9, 4), np.nan, 0.1)},
+]
+
+
+@pytest.mark.parametrize("change", LINES)
+@pytest.mark.parametrize("precision", [None, 1])
+def test_lines_are_those_of_the_writer(tmp_path, monkeypatch, change, precision):
+    xy = np.random.default_rng(3).uniform(-10, 640, (9, 17, 2))
+    xy[0], xy[1, 3], xy[2] = np.nan, np.nan, xy[2].round(2)
+    poses = some(xy, **change)
+    files = []
+    for least, rows in ((1 << 20, ROWS), (0, 2), (0, ROWS)):
+        monkeypatch.setattr(writers, "LARGE", least)
+        monkeypatch.setattr("refine.formats.ndjson.ROWS", rows)
+        refine.write(poses, tmp_path / "a.ndjson", precision=precision)
+        files.append((tmp_path / "a.ndjson").read_bytes())
+    assert files[0].count(b"\n") == len(poses.images)
+    assert files[0] == files[1] == files[2]

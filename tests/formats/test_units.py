@@ -8,6 +8,7 @@ import pytest
 import refine
 from refine.exceptions import FormatError
 from refine.formats import FORMATS, read, write
+from refine.formats._units import in_pixels
 
 SIZE = [640, 360]
 IN_PIXELS = [form for form in FORMATS.values() if not form.shares and form.name != "mpii"]
@@ -130,3 +131,10 @@ def test_the_flags(cli, file, shares, sizes, tmp_path):
     x, y = json.loads((tmp_path / "b.json").read_text())[0]["keypoints"][:2]
     assert (x, y) == pytest.approx(tuple(shares.xy[0, 0] * SIZE))
     assert cli(*common, "--normalised").code == 3
+
+
+@pytest.mark.parametrize("field", ["xy", "box"])
+def test_shares_of_places_that_no_format_would_take_are_refused(field, shares):
+    getattr(shares, field)[1, 2] = 2000
+    with pytest.raises(FormatError, match="beyond 1,000,000 px for pose 1 on image 2"):
+        in_pixels(shares, "in.json", whole=1)

@@ -30,14 +30,15 @@ def smooth_path(xy, variance, time, agility, memory):
     return (covariance @ right)[::2], np.diag(covariance)[::2]
 
 
-def flips(left, right, known, time, variance, speed, switch, stay):
+def flips(left, right, known, time, variance, speed, switch, stay, ends):
     """Return the chance of every frame to be read the other way round, over all readings."""
     frames, pairs = known.shape
     total, turned = 0.0, np.zeros(frames)
     for reading in product((0, 1), repeat=frames):
         other = np.array(reading, bool)[:, None, None]
         place = np.where(other, right, left), np.where(other, left, right)
-        gain = -stay * sum(reading) - switch * sum(a != b for a, b in pairwise(reading))
+        gain = -ends * (reading[0] + reading[-1]) - stay * sum(reading[1:-1])
+        gain -= switch * sum(a != b for a, b in pairwise(reading))
         for t in range(1, frames):
             for p in range(pairs):
                 before = np.flatnonzero(known[:t, p])

@@ -50,11 +50,16 @@ def test_empty_frames_stay(predictions):
     assert got.images == empty.images
 
 
-def test_videos_are_not_cut_to_pieces(predictions):
-    with pytest.raises(refine.RefineError, match="got track, smooth: they need the video"):
-        refine.stream([predictions], steps=["complete", "track", "smooth"], fps=30)
-
-
 def test_options_are_checked_at_once():
     with pytest.raises(refine.RefineError, match="expected options out of"):
         refine.stream([], nothing=1)
+
+
+def test_parts_that_differ_in_what_was_counted_go_together(predictions):
+    """As where poses without a score of their own are in one of them alone."""
+    scores = predictions.instance_score.copy()
+    scores[predictions.image == 0] = np.nan
+    parts = refine.stream(part for part, _ in frames(predictions.replace(instance_score=scores)))
+    together = refine.Poses.concat(list(parts))
+    (step,) = (step for step in together.history if step.name == "rescore")
+    assert "without_own_score" not in step.parameters

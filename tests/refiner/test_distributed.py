@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+import refine
 from refine.exceptions import RefineError
 from refine.refiner.distributed import find_device, joined_process
 
@@ -18,8 +20,8 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-import refine
 import refine.refiner.distributed as distributed
+from refine.evaluation.ground_truth import read_ground_truth
 from refine.refiner.image.annotations import read_labelled
 from refine.refiner.image import posefix
 from refine.refiner.image.backbones import resnet
@@ -33,12 +35,12 @@ distributed.DistributedDataParallel = lambda net, **how: made.append(net) or wra
 folder, out = map(Path, sys.argv[2:])
 run = Run(device="cpu")
 if sys.argv[1] == "pose":
-    truth = refine.read(folder / "gt.json", "coco-gt")
+    truth = read_ground_truth(folder / "gt-{0..1}.parquet")
     settings = PoseSettings(epochs=2, batch=2, width=8, blocks=1, mixed=False)
     train(truth, out / "w.safetensors", settings, run)
 else:
     body = Refiner.load()
-    sets = [{"annotations": str(folder / "gt.json"), "images": str(folder)}]
+    sets = [{"annotations": str(folder / "gt-*.parquet"), "images": str(folder / "{0..1}.tar")}]
     resnet.BLOCKS[50], posefix.UPSAMPLED = (1, 1, 1, 1), 16
     settings = PoseFixSettings(epochs=1, batch=2, size=(32, 64), depth=50, mixed=False)
     data = ImageData(read_labelled(sets, body.skeleton))
@@ -51,12 +53,21 @@ save_file(state, out / f"rank{os.environ['RANK']}.safetensors")
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 @pytest.mark.parametrize(("kind", "last"), [("pose", "leave.weight"), ("posefix", "leave.weight")])
 def test_processes_of_torchrun_end_with_equal_weights(pictured, tmp_path, monkeypatch, kind, last):
+    """Annotations come in tables, pictures in tar files."""
+    pytest.importorskip("pyarrow")
+    truth = refine.read(pictured / "gt.json")
+    for i, ref in enumerate(truth.images):
+        part = truth[truth.image == i]
+        part = part.replace(images=(ref,), image=part.image * 0)
+        refine.write(part, tmp_path / f"gt-{i}.parquet")
+        with tarfile.open(tmp_path / f"{i}.tar", "w") as tar:
+            tar.add(pictured / ref.file_name, ref.file_name)
     script = tmp_path / "rank.py"
     script.write_text(RANK)
     done = subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-            script, kind, pictured, tmp_path,
+            script, kind, tmp_path, tmp_path,
         ],
         capture_output=True, text=True, timeout=600, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import refine
-from refine.evaluation.coco import METRICS, Options, evaluate_counted
+from refine.evaluation.coco import METRICS, evaluate_counted
 from refine.evaluation.ground_truth import read_ground_truth
+from refine.evaluation.parts import Options
 from refine.evaluation.resampling import paired_intervals
 
 CSS = (Path(refine.__file__).parent / "report" / "page.css").read_text("utf-8")

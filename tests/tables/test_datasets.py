@@ -76,3 +76,11 @@ def test_bad_datasets_are_refused(library):
         refine.Poses.from_xarray(deep)
     with pytest.raises(ArrayError, match="expected 17 keypoints for 'coco17', got 3"):
         refine.Poses.from_xarray(video().to_xarray(), "coco17")
+
+
+def test_frames_per_second_go_there_and_back(library):
+    library("xarray")
+    dataset = video(meta={"fps": 25, "notes": ()}).to_xarray()
+    assert dataset.attrs["fps"] == 25
+    assert refine.Poses.from_xarray(dataset).meta == {"fps": 25}
+    assert "fps" not in video().to_xarray().attrs

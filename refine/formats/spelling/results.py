@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Raw
 
 import refine.history as _history
 from refine._types import Floats
@@ -36,6 +37,13 @@ def spell_results(poses: Poses, precision: int | None) -> Iterator[bytes] | None
     """
     columns = _columns(poses) if len(poses) else None
     return None if columns is None else _parts(poses, precision, columns)
+
+
+def spell_lists(values: Floats) -> list[Raw]:
+    """Return numbers (N, C) as N lists of JSON, NaN as null."""
+    texts = [b"[", *[b","] * (values.shape[1] - 1), b"]\n"]
+    text = _spell(values, np.zeros(values.shape[1], np.bool_), texts)
+    return list(map(Raw, text.split(b"\n")[:-1]))
 
 
 def _parts(

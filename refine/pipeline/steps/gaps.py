@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 def _apply(poses: "Poses", context: "Context") -> "Poses":
     from refine.motion.jitter import fill_gaps
 
-    return fill_gaps(poses, context.config.fps, longest_s=context.config.longest_gap)
+    config = context.config
+    return fill_gaps(
+        poses,
+        config.fps,
+        "learned" if config.smoothing == "learned" else "paths",
+        longest_s=config.longest_gap,
+        weights=config.smoothing_weights,
+    )
 
 
 STEP = PipelineStep(

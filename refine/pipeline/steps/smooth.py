@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def _apply(poses: "Poses", context: "Context") -> "Poses":
     from refine.motion.jitter import smooth
 
-    return smooth(poses, context.config.fps, context.config.smoothing)
+    config = context.config
+    return smooth(poses, config.fps, config.smoothing, weights=config.smoothing_weights)
 
 
 STEP = PipelineStep(

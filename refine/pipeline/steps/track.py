@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def _apply(poses: "Poses", context: "Context") -> "Poses":
     from refine.motion.tracking import track
 
-    return track(poses, again=context.config.retrack)
+    config = context.config
+    return track(poses, again=config.retrack, join_s=config.join_tracks, fps=config.fps)
 
 
 STEP = PipelineStep(

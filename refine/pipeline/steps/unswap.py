@@ -1,4 +1,4 @@
-"""Left and right joints that changed places between frames are put back."""
+"""Persons, limbs, and left and right that changed places between frames are put back."""
 
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,12 @@ def _apply(poses: "Poses", context: "Context") -> "Poses":
 
 STEP = PipelineStep(
     "unswap",
-    "Put left and right joints back that change places between frames.",
+    "Put left and right, and persons, back that change places between frames.",
     _apply,
     count=Count("joints", "joints_unswapped", "joints unswapped"),
+    also=(
+        Count("persons", "poses_unswapped", "poses put back to their person"),
+        Count("limb_joints", "limb_joints_unswapped", "joints put back to their person"),
+    ),
     video=True,
 )

@@ -15,7 +15,7 @@ from refine.exceptions import FormatError, RefineError
 from refine.files import read_bytes
 from refine.oks import BOX_FRACTION
 from refine.poses import Poses
-from refine.refiner.image.crops import Picture, find_pictures
+from refine.refiner.image.crops import Picture, Stored, find_pictures
 from refine.refiner.image.pictures import look_at, tell
 from refine.refiner.pose.simulate import training_persons
 from refine.skeletons import Skeleton, skeleton as find_skeleton
@@ -27,20 +27,21 @@ class Labelled:
 
     Attributes:
         persons: N persons in the body's K joints.
-        pictures: path of every image that `persons.image` numbers.
+        pictures: file of every image that `persons.image` numbers.
         exif: of every picture, whether its EXIF orientation is applied.
     """
 
     persons: Persons
-    pictures: tuple[Path, ...]
+    pictures: tuple[Stored, ...]
     exif: tuple[bool, ...]
 
 
 def read_sets(path: Path) -> list[dict[str, Any]]:
     """Read which data sets to train on: a TOML file of ``[[set]]`` tables.
 
-    Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on),
-    and optionally ``repeat`` (times per epoch), ``boxes`` (true where areas are those of boxes),
+    Keys of a set: ``annotations`` and ``images`` (a file and a folder, from the TOML's folder on;
+    or tables and tar files, of which a name may stand for many: `refine.files.matching_files`), and
+    optionally ``repeat`` (times per epoch), ``boxes`` (true where areas are those of boxes),
     ``skeleton``, ``category`` (the only one whose persons count), ``exif`` (true where the
     annotations are of pictures that were turned as their EXIF says) and, for eyes, ``predictions``
     (files of what networks say of the same images).
@@ -138,5 +139,5 @@ def _read_set(table: Mapping[str, Any], body: Skeleton) -> Labelled:
         image=number[persons.image],
         image_size=sizes[persons.image],
     )
-    pictures = tuple(p for p in paths if isinstance(p, Path))
+    pictures = tuple(p for p in paths if isinstance(p, Stored))
     return Labelled(persons[np.flatnonzero(labelled.any(1))], pictures, (exif,) * len(pictures))

@@ -15,7 +15,8 @@ from refine._types import Floats
 from refine.crops.arrays import Pixels
 from refine.exceptions import FormatError, RefineWarning
 from refine.poses import ImageRef, Poses
-from refine.refiner.image.crops import SUFFIXES, Picture
+from refine.refiner.image.crops import Picture, Stored, stored_pictures
+from refine.refiner.image.shards import Member
 
 T = TypeVar("T")
 
@@ -119,7 +120,7 @@ def belongs(xy: Floats, size: tuple[int, int]) -> bool:
 
 def picture_name(picture: Picture, ref: ImageRef) -> str:
     """Name a picture for people: its file, or the id of its image."""
-    return picture.name if isinstance(picture, Path) else f"image {ref.id}"
+    return f"image {ref.id}" if isinstance(picture, np.ndarray) else picture.name
 
 
 def short(error: FormatError) -> str:
@@ -146,7 +147,7 @@ def check_found(folder: str | Path, pictures: Sequence[Picture | None], poses: P
     ]
     if not lacking:
         return
-    there = sorted(p.name for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+    there = sorted(Path(name).name for name in stored_pictures(folder)[1])
     if len(lacking) == len(pictures):
         holds = f"{len(there)} others, such as {', '.join(there[:2])}" if there else "no picture"
         raise FormatError(
@@ -253,13 +254,17 @@ def _orientation(picture: Image.Image) -> int:
         return 1
 
 
-def _opened(path: str | Path, use: Callable[[Image.Image], T]) -> T:
-    if not Path(path).is_file():
+def _opened(path: str | Stored, use: Callable[[Image.Image], T]) -> T:
+    file = path.tar if isinstance(path, Member) else Path(path)
+    if not file.is_file():
         raise FormatError("expected a picture, got no regular file", where=str(path))
-    if not Path(path).stat().st_size:
+    if not (path.size if isinstance(path, Member) else file.stat().st_size):
         raise FormatError("expected a picture, got an empty file", where=str(path))
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with (
+            path.open() if isinstance(path, Member) else file.open("rb") as source,
+            Image.open(source, formats=FORMATS) as picture,
+        ):
             return use(picture)
     except FormatError:
         raise

@@ -42,7 +42,7 @@ def load_reader(
         FormatError: a file that cannot be read.
         RefineError: see `refine.refiner.eyes.eye.eye_from_onnx`.
     """
-    if not isinstance(weights, Eye) and preset is None and not _is_eye(weights):
+    if not isinstance(weights, Eye) and preset is None and not is_eye(weights):
         network, facts = load_image_weights(weights)
         if profile is not None:
             raise WeightsError(
@@ -55,7 +55,8 @@ def load_reader(
     return FusionReader(eye, _fusion_for(eye, weights), body, profile, flip)
 
 
-def _is_eye(name: str | Path) -> bool:
+def is_eye(name: str | Path) -> bool:
+    """Whether weights are eyes, for which sources are measured, and no network trained on crops."""
     told = str(name).lower().endswith((".onnx", EYES.suffix))
     return told or EYES.holds(name)
 
