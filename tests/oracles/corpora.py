@@ -1,5 +1,7 @@
 """Poses of made-up people, and parts of them by image."""
 
+from pathlib import Path
+
 import numpy as np
 
 import refine
@@ -39,3 +41,17 @@ def cut(poses, of_part):
         images = tuple(poses.images[i] for i in at)
         parts.append(own.replace(image=place[own.image], images=images))
     return parts
+
+
+def contents(root):
+    """Return the outputs under a folder by name, and their bytes."""
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in sorted(root.rglob("*"))
+        if p.is_file() and "_refine" not in p.parts
+    }
+
+
+def names_in(place):
+    """Return the names in a folder."""
+    return sorted(path.name for path in Path(place).iterdir())
