@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from refine.skeletons import Skeleton
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +247,21 @@ def read_image_ids(source: str) -> list[int | str]:
     if not isinstance(content, list) or not all(isinstance(i, int | str) for i in content):
         raise FormatError("expected a list of image ids", where=path)
     return content
+
+
+def settings_of(kind: type[T], changes: dict[str, Any], flag: str) -> T:
+    """Return the settings of a training, with changes from options that trainings share.
+
+    Args:
+        kind: dataclass of the settings.
+        changes: by attribute.
+        flag: that asks for this training.
+
+    Raises:
+        UsageError: an option that only other trainings have.
+    """
+    try:
+        return kind(**changes)
+    except TypeError as error:
+        odd = str(error).rpartition(" ")[2].strip("'").replace("_", "-")
+        raise click.UsageError(f"--{odd} is not for {flag}") from None

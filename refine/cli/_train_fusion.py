@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from refine.cli._options import settings_of
 from refine.cli._output import say
 from refine.cli._progress import follow, is_first
 
@@ -45,11 +44,7 @@ def train_fusion_of(
 
     refiner = Refiner.load(changes.pop("weights", "coco17"))
     eye = load_eye(eyes, changes.pop("eyes_preset", None))
-    try:
-        settings = FusionSettings(**changes)
-    except TypeError as error:
-        odd = str(error).rpartition(" ")[2].strip("'").replace("_", "-")
-        raise click.UsageError(f"--{odd} is not for --eyes") from None
+    settings = settings_of(FusionSettings, changes, "--eyes")
     seen = {"poses": 0}
 
     def report(name: str, count: int) -> None:

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from refine.cli._options import settings_of
 from refine.cli._output import say
 from refine.cli._progress import follow
 
@@ -46,11 +45,7 @@ def train_video(
     fps = changes.pop("fps", None)
     if "statistics" in changes:
         changes["statistics"] = (changes["statistics"],)
-    try:
-        settings = TemporalSettings(**changes)
-    except TypeError as error:
-        odd = str(error).rpartition(" ")[2].strip("'").replace("_", "-")
-        raise click.UsageError(f"--{odd} is not for --video") from None
+    settings = settings_of(TemporalSettings, changes, "--video")
     say(f"reading {annotations}")
     truth = read(annotations, skeleton=name, category=category)
     say(f"{len(truth)} poses, {len(truth.images)} frames, skeleton {truth.skeleton.name}")
